@@ -1,0 +1,100 @@
+"""The batch as a model takes it, and the proof of what it received."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.masking import IGNORED, MaskingRule, full_width_labels, mask_tokens
+from mlm_core.plan import PADDING_KEY, block_of
+from mlm_core.randomness import Stream, raw_rows
+
+Batch = dict[str, NDArray[np.int64]]
+"""`input_ids [batch, block]`, `masked_positions [batch, slots]`, `labels [batch, slots]` (-100 in
+unused slots) and `block_key [batch]` (-1 in padding rows), all int64."""
+
+
+@dataclass(frozen=True, eq=False)
+class BatchAssembler:
+    """Turns block keys into batches: looks the blocks up and masks them. Pure and stateless.
+
+    Attributes:
+        blocks: `[blocks, block]` token ids, usually memory-mapped.
+        rule: how tokens are masked.
+        seed: the run's seed.
+        stream: the masks' stream; training and evaluation never share masks.
+    """
+
+    blocks: NDArray[np.integer]
+    rule: MaskingRule
+    seed: int
+    stream: Stream
+
+    def __call__(self, keys: NDArray[np.int64]) -> Batch:
+        """The batch of `[batch]` block keys; a padding row repeats another row without labels."""
+        keys = np.asarray(keys, dtype=np.int64)
+        padding = keys == PADDING_KEY
+        # Padding rows need some valid text to run on; any row of the batch will do.
+        filler = keys[~padding][:1] if not padding.all() else np.zeros(1, dtype=np.int64)
+        filled = np.where(padding, filler, keys)
+        ids = self.blocks[block_of(filled)]
+        draws = raw_rows(self.seed, self.stream, filled, self.rule.draws_per_row(ids.shape[1]))
+        rows = mask_tokens(ids, draws, self.rule)
+        hidden = padding[:, None]
+        return {
+            "input_ids": rows.input_ids,
+            "masked_positions": np.where(hidden, 0, rows.masked_positions),
+            "labels": np.where(hidden, IGNORED, rows.labels),
+            "block_key": keys,
+        }
+
+
+def batch_digest(batches: list[Mapping[str, NDArray[Any]]]) -> str:
+    """What the micro-batches of one global batch hold: blake2b, 16 bytes, as hex.
+
+    Over the little-endian int32 `input_ids` and then the full-width labels, in plan order, padding
+    rows left out. Equal digests are equal batches, whatever framework received them.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    real = [batch["block_key"] != PADDING_KEY for batch in batches]
+    for batch, rows in zip(batches, real, strict=True):
+        digest.update(batch["input_ids"][rows].astype("<i4").tobytes())
+    for batch, rows in zip(batches, real, strict=True):
+        block_size = batch["input_ids"].shape[1]
+        labels = full_width_labels(batch["masked_positions"][rows], batch["labels"][rows], block_size)
+        digest.update(labels.astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+@dataclass
+class BatchWitness:
+    """Collects what a model's forward pass receives during one optimizer step."""
+
+    _batches: list[Mapping[str, NDArray[Any]]] = field(default_factory=list)
+
+    def receive(
+        self,
+        input_ids: NDArray[Any],
+        masked_positions: NDArray[Any],
+        labels: NDArray[Any],
+        block_key: NDArray[Any],
+    ) -> None:
+        """Note one micro-batch, with the arrays that the model itself works on."""
+        self._batches.append(
+            {
+                "input_ids": input_ids,
+                "masked_positions": masked_positions,
+                "labels": labels,
+                "block_key": block_key,
+            }
+        )
+
+    def digest(self) -> str | None:
+        """The digest of the micro-batches since the last call; None if there were none."""
+        received, self._batches = self._batches, []
+        return batch_digest(received) if received else None

@@ -1,0 +1,21 @@
+"""Where prepared blocks are kept between runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def cache_directory() -> Path:
+    """`$MLM_CACHE`, else `mlm` in the user's cache directory, else in the temporary directory."""
+    chosen = os.environ.get("MLM_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    directory = Path(base) / "mlm"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.gettempdir()) / "mlm-cache"
+    return directory

@@ -1,0 +1,110 @@
+"""The command line, generated from the config's dataclasses. No numpy, no framework on this path."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from mlm_core.config import Config, unknown_option
+from mlm_core.errors import RequestError
+from mlm_core.options import Option
+
+_EVALUATE = ("backend", "dataset", "text_column", "batch_size", "device", "threads", "quiet", "verbose")
+_FILL = ("backend", "device", "threads", "quiet", "verbose")
+
+COMMANDS = {
+    "train": ("train a model, evaluate it before and after, fill a blank", tuple(Config.options())),
+    "evaluate": ("perplexity and accuracy of a run on its own held-out text, or on other text", _EVALUATE),
+    "fill": ("fill the blank in a text", _FILL),
+    "doctor": ("what is installed, which devices, what would fail and its fix", ()),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A parsed command line.
+
+    Attributes:
+        command: "train", "evaluate", ...
+        given: the config options that were given, as text, by name.
+        json: whether to print one JSON object.
+        arguments: what the command takes besides config options.
+    """
+
+    command: str
+    given: dict[str, Any] = field(default_factory=dict)
+    json: bool = False
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Raise argparse's complaint as ours, so that every error reads alike."""
+        raise RequestError(message, code="usage", fix=f"see {self.prog} --help")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = _Parser(prog="mlm", description="Masked language models with PyTorch or TensorFlow.", allow_abbrev=False)
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, (summary, options) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        _add_arguments(command, name)
+        for option_name in options:
+            _add_option(command, Config.options()[option_name])
+        command.add_argument("--json", action="store_true", help="one JSON object on stdout, messages on stderr")
+    return parser
+
+
+def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
+    """The request in these words.
+
+    Raises:
+        RequestError: an unknown command or option, or an option without its value.
+    """
+    values, unknown = parser.parse_known_args(words)
+    if values.version:
+        from mlm_core import __version__
+
+        print(f"mlm {__version__}")
+        raise SystemExit(0)
+    if values.command is None:
+        parser.print_help(sys.stderr)
+        raise SystemExit(2)
+    options = COMMANDS[values.command][1]
+    if unknown:
+        flags = [Config.options()[name].flag for name in options]
+        raise unknown_option(unknown[0].split("=")[0], [*flags, "--json", "--config"])
+    given = {name: value for name in options if (value := getattr(values, name)) is not None}
+    arguments = {
+        name: value
+        for name, value in vars(values).items()
+        if name not in {*options, "command", "json", "version"}
+    }
+    return Request(values.command, given, values.json, arguments)
+
+
+def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
+    if name == "train":
+        command.add_argument("--config", metavar="FILE", help="YAML file of options; the command line overrules it")
+    if name in ("evaluate", "fill"):
+        command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
+    if name == "fill":
+        command.add_argument("texts", metavar="TEXT", nargs="+", help="text with <mask> for the blank")
+        command.add_argument("--top-k", default="5", help="answers for each blank (default: 5)")
+        command.add_argument("--targets", nargs="+", metavar="WORD", help="consider only these words")
+
+
+def _add_option(command: argparse.ArgumentParser, option: Option) -> None:
+    default = option.shown_default
+    text = option.help.replace("%", "%%")
+    if option.type is bool:
+        command.add_argument(option.flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        return
+    if default is not None:
+        text += f" (default: {default})"
+    metavar = "|".join(option.choices) or {int: "N", float: "X", str: "VALUE"}[option.type]
+    command.add_argument(option.flag, default=None, metavar=metavar, help=text)

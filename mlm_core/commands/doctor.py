@@ -1,0 +1,78 @@
+"""mlm doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from mlm_core.cache import cache_directory
+from mlm_core.cli import Request
+from mlm_core.engine import Engine, cores
+from mlm_core.registry import engines
+from mlm_core.versions import core_versions
+
+_PROBE = """
+import json, sys
+from mlm_core import load_engine
+print(json.dumps(load_engine(sys.argv[1]).devices()))
+"""
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Look at the installation; each framework is tried in a process of its own."""
+    cache = cache_directory()
+    found = {name: _look(engine) for name, engine in sorted(engines().items())}
+    problems = [f"{name}: {facts['problem']}" for name, facts in found.items() if facts["problem"]]
+    if not any(facts["works"] for facts in found.values()):
+        problems.append("no backend works: pip install 'mlm[torch]' or 'mlm[tf]'")
+    if not os.access(cache, os.W_OK):
+        problems.append(f"the cache {cache} cannot be written: set MLM_CACHE to a directory that can")
+    return {
+        "versions": core_versions(),
+        "cores": cores(),
+        "cache": str(cache),
+        "backends": found,
+        "problems": problems,
+    }
+
+
+def exit_code(results: dict[str, Any]) -> int:
+    """1 where no backend works."""
+    return 0 if any(facts["works"] for facts in results["backends"].values()) else 1
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print what was found."""
+    for name, number in results["versions"].items():
+        print(f"{name:16} {number}")
+    print(f"{'cores':16} {results['cores']}")
+    print(f"{'cache':16} {results['cache']}")
+    for name, facts in results["backends"].items():
+        versions = ", ".join(f"{package} {number}" for package, number in facts["versions"].items())
+        state = f"works on {' and '.join(facts['devices'])}" if facts["works"] else "does not work"
+        print(f"backend {name:8} {state}{f' ({versions})' if versions else ''}")
+    for problem in results["problems"]:
+        print(f"problem: {problem}")
+
+
+def _look(engine: Engine) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "works": False,
+        "installed": engine.available(),
+        "versions": engine.versions(),
+        "devices": [],
+        "problem": None,
+    }
+    if not engine.available():
+        facts["problem"] = f"{', '.join(engine.missing())} not installed; {engine.install}"
+        return facts
+    probe = subprocess.run(
+        [sys.executable, "-c", _PROBE, engine.name], capture_output=True, text=True, check=False
+    )
+    if probe.returncode == 0:
+        return facts | {"works": True, "devices": json.loads(probe.stdout.splitlines()[-1])}
+    reason = (probe.stderr.strip().splitlines() or [f"exit code {probe.returncode}"])[-1]
+    return facts | {"problem": f"cannot be imported ({reason}); reinstall it: {engine.install}"}

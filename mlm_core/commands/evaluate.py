@@ -1,0 +1,57 @@
+"""mlm evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlm_core.cli import Request
+from mlm_core.config import Config
+from mlm_core.errors import RequestError
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Evaluate a run on its held-out text, or any model directory on a given text."""
+    given = Config.from_dict(request.given)
+    from mlm_core.model_source import check_model
+    from mlm_core.registry import find_engine
+    from mlm_core.run_directory import config_of, read_facts
+
+    path = Path(request.arguments["run"])
+    check_model(str(path))
+    facts = read_facts(path)
+    if facts is None and given.dataset is None:
+        raise RequestError(
+            "is not a run, so it has no held-out text of its own",
+            code="not_a_run",
+            value=str(path),
+            fix="say what to evaluate on with --dataset",
+        )
+    config = config_of(facts, path) if facts is not None else Config()
+    # Of the training run, what decides the text and its masks stays; where and how is asked anew.
+    config = replace(
+        config,
+        model=str(path),
+        from_scratch=False,
+        output_dir=None,
+        overwrite=False,
+        backend=given.backend,
+        device=given.device,
+        threads=given.threads,
+        quiet=given.quiet,
+        verbose=given.verbose,
+        batch_size=given.batch_size or config.batch_size,
+    )
+    fingerprint = facts["data"]["fingerprint"] if facts is not None else None
+    if given.dataset is not None:
+        config = replace(config, dataset=given.dataset, text_column=given.text_column)
+        fingerprint = None
+    trainer = find_engine(config.backend).trainer(config)
+    return trainer.evaluate(whole=given.dataset is not None, fingerprint=fingerprint).as_results()
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the numbers."""
+    for name, value in results.items():
+        print(f"{name:14} {value:,}" if isinstance(value, int) else f"{name:14} {value:.6g}")

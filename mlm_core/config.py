@@ -1,0 +1,152 @@
+"""Every option of a run, one small dataclass per concern.
+
+A field that is None was not given: the model's own recommendation is used if it has one, else the
+fallback shown by `--help`. `affects` says what a change of the option changes: the result ("plan"),
+the last bits of it ("rounding") or neither ("nothing").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from mlm_core.errors import RequestError
+from mlm_core.options import Option, check, options_of, option
+
+MAX_SEED = 2**32 - 1
+"""The largest seed that numpy, PyTorch and TensorFlow all take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the text comes from and how it becomes blocks."""
+
+    dataset: str | None = option(None, "text (.txt, a document a line) or JSON lines (.jsonl, .json); default: the embedded corpus")
+    text_column: str | None = option(None, "column with the text, nested as in answers.text; default: text, or the only candidate")
+    test_size: float | None = option(None, "share of the documents held out for evaluation", fallback=0.2, above=0.0, maximum=0.9)
+    block_size: int | None = option(None, "tokens in a block", fallback=128, minimum=8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskingConfig:
+    """Which tokens are hidden from the model, and behind what."""
+
+    mlm_probability: float = option(0.15, "share of the maskable tokens that is masked", above=0.0, maximum=1.0)
+    masking: Literal["exact", "independent"] = option("exact", "exact: the same share of every row; independent: each token by itself")
+    mask_replace_prob: float = option(0.8, "share of the masked tokens replaced by the mask token", minimum=0.0, maximum=1.0)
+    random_replace_prob: float = option(0.1, "share of the masked tokens replaced by a random word", minimum=0.0, maximum=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which model is trained."""
+
+    model: str | None = option(None, "model directory or Hub name; default: a small RoBERTa trained from scratch")
+    from_scratch: bool = option(False, "take the model's architecture and tokenizer, not its weights")
+    dropout: float | None = option(None, "every dropout rate of the model; default: the model's own", minimum=0.0, maximum=0.99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizationConfig:
+    """How batches become updates."""
+
+    epochs: int | None = option(None, "passes over the training blocks", fallback=3, minimum=1)
+    max_steps: int | None = option(None, "optimizer steps in all; overrides --epochs", minimum=1)
+    batch_size: int | None = option(None, "blocks in a micro-batch", fallback=16, minimum=1)
+    gradient_accumulation_steps: int = option(1, "micro-batches in an optimizer step", minimum=1)
+    learning_rate: float | None = option(None, "peak learning rate", fallback=2e-5, minimum=0.0)
+    lr_scheduler: Literal["linear", "cosine", "constant"] = option("linear", "how the learning rate falls after the warm-up")
+    warmup_steps: int | None = option(None, "steps over which the learning rate rises from 0", fallback=0, minimum=0)
+    weight_decay: float = option(0.01, "decoupled weight decay of matrices and embeddings", minimum=0.0)
+    max_grad_norm: float = option(1.0, "gradients are scaled down to this global norm; 0: never", minimum=0.0)
+    seed: int = option(42, "keys every random choice", minimum=0, maximum=MAX_SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeConfig:
+    """Where and how fast the work is done, and what is shown of it."""
+
+    backend: str | None = option(None, "torch or tf; default: $MLM_BACKEND, else the one installed, else torch", affects="rounding")
+    device: Literal["auto", "cpu", "gpu"] = option("auto", "auto: the GPU where there is one", affects="rounding")
+    threads: int | None = option(None, "processor threads; default: all", affects="rounding", minimum=1, maximum=1024)
+    output_dir: str | None = option(None, "the run's directory; default: a new one under runs/", affects="nothing")
+    overwrite: bool = option(False, "replace a run that is already there", affects="nothing")
+    logging_steps: int = option(50, "steps between lines where there is no terminal for a progress bar", affects="nothing", minimum=1)
+    verify_batches: bool | None = option(None, "digest what the model receives at every step; default: on a CPU", affects="nothing")
+    quiet: bool = option(False, "show errors only", affects="nothing")
+    verbose: bool = option(False, "show more detail", affects="nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, DataConfig):
+    """All options of a run, flat: `Config(dataset="posts.jsonl", learning_rate=3e-5)`.
+
+    Raises:
+        RequestError: a value has the wrong type, lies outside its limits or contradicts another.
+    """
+
+    def __post_init__(self) -> None:
+        for name, spec in self.options().items():
+            object.__setattr__(self, name, check(spec, getattr(self, name)))
+        if self.mask_replace_prob + self.random_replace_prob > 1.0 + 1e-9:
+            raise RequestError(
+                f"must be at most 1 together with --mask-replace-prob {self.mask_replace_prob}",
+                code="out_of_range",
+                option="--random-replace-prob",
+                value=self.random_replace_prob,
+            )
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """Every option by name, in the order shown by `--help`."""
+        return _OPTIONS
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A config from option names, as in a YAML file: dashes or underscores.
+
+        Raises:
+            RequestError: a name is no option, or a value is wrong.
+        """
+        named = {str(name).replace("-", "_").lstrip("_"): value for name, value in values.items()}
+        for name in named:
+            if name not in cls.options():
+                raise unknown_option("--" + name.replace("_", "-"), [spec.flag for spec in cls.options().values()])
+        return cls(**named)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    def resolved(self, recommended: Mapping[str, Any]) -> Self:
+        """The config with every value decided: given, else recommended by the model, else the fallback."""
+        undecided = {
+            name: recommended.get(name, spec.fallback)
+            for name, spec in self.options().items()
+            if getattr(self, name) is None and (name in recommended or spec.fallback is not None)
+        }
+        # A number of epochs that the user gave is not overruled by a recommended number of steps.
+        if self.epochs is not None and self.max_steps is None:
+            undecided.pop("max_steps", None)
+        return dataclasses.replace(self, **undecided)
+
+
+def unknown_option(flag: str, known: list[str]) -> RequestError:
+    """The error for an option that does not exist, with the nearest one that does."""
+    import difflib
+
+    near = difflib.get_close_matches(flag, known, n=1)
+    fix = f"did you mean {near[0]}?" if near else "see mlm --help"
+    return RequestError("no such option", code="unknown_option", option=flag, fix=fix)
+
+
+_OPTIONS = dict(
+    sorted(
+        options_of(Config).items(),
+        key=lambda item: [
+            "DataConfig", "ModelConfig", "MaskingConfig", "OptimizationConfig", "RuntimeConfig"
+        ].index(item[1].group),
+    )
+)  # fmt: skip

@@ -1,0 +1,23 @@
+"""Which parameters are decayed, by canonical name; and AdamW's constants."""
+
+from __future__ import annotations
+
+import re
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+"""AdamW's moments and epsilon (Loshchilov and Hutter, 2019); the defaults of Trainer's optimizer."""
+
+CLIP_EPSILON = 1e-6
+"""Added to the global norm when gradients are scaled down, as `torch.nn.utils.clip_grad_norm_` does."""
+
+_NORMALIZATION = re.compile(r"(^|[._])(layer_?norm|rms_?norm|norm)\d*(\.|$)|_norm\b|_layer_norm\b", re.IGNORECASE)
+
+
+def is_normalization(name: str) -> bool:
+    """Whether a canonical parameter name belongs to a normalisation layer."""
+    return _NORMALIZATION.search(name) is not None
+
+
+def is_decayed(name: str) -> bool:
+    """Whether weight decay applies: to all but biases and normalisation parameters."""
+    return not (name.endswith("bias") or is_normalization(name))

@@ -1,0 +1,90 @@
+"""What an engine is: the one thing that knows a framework."""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
+
+from mlm_core.errors import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlm_core.config import Config
+    from mlm_core.predictor import Predictor
+    from mlm_core.trainer import Trainer
+
+
+class Engine(ABC):
+    """A way to train: found through the entry-point group `mlm.engines`.
+
+    Attributes:
+        name: the value of `--backend`.
+        modules: what must be importable for the engine to work.
+        packages: distributions whose versions are recorded in `run.json`.
+        install: the command that installs what is missing.
+        environment: variables that transformers and the framework read when they are imported.
+        transformers_check: the function of `transformers.utils` that says whether it sees the framework.
+    """
+
+    name: ClassVar[str]
+    modules: ClassVar[tuple[str, ...]]
+    packages: ClassVar[tuple[str, ...]]
+    install: ClassVar[str]
+    environment: ClassVar[Mapping[str, str]]
+    transformers_check: ClassVar[str]
+
+    def missing(self) -> list[str]:
+        """Modules that are not installed; nothing is imported."""
+        return [module for module in self.modules if find_spec(module) is None]
+
+    def available(self) -> bool:
+        """Whether everything the engine needs is installed; nothing is imported."""
+        return not self.missing()
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the engine's packages, those that are installed; nothing is imported."""
+        found = {}
+        for package in self.packages:
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:
+                continue
+        return found
+
+    def prepare_process(self) -> None:
+        """Set what must be set before the framework and transformers are first imported.
+
+        Raises:
+            RunError: transformers was imported before, without this framework.
+        """
+        os.environ.update(self.environment)
+        transformers = sys.modules.get("transformers")
+        if transformers is not None and not getattr(transformers.utils, self.transformers_check)():
+            raise RunError(
+                f"this process has loaded transformers without {self.modules[0]}",
+                code="wrong_process",
+                fix="use one backend in a process, and call load_engine before importing transformers",
+            )
+
+    @abstractmethod
+    def devices(self) -> list[str]:
+        """What the framework can compute on, "cpu" and "gpu"; imports it."""
+
+    @abstractmethod
+    def trainer(self, config: Config) -> Trainer:
+        """A trainer for a config; the framework is imported when it first works."""
+
+    @abstractmethod
+    def predictor(self, run: str | Path, *, device: str = "auto", threads: int | None = None) -> Predictor:
+        """A predictor on a model directory."""
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,67 @@
+"""What can go wrong for a reason the user can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class MlmError(Exception):
+    """An error with one clear line: what was wrong, which value, and what to do.
+
+    Args:
+        message: what was wrong, as a clause ("no such file").
+        code: a short stable name for programs ("missing_file").
+        option: the option concerned, as written on the command line ("--dataset"), or None.
+        value: the offending value, or None.
+        fix: what to do about it, as an imperative clause, or None.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        option: str | None = None,
+        value: Any = None,
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.option = option
+        self.value = value
+        self.fix = fix
+
+    def __str__(self) -> str:
+        subject = " ".join(str(part) for part in (self.option, self.value) if part is not None)
+        line = f"{subject}: {self.message}" if subject else self.message
+        if self.fix:
+            line = f"{line}; {self.fix}"
+        return " ".join(line.split())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as the `error` object of `--json`."""
+        value = self.value
+        if value is not None and not isinstance(value, (bool, int, float, str)):
+            value = str(value)
+        return {
+            "code": self.code,
+            "option": self.option,
+            "value": value,
+            "message": " ".join(self.message.split()),
+            "fix": self.fix,
+        }
+
+
+class RequestError(MlmError):
+    """The request is wrong: nothing was started, nothing was written (exit code 2)."""
+
+    exit_code = 2
+
+
+class RunError(MlmError):
+    """A right request failed while it ran (exit code 1)."""
+
+    exit_code = 1

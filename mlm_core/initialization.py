@@ -1,0 +1,136 @@
+"""The first weights of a model: from a checkpoint where it has them, drawn by us where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.decay import is_normalization
+from mlm_core.errors import RequestError
+from mlm_core.randomness import Stream, key_of_name, normals
+
+Weights = dict[str, NDArray[np.float32]]
+"""Parameters by canonical name: PyTorch's names and layouts, tied ones once."""
+
+_PADDED_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "longformer", "data2vec-text", "mpnet"}  # fmt: skip
+"""Families whose position table has a padding row, kept at zero like the word table's."""
+
+_LEGACY_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+"""Names in checkpoints converted from the first BERT release."""
+
+
+@dataclass(frozen=True)
+class ModelOutline:
+    """What an engine's model is made of.
+
+    Attributes:
+        shapes: shape of every parameter by canonical name, in PyTorch's layout.
+        base_prefix: the attribute that holds the encoder ("roberta"); the rest is the head.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    base_prefix: str
+
+    def in_encoder(self, name: str) -> bool:
+        """Whether a parameter belongs to the encoder."""
+        return name.startswith(self.base_prefix + ".")
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return sum(int(np.prod(shape)) for shape in self.shapes.values())
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """The weights a run starts from, and which of them the checkpoint did not bring."""
+
+    weights: Weights
+    drawn: list[str]
+
+
+def draw_parameter(name: str, shape: tuple[int, ...], config: Any, seed: int) -> NDArray[np.float32]:
+    """A fresh parameter, keyed by (seed, canonical name), with its family's own distribution.
+
+    Matrices and embeddings are normal with the config's `initializer_range` as standard deviation
+    (padding rows zero), biases zero, normalisation weights one: BERT's rule, which the families
+    with a masked-LM class in both frameworks share.
+    """
+    if name.endswith("bias"):
+        return np.zeros(shape, dtype=np.float32)
+    if len(shape) == 1 or is_normalization(name):
+        return np.ones(shape, dtype=np.float32)
+    deviation = float(getattr(config, "initializer_range", 0.02))
+    drawn = normals(seed, Stream.INITIALIZATION, key_of_name(name), int(np.prod(shape)))
+    weight = (deviation * drawn).astype(np.float32).reshape(shape)
+    if _has_padding_row(name, config):
+        weight[config.pad_token_id] = 0.0
+    return weight
+
+
+def initial_weights(
+    outline: ModelOutline, checkpoint: Mapping[str, NDArray[Any]] | None, config: Any, seed: int, source: str
+) -> InitialWeights:
+    """Every parameter of the outline: the checkpoint's where it has it, else a fresh one.
+
+    Args:
+        outline: the model's parameters.
+        checkpoint: arrays by name as stored, or None for a model from scratch.
+        config: the model's transformers config.
+        seed: keys the fresh parameters.
+        source: what the user calls the checkpoint, for errors.
+
+    Raises:
+        RequestError: a shape differs, or the checkpoint lacks part of the encoder.
+    """
+    stored = _canonical(checkpoint, outline) if checkpoint is not None else {}
+    missing = [name for name in outline.shapes if name not in stored]
+    absent = [name for name in missing if outline.in_encoder(name)]
+    if checkpoint is not None and absent:
+        raise RequestError(
+            f"its weights lack {len(absent)} parameters of the encoder, {absent[0]} among them",
+            code="incomplete_model",
+            option="--model",
+            value=source,
+            fix="check that config.json belongs to the weights, or train with --from-scratch",
+        )
+    weights: Weights = {}
+    for name, shape in outline.shapes.items():
+        if name not in stored:
+            weights[name] = draw_parameter(name, shape, config, seed)
+            continue
+        if stored[name].shape != shape:
+            raise RequestError(
+                f"{name} has shape {stored[name].shape}, its config asks for {shape}",
+                code="shape_mismatch",
+                option="--model",
+                value=source,
+                fix="check that config.json belongs to the weights",
+            )
+        weights[name] = np.asarray(stored[name], dtype=np.float32)
+    return InitialWeights(weights, missing)
+
+
+def _canonical(checkpoint: Mapping[str, NDArray[Any]], outline: ModelOutline) -> dict[str, NDArray[Any]]:
+    """The checkpoint under the outline's names: an encoder saved alone has no prefix."""
+    renamed = {}
+    for stored_name, array in checkpoint.items():
+        name = stored_name
+        for legacy, current in _LEGACY_NAMES.items():
+            name = name.replace(legacy, current)
+        if name not in outline.shapes and f"{outline.base_prefix}.{name}" in outline.shapes:
+            name = f"{outline.base_prefix}.{name}"
+        renamed[name] = array
+    return renamed
+
+
+def _has_padding_row(name: str, config: Any) -> bool:
+    if getattr(config, "pad_token_id", None) is None:
+        return False
+    if name.endswith("position_embeddings.weight"):
+        return config.model_type in _PADDED_POSITIONS
+    return name.endswith("word_embeddings.weight")

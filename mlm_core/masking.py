@@ -1,0 +1,112 @@
+"""Masking: which tokens the model must guess, and what stands in their place.
+
+One function for both engines, training and evaluation, on a whole `[batch, block]` array.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.randomness import UInt64, integers_below, uniforms
+
+IGNORED = -100
+"""The label of a slot that holds no masked token; both frameworks' losses skip it."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaskingRule:
+    """How tokens are masked.
+
+    Attributes:
+        probability: share of the maskable tokens that is masked.
+        exact: mask floor(p*n + u) tokens of a row of n (u uniform per row: the rate is p on average
+            and the count almost constant; RoBERTa's own training did this), or else each token
+            independently with probability p.
+        replace, random: shares of the masked tokens that become the mask token or a random word;
+            the rest stays as it is (80/10/10 in Devlin et al., 2018, "BERT").
+        mask_id: the mask token's id.
+        maskable: `[vocabulary]` bool, False for special tokens.
+        words: `[n]` int64, the ids a random word is drawn from: no special tokens, no unused rows.
+    """
+
+    probability: float
+    exact: bool
+    replace: float
+    random: float
+    mask_id: int
+    maskable: NDArray[np.bool_]
+    words: NDArray[np.int64]
+
+    def draws_per_row(self, block_size: int) -> int:
+        """Raw draws that `mask_tokens` takes for one row: its count, then two per position."""
+        return 1 + 2 * block_size
+
+    def slots(self, block_size: int) -> int:
+        """The most tokens a row of `block_size` can have masked under the exact rule."""
+        return max(1, math.ceil(self.probability * block_size))
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedRows:
+    """Masked rows, as a model takes them.
+
+    Attributes:
+        input_ids: `[batch, block]` int64, corrupted.
+        masked_positions: `[batch, slots]` int64, ascending; 0 in unused slots.
+        labels: `[batch, slots]` int64, the original ids at those positions; -100 in unused slots.
+    """
+
+    input_ids: NDArray[np.int64]
+    masked_positions: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
+def mask_tokens(input_ids: NDArray[np.integer], draws: UInt64, rule: MaskingRule) -> MaskedRows:
+    """Mask `[batch, block]` token ids by `[batch, rule.draws_per_row(block)]` raw draws."""
+    block_size = input_ids.shape[1]
+    ids = input_ids.astype(np.int64)
+    chosen = _choose(rule.maskable[ids], draws[:, 0], draws[:, 1 : 1 + block_size], rule)
+    corrupted = np.where(chosen, _corrupt(ids, draws[:, 1 + block_size :], rule), ids)
+    slots = rule.slots(block_size) if rule.exact else max(1, int(chosen.sum(axis=1).max(initial=0)))
+    # A stable sort of "not chosen" puts the chosen positions first, in ascending order.
+    positions = np.argsort(~chosen, axis=1, kind="stable")[:, :slots]
+    used = np.take_along_axis(chosen, positions, axis=1)
+    labels = np.where(used, np.take_along_axis(ids, positions, axis=1), IGNORED)
+    return MaskedRows(corrupted, np.where(used, positions, 0), labels)
+
+
+def full_width_labels(
+    masked_positions: NDArray[np.int64], labels: NDArray[np.int64], block_size: int
+) -> NDArray[np.int64]:
+    """Slot labels spread over their positions: `[batch, block]` int64, -100 where unmasked."""
+    wide = np.full((len(labels), block_size), IGNORED, dtype=np.int64)
+    rows, slots = np.nonzero(labels != IGNORED)
+    wide[rows, masked_positions[rows, slots]] = labels[rows, slots]
+    return wide
+
+
+def _choose(
+    maskable: NDArray[np.bool_], row_draws: UInt64, position_draws: UInt64, rule: MaskingRule
+) -> NDArray[np.bool_]:
+    if not rule.exact:
+        return maskable & (uniforms(position_draws) < rule.probability)
+    candidates = maskable.sum(axis=1)
+    counts = np.floor(rule.probability * candidates + uniforms(row_draws)).astype(np.int64)
+    counts = np.minimum(counts, np.minimum(candidates, rule.slots(maskable.shape[1])))
+    # One bit less than the filler, so that a protected position always ranks last.
+    ranked = np.where(maskable, position_draws >> np.uint64(1), np.uint64(2**64 - 1))
+    ranks = np.argsort(np.argsort(ranked, axis=1, kind="stable"), axis=1, kind="stable")
+    chosen: NDArray[np.bool_] = ranks < counts[:, None]
+    return chosen
+
+
+def _corrupt(ids: NDArray[np.int64], draws: UInt64, rule: MaskingRule) -> NDArray[np.int64]:
+    # The bands of one uniform number from the upper bits; the word comes from the lower 32.
+    band = (draws >> np.uint64(32)) * 2.0**-32
+    words = rule.words[integers_below(draws, len(rule.words))]
+    masked = np.where(band < rule.replace + rule.random, words, ids)
+    return np.where(band < rule.replace, rule.mask_id, masked)

@@ -1,0 +1,44 @@
+"""The README of a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlm_core.job import TrainingJob
+from mlm_core.weight_files import write_atomically
+
+if TYPE_CHECKING:
+    from mlm_core.trainer import TrainingResult
+
+_CARD = """---
+library_name: transformers
+pipeline_tag: fill-mask
+tags: [mlm]
+---
+
+# Masked language model
+
+{model}, trained by `mlm` ({backend} engine) on {documents:,} documents for {steps:,} steps.
+
+| | before | after |
+|---|---|---|
+| perplexity of held-out masked tokens | {before:.4g} | {after:.4g} |
+
+It opens in PyTorch with `AutoModelForMaskedLM.from_pretrained(DIRECTORY)` and in TensorFlow with
+`mlm_tf.from_pretrained(DIRECTORY)`.
+"""
+
+
+def write_card(path: Path, job: TrainingJob, result: TrainingResult) -> None:
+    """Write the model card."""
+    card = _CARD.format(
+        # The last part of a path: a card may be published, a directory of this machine should not.
+        model=f"Fine-tuned from `{Path(job.model.name).name}`" if job.model.weights else f"A {job.model.name}",
+        backend=result.backend,
+        documents=len(job.source.documents),
+        steps=result.steps,
+        before=result.before.perplexity,
+        after=result.after.perplexity,
+    )
+    write_atomically(path / "README.md", card.encode())

@@ -1,0 +1,170 @@
+"""An option is defined once, as a dataclass field; the CLI, YAML and Python check it here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mlm_core.errors import RequestError
+
+Affects = Literal["plan", "rounding", "nothing"]
+"""What a change of the option changes: the result, its rounding only, or neither."""
+
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its Python name, type, limits and one line of help."""
+
+    name: str
+    type: type
+    optional: bool
+    choices: tuple[str, ...]
+    default: Any
+    fallback: Any
+    help: str
+    affects: Affects
+    minimum: float | None
+    maximum: float | None
+    above: float | None
+    group: str
+
+    @property
+    def flag(self) -> str:
+        """The option as written on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def shown_default(self) -> Any:
+        """The value used when neither the user nor the model gives one."""
+        return self.default if self.default is not None else self.fallback
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    fallback: Any = None,
+    affects: Affects = "plan",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+) -> Any:
+    """A dataclass field that is an option.
+
+    Args:
+        default: the field's default. None means "not given": the model's own recommendation is
+            taken, or else `fallback`.
+        help: one line, shown by `--help`.
+        fallback: the value used when nothing is given or recommended.
+        affects: what a change of this option changes.
+        minimum, maximum: inclusive limits; above: an exclusive lower limit.
+    """
+    metadata = {
+        "help": help,
+        "fallback": fallback,
+        "affects": affects,
+        "minimum": minimum,
+        "maximum": maximum,
+        "above": above,
+    }
+    return field(default=default, metadata=metadata)
+
+
+def options_of(cls: type) -> dict[str, Option]:
+    """The options of a dataclass by name, in the order of its fields."""
+    groups = {name: base for base in reversed(cls.__mro__) for name in base.__dict__.get("__annotations__", {})}
+    hints = typing.get_type_hints(cls)
+    return {
+        item.name: _option_of(item, hints[item.name], groups[item.name].__name__)
+        for item in dataclasses.fields(cls)
+    }
+
+
+def _option_of(item: dataclasses.Field[Any], hint: Any, group: str) -> Option:
+    optional = False
+    if isinstance(hint, types.UnionType):
+        optional = True
+        (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+    choices: tuple[str, ...] = ()
+    if typing.get_origin(hint) is Literal:
+        choices, hint = typing.get_args(hint), str
+    return Option(
+        name=item.name,
+        type=hint,
+        optional=optional,
+        choices=choices,
+        default=item.default,
+        group=group,
+        **item.metadata,
+    )
+
+
+def check(option: Option, value: Any) -> Any:
+    """The value as the option's type and within its limits.
+
+    Text is converted (the command line and YAML's `2e-5` are text); anything else must already
+    have the type, a whole number serving as a number.
+
+    Raises:
+        RequestError: the value has the wrong type or lies outside the limits.
+    """
+    if value is None and option.optional:
+        return None
+    converted = _convert(option, value)
+    if option.choices and converted not in option.choices:
+        raise _refusal(option, value, f"must be one of {', '.join(option.choices)}", "invalid_choice")
+    if isinstance(converted, (int, float)) and not isinstance(converted, bool):
+        _check_limits(option, value, converted)
+    return converted
+
+
+def check_all(options: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Check every given value; see `check`."""
+    return {name: check(options[name], value) for name, value in values.items()}
+
+
+def _convert(option: Option, value: Any) -> Any:
+    wrong = _refusal(option, value, f"must be {_WORDS[option.type]}", "invalid_type")
+    if option.type is bool:
+        if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
+            return value.lower() in _TRUE
+        if not isinstance(value, bool):
+            raise wrong
+        return value
+    if isinstance(value, bool):
+        raise wrong
+    if option.type is str:
+        # A path given from Python is text as well.
+        if not isinstance(value, str) and not hasattr(value, "__fspath__"):
+            raise wrong
+        return str(value)
+    if option.type is int and isinstance(value, float):
+        raise wrong
+    try:
+        number = option.type(value)
+    except (TypeError, ValueError, OverflowError):
+        raise wrong from None
+    if not math.isfinite(number):
+        raise wrong
+    return number
+
+
+def _check_limits(option: Option, value: Any, number: float) -> None:
+    if option.minimum is not None and number < option.minimum:
+        raise _refusal(option, value, f"must be at least {option.minimum}", "out_of_range")
+    if option.above is not None and number <= option.above:
+        raise _refusal(option, value, f"must be more than {option.above}", "out_of_range")
+    if option.maximum is not None and number > option.maximum:
+        raise _refusal(option, value, f"must be at most {option.maximum}", "out_of_range")
+
+
+def _refusal(option: Option, value: Any, message: str, code: str) -> RequestError:
+    return RequestError(message, code=code, option=option.flag, value=repr(value) if value == "" else value)

@@ -1,0 +1,172 @@
+"""Filling the blank, with the structure and the scores of transformers' fill-mask pipeline."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.config import Config
+from mlm_core.engine import cores
+from mlm_core.errors import RequestError
+from mlm_core.initialization import ModelOutline, Weights, initial_weights
+from mlm_core.model_source import ModelSource, check_model, length_limit, load_model_source
+from mlm_core.weight_files import read_weights
+
+if TYPE_CHECKING:
+    from mlm_core.engine import Engine
+
+_MASK_SPELLINGS = ("<mask>", "[MASK]")
+
+
+class Predictor(ABC):
+    """Predicts masked tokens with a model directory. Engines fill in the hooks."""
+
+    def __init__(
+        self, engine: Engine, run: str | Path, *, device: str = "auto", threads: int | None = None
+    ) -> None:
+        """Open a model directory; nothing is loaded before it is needed.
+
+        Raises:
+            RequestError: it is no model directory.
+        """
+        self.engine = engine
+        self.config = Config(model=str(run), device=device, threads=threads or cores())  # type: ignore[arg-type]
+        check_model(self.config.model)
+        self._model: ModelSource | None = None
+
+    def fill(
+        self, texts: Sequence[str], *, top_k: int = 5, targets: Sequence[str] | None = None
+    ) -> list[list[Any]]:
+        """The most likely tokens for each blank.
+
+        Args:
+            texts: texts with one or more masks, written `<mask>` or `[MASK]`.
+            top_k: how many tokens for each mask.
+            targets: only these words are considered.
+
+        Returns:
+            For each text, what the fill-mask pipeline returns: a list of `{score, token, token_str,
+            sequence}` by falling score, or a list of such lists if the text has several masks.
+
+        Raises:
+            RequestError: a text has no mask or is too long, or a target is no token.
+        """
+        source = self._source()
+        tokenizer = source.tokenizer
+        ids = [self._encode(text, tokenizer) for text in texts]
+        wanted = _target_ids(targets, tokenizer) if targets is not None else None
+        results = []
+        for row in ids:
+            logits = self.token_logits(row[None])[0]
+            positions = np.flatnonzero(row == tokenizer.mask_token_id)
+            blanks = [_ranked(logits[position], top_k, wanted) for position in positions]
+            # As in the pipeline: the other masks of a text stay visible, a single mask's text reads plainly.
+            alone = len(blanks) == 1
+            filled = [
+                [_filled(row, position, token, score, tokenizer, plain=alone) for token, score in blank]
+                for position, blank in zip(positions, blanks, strict=True)
+            ]
+            results.append(filled[0] if alone else filled)
+        return results
+
+    def token_logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits `[batch, length, vocabulary]` float32 for `[batch, length]` token ids without padding."""
+        self._source()
+        return self._logits(np.asarray(input_ids, dtype=np.int64))
+
+    def _encode(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
+        for spelling in _MASK_SPELLINGS:
+            text = text.replace(spelling, tokenizer.mask_token)
+        ids = np.array(tokenizer(text, verbose=False)["input_ids"], dtype=np.int64)
+        if tokenizer.mask_token_id not in ids:
+            raise RequestError(
+                "the text has no mask", code="no_mask", value=text, fix=f"write {tokenizer.mask_token} for the blank"
+            )
+        limit = length_limit(self._source().config)
+        if limit is not None and len(ids) > limit:
+            raise RequestError(
+                f"the text has {len(ids)} tokens, the model takes at most {limit}",
+                code="text_too_long",
+                value=text[:40] + "...",
+                fix="shorten it",
+            )
+        return ids
+
+    def _source(self) -> ModelSource:
+        if self._model is None:
+            self.engine.prepare_process()
+            model = load_model_source(self.config, [])
+            if model.tokenizer.mask_token_id is None:
+                raise RequestError(
+                    "its tokenizer has no mask token", code="no_mask_token", value=model.name
+                )
+            outline = self._build(model)
+            assert model.weights is not None
+            checkpoint = read_weights(model.weights)
+            initial = initial_weights(outline, checkpoint, model.config, self.config.seed, model.name)
+            if initial.drawn:
+                raise RequestError(
+                    f"its weights lack {', '.join(initial.drawn)}, so it cannot fill a blank yet",
+                    code="incomplete_model",
+                    value=model.name,
+                    fix="train it first: mlm train --model",
+                )
+            self._assign(initial.weights)
+            self._model = model
+        return self._model
+
+    @abstractmethod
+    def _build(self, model: ModelSource) -> ModelOutline:
+        """Set the process up and build the model of `model.config`."""
+
+    @abstractmethod
+    def _assign(self, weights: Weights) -> None:
+        """Give every parameter its value."""
+
+    @abstractmethod
+    def _logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """See `token_logits`."""
+
+
+def _target_ids(targets: Sequence[str], tokenizer: Any) -> NDArray[np.int64]:
+    vocabulary: Mapping[str, int] = tokenizer.get_vocab()
+    ids = []
+    for target in targets:
+        if target in vocabulary:
+            ids.append(vocabulary[target])
+            continue
+        # As the pipeline does: a word that is no token stands for its first piece.
+        pieces = tokenizer(target, add_special_tokens=False)["input_ids"]
+        if not pieces:
+            raise RequestError("is no word this model knows", code="bad_target", option="--targets", value=target)
+        ids.append(pieces[0])
+    return np.array(list(dict.fromkeys(ids)), dtype=np.int64)
+
+
+def _ranked(
+    logits: NDArray[np.float32], top_k: int, wanted: NDArray[np.int64] | None
+) -> list[tuple[int, float]]:
+    """The `top_k` most likely (token, probability) among all tokens or the wanted ones."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max())
+    scores = shifted / shifted.sum()
+    candidates = wanted if wanted is not None else np.arange(len(scores))
+    ranked = candidates[np.argsort(-scores[candidates], kind="stable")[:top_k]]
+    return [(int(token), float(scores[token])) for token in ranked]
+
+
+def _filled(
+    row: NDArray[np.int64], position: np.intp, token: int, score: float, tokenizer: Any, *, plain: bool
+) -> dict[str, Any]:
+    filled = row.copy()
+    filled[position] = token
+    return {
+        "score": score,
+        "token": token,
+        "token_str": tokenizer.decode([token]),
+        "sequence": tokenizer.decode(filled.tolist(), skip_special_tokens=plain),
+    }

@@ -1,0 +1,78 @@
+"""Random numbers as pure functions of a key: no generator is ever kept or shared.
+
+The bits come from Philox4x64-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3")
+through numpy's `random_raw`, which is fixed by the algorithm; the conversions to numbers are our
+own, because numpy's may change between its versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+UInt64 = NDArray[np.uint64]
+
+
+class Stream(IntEnum):
+    """What the numbers are for; streams with the same seed and key are independent."""
+
+    SPLIT = 1
+    PERMUTATION = 2
+    TRAINING_MASK = 3
+    EVALUATION_MASK = 4
+    INITIALIZATION = 5
+    DROPOUT = 6
+
+
+def raw_draws(seed: int, stream: Stream, key: int, count: int) -> UInt64:
+    """`count` raw 64-bit draws, `[count]` uint64, for (seed, stream, key); key is below 2**64."""
+    generator = np.random.Philox(
+        key=np.array([seed, key], dtype=np.uint64),
+        counter=np.array([0, 0, 0, stream], dtype=np.uint64),
+    )
+    return generator.random_raw(count)
+
+
+def raw_rows(seed: int, stream: Stream, keys: NDArray[np.int64], count: int) -> UInt64:
+    """One row of raw draws per key, `[len(keys), count]` uint64; a row depends on its own key only."""
+    rows = np.empty((len(keys), count), dtype=np.uint64)
+    for row, key in enumerate(keys):
+        rows[row] = raw_draws(seed, stream, int(key), count)
+    return rows
+
+
+def uniforms(raw: UInt64) -> NDArray[np.float64]:
+    """Uniform float64 in [0, 1) from the upper 53 bits, the double's own precision."""
+    return (raw >> np.uint64(11)) * 2.0**-53
+
+
+def integers_below(raw: UInt64, bound: int) -> NDArray[np.int64]:
+    """Integers in [0, bound) from the lower 32 bits; bound is below 2**32.
+
+    Lemire's multiplication without rejection: the bias is below bound / 2**32.
+    """
+    low = raw & np.uint64(0xFFFFFFFF)
+    return ((low * np.uint64(bound)) >> np.uint64(32)).astype(np.int64)
+
+
+def permutation(seed: int, stream: Stream, key: int, count: int) -> NDArray[np.int64]:
+    """A permutation of range(count), int64: the order of `count` raw draws."""
+    return np.argsort(raw_draws(seed, stream, key, count), kind="stable").astype(np.int64)
+
+
+def normals(seed: int, stream: Stream, key: int, count: int) -> NDArray[np.float64]:
+    """Standard normal float64 numbers, `[count]` (Box and Muller, 1958)."""
+    pairs = (count + 1) // 2
+    first, second = uniforms(raw_draws(seed, stream, key, 2 * pairs)).reshape(2, pairs)
+    # 1 - u lies in (0, 1], where the logarithm is finite.
+    radius = np.sqrt(-2.0 * np.log(1.0 - first))
+    angle = 2.0 * np.pi * second
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+
+
+def key_of_name(name: str) -> int:
+    """A 64-bit key for a name (blake2b)."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

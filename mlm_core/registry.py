@@ -1,0 +1,64 @@
+"""Finding engines by name."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import entry_points
+
+from mlm_core.engine import Engine
+from mlm_core.errors import RequestError
+
+GROUP = "mlm.engines"
+_PREFERRED = "torch"
+
+
+def engines() -> dict[str, Engine]:
+    """Every registered engine by name, installed or not; no framework is imported."""
+    return {entry.name: entry.load()() for entry in entry_points(group=GROUP)}
+
+
+def find_engine(name: str | None = None) -> Engine:
+    """The engine for `--backend`: the name, else `$MLM_BACKEND`, else the only one installed, else torch.
+
+    Raises:
+        RequestError: there is no engine of that name, or its framework is not installed.
+    """
+    known = engines()
+    option, chosen = "--backend", name
+    if chosen is None and os.environ.get("MLM_BACKEND"):
+        option, chosen = "MLM_BACKEND", os.environ["MLM_BACKEND"]
+    if chosen is None:
+        installed = [engine.name for engine in known.values() if engine.available()]
+        chosen = installed[0] if len(installed) == 1 else _PREFERRED
+    if chosen not in known:
+        raise RequestError(
+            "no such backend",
+            code="unknown_backend",
+            option=option,
+            value=chosen,
+            fix=f"choose one of {', '.join(sorted(known))}",
+        )
+    engine = known[chosen]
+    if not engine.available():
+        raise RequestError(
+            f"is not installed ({', '.join(engine.missing())} missing)",
+            code="backend_not_installed",
+            option=option,
+            value=chosen,
+            fix=f"install it with {engine.install}",
+        )
+    return engine
+
+
+def load_engine(name: str | None = None) -> Engine:
+    """The engine for a backend, with this process made ready for its framework.
+
+    `load_engine("tf").trainer(Config(...))`. One process works with one framework.
+
+    Raises:
+        RequestError: as `find_engine`.
+        RunError: this process has loaded transformers for another framework.
+    """
+    engine = find_engine(name)
+    engine.prepare_process()
+    return engine

@@ -1,0 +1,41 @@
+"""Training and test documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlm_core.errors import RequestError
+from mlm_core.randomness import Stream, permutation
+
+
+@dataclass(frozen=True)
+class Split:
+    """Documents to train on and documents held out, each in their original order."""
+
+    train: list[str]
+    test: list[str]
+
+
+def split_documents(documents: list[str], test_size: float, seed: int) -> Split:
+    """Hold out a share of the documents (at least one), drawn by the seed.
+
+    Splitting whole documents before they are tokenised keeps a document's two halves from landing
+    on both sides.
+
+    Raises:
+        RequestError: there are fewer than two documents.
+    """
+    if len(documents) < 2:
+        raise RequestError(
+            f"{len(documents)} document is too few to hold some out for evaluation",
+            code="too_little_data",
+            option="--dataset",
+            fix="give at least two documents (a line of a text file is one)",
+        )
+    held_out = min(max(1, round(test_size * len(documents))), len(documents) - 1)
+    order = permutation(seed, Stream.SPLIT, 0, len(documents))
+    test = set(order[:held_out].tolist())
+    return Split(
+        train=[text for index, text in enumerate(documents) if index not in test],
+        test=[text for index, text in enumerate(documents) if index in test],
+    )

@@ -1,0 +1,97 @@
+"""Blocks on disk, memory-mapped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.grouping import group_into_blocks
+
+_FACTS, _BLOCKS = "store.json", "blocks.bin"
+
+
+@dataclass(frozen=True)
+class StoreFacts:
+    """What a store holds: documents and tokens that went in, and what came of them."""
+
+    block_size: int
+    documents: int
+    tokens: int
+    blocks: int
+
+    @property
+    def dropped_tokens(self) -> int:
+        """Tokens after the last full block."""
+        return self.tokens - self.blocks * self.block_size
+
+
+@dataclass(frozen=True, eq=False)
+class BlockStore:
+    """`blocks` is `[n, block_size]` little-endian int32, memory-mapped and read-only."""
+
+    facts: StoreFacts
+    blocks: NDArray[np.int32]
+
+
+def open_store(directory: Path) -> BlockStore | None:
+    """The store in a directory; None if there is none or it does not match its own description."""
+    try:
+        facts = StoreFacts(**json.loads((directory / _FACTS).read_text(encoding="utf-8")))
+        shape = (facts.blocks, facts.block_size)
+        if (directory / _BLOCKS).stat().st_size != 4 * facts.blocks * facts.block_size:
+            return None
+        if facts.blocks == 0:
+            return BlockStore(facts, np.empty(shape, dtype="<i4"))
+        return BlockStore(facts, np.memmap(directory / _BLOCKS, dtype="<i4", mode="r", shape=shape))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def build_store(directory: Path, documents: Iterable[list[int]], block_size: int) -> BlockStore:
+    """Group tokenised documents and put the store in place at once, when it is complete."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        _write(building, documents, block_size)
+        _put_in_place(building, directory)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    store = open_store(directory)
+    if store is None:
+        raise OSError(f"the block store could not be written to {directory}")
+    return store
+
+
+def _write(directory: Path, documents: Iterable[list[int]], block_size: int) -> None:
+    count = tokens = blocks = 0
+
+    def counted() -> Iterable[list[int]]:
+        nonlocal count, tokens
+        for document in documents:
+            count, tokens = count + 1, tokens + len(document)
+            yield document
+
+    with (directory / _BLOCKS).open("wb") as file:
+        for rows in group_into_blocks(counted(), block_size):
+            file.write(rows.astype("<i4").tobytes())
+            blocks += len(rows)
+    facts = StoreFacts(block_size=block_size, documents=count, tokens=tokens, blocks=blocks)
+    (directory / _FACTS).write_text(json.dumps(asdict(facts)), encoding="utf-8")
+
+
+def _put_in_place(building: Path, directory: Path) -> None:
+    if open_store(directory) is None and directory.exists():
+        shutil.rmtree(directory)
+    try:
+        building.rename(directory)
+    except OSError:
+        # Another process was faster; its store has the same name, so the same content.
+        if open_store(directory) is None:
+            raise

@@ -1,0 +1,100 @@
+"""Reading and writing safetensors without a framework."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.errors import RequestError
+
+WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_OTHER_FORMATS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+
+
+def read_weights(directory: Path) -> dict[str, NDArray[Any]]:
+    """The floating-point arrays of a model directory by stored name; one file or several.
+
+    Raises:
+        RequestError: there is no safetensors file, or it is damaged.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for path in weight_files(directory):
+        try:
+            arrays |= _read(path)
+        except Exception as error:
+            # safetensors raises its own exception type, for which it has no public name.
+            raise RequestError(
+                f"{path.name} is damaged or cannot be read ({error})",
+                code="damaged_weights",
+                option="--model",
+                value=str(directory),
+                fix="copy the file again",
+            ) from None
+    return arrays
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a model directory.
+
+    Raises:
+        RequestError: there is none.
+    """
+    if (directory / WEIGHTS).is_file():
+        return [directory / WEIGHTS]
+    if (directory / _INDEX).is_file():
+        index = json.loads((directory / _INDEX).read_text(encoding="utf-8"))
+        return [directory / name for name in sorted(set(index["weight_map"].values()))]
+    others = [name for name in _OTHER_FORMATS if (directory / name).is_file()]
+    raise RequestError(
+        f"has {others[0]} but no {WEIGHTS}" if others else f"has no {WEIGHTS}",
+        code="missing_weights",
+        option="--model",
+        value=str(directory),
+        fix="save it again with save_pretrained(safe_serialization=True) in PyTorch"
+        if others
+        else "give a directory written by save_pretrained, or train with --from-scratch",
+    )
+
+
+def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as a safetensors file that PyTorch's `from_pretrained` opens, in one move."""
+    from safetensors.numpy import save
+
+    content = save({name: np.ascontiguousarray(array) for name, array in weights.items()}, {"format": "pt"})
+    write_atomically(path, content)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut."""
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    from safetensors import deserialize
+
+    arrays = {}
+    for name, tensor in deserialize(path.read_bytes()):
+        if tensor["dtype"] == "BF16":
+            # numpy has no bfloat16: its bits are the upper half of a float32.
+            upper = np.frombuffer(tensor["data"], dtype="<u2").astype("<u4") << 16
+            array: NDArray[Any] = upper.view("<f4")
+        elif tensor["dtype"] in _DTYPES:
+            array = np.frombuffer(tensor["data"], dtype=_DTYPES[tensor["dtype"]])
+        else:
+            # Integer buffers (position ids) are no parameters.
+            continue
+        arrays[name] = array.reshape(tensor["shape"])
+    return arrays
