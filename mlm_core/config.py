@@ -18,6 +18,8 @@ from mlm_core.options import Option, check, options_of, option
 MAX_SEED = 2**32 - 1
 """The largest seed that numpy, PyTorch and TensorFlow all take."""
 
+Device = Literal["auto", "cpu", "gpu"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -69,7 +71,7 @@ class RuntimeConfig:
     """Where and how fast the work is done, and what is shown of it."""
 
     backend: str | None = option(None, "torch or tf; default: $MLM_BACKEND, else the one installed, else torch", affects="rounding")
-    device: Literal["auto", "cpu", "gpu"] = option("auto", "auto: the GPU where there is one", affects="rounding")
+    device: Device = option("auto", "auto: the GPU where there is one", affects="rounding")
     threads: int | None = option(None, "processor threads; default: all", affects="rounding", minimum=1, maximum=1024)
     output_dir: str | None = option(None, "the run's directory; default: a new one under runs/", affects="nothing")
     overwrite: bool = option(False, "replace a run that is already there", affects="nothing")

@@ -15,7 +15,7 @@ from mlm_core.errors import RunError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlm_core.config import Config
+    from mlm_core.config import Config, Device
     from mlm_core.predictor import Predictor
     from mlm_core.trainer import Trainer
 
@@ -72,17 +72,51 @@ class Engine(ABC):
                 fix="use one backend in a process, and call load_engine before importing transformers",
             )
 
+    def trainer(self, config: Config) -> Trainer:
+        """A trainer for a config. The text is read and checked before the framework is imported.
+
+        Raises:
+            RequestError: the data, the model or the output directory is wrong.
+            RunError: as `prepare_process`.
+        """
+        from mlm_core.model_source import check_model
+        from mlm_core.run_directory import choose_run_directory
+        from mlm_core.sources import load_source
+
+        check_model(config.model)
+        choose_run_directory(config.output_dir, self.name, config.overwrite)
+        source = load_source(config.dataset, config.text_column)
+        self.prepare_process()
+        return self._trainer_class()(self, config, source)
+
+    def predictor(
+        self, run: str | Path, *, device: Device = "auto", threads: int | None = None
+    ) -> Predictor:
+        """A predictor on a model directory; its weights are read when they are first needed.
+
+        Raises:
+            RequestError: it is no model directory, or an option is wrong.
+            RunError: as `prepare_process`.
+        """
+        from mlm_core.config import Config
+        from mlm_core.model_source import check_model
+
+        config = Config(model=str(run), device=device, threads=threads or cores())
+        check_model(config.model)
+        self.prepare_process()
+        return self._predictor_class()(self, config)
+
     @abstractmethod
     def devices(self) -> list[str]:
         """What the framework can compute on, "cpu" and "gpu"; imports it."""
 
     @abstractmethod
-    def trainer(self, config: Config) -> Trainer:
-        """A trainer for a config; the framework is imported when it first works."""
+    def _trainer_class(self) -> type[Trainer]:
+        """The engine's trainer; imports the framework."""
 
     @abstractmethod
-    def predictor(self, run: str | Path, *, device: str = "auto", threads: int | None = None) -> Predictor:
-        """A predictor on a model directory."""
+    def _predictor_class(self) -> type[Predictor]:
+        """The engine's predictor; imports the framework."""
 
 
 def cores() -> int:

@@ -22,7 +22,7 @@ from mlm_core.model_source import (
 from mlm_core.plan import BatchPlan, evaluation_keys
 from mlm_core.prepare import prepare_data
 from mlm_core.schedule import learning_rates
-from mlm_core.sources import Source, load_source
+from mlm_core.sources import Source
 from mlm_core.split import split_documents
 from mlm_core.tokenization import masking_rule
 from mlm_core.weight_files import read_weights
@@ -69,13 +69,12 @@ class TrainingJob(EvaluationJob):
     learning_rates: NDArray[np.float32]
 
 
-def training_job(config: Config) -> TrainingJob:
-    """Read, split, tokenise and plan.
+def training_job(config: Config, source: Source) -> TrainingJob:
+    """Split, tokenise and plan.
 
     Raises:
         RequestError: the data, the model or their combination is wrong.
     """
-    source = load_source(config.dataset, config.text_column)
     resolved = config.resolved(recommended_options(config))
     split = split_documents(source.documents, decided(resolved.test_size), resolved.seed)
     evaluation, train = _assemble(config, resolved, source, split.train, split.test)
@@ -91,18 +90,20 @@ def training_job(config: Config) -> TrainingJob:
     return TrainingJob(**vars(evaluation), train=train, plan=plan, learning_rates=rates)
 
 
-def evaluation_job(config: Config, *, whole: bool, fingerprint: str | None) -> EvaluationJob:
+def evaluation_job(
+    config: Config, source: Source, *, whole: bool, fingerprint: str | None
+) -> EvaluationJob:
     """What an evaluation of a finished model needs.
 
     Args:
         config: the options of the run, with the run as its model.
+        source: the text.
         whole: evaluate on all of the text, not on a held-out share.
         fingerprint: the text must have it; None: any text.
 
     Raises:
         RequestError: the data, the model or their combination is wrong, or the text is another.
     """
-    source = load_source(config.dataset, config.text_column)
     if fingerprint is not None and source.fingerprint != fingerprint:
         raise RequestError(
             "the text has changed since this model was trained, so its held-out part is not known",

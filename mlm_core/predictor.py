@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.config import Config
-from mlm_core.engine import cores
 from mlm_core.errors import RequestError
 from mlm_core.initialization import ModelOutline, Weights, initial_weights
-from mlm_core.model_source import ModelSource, check_model, length_limit, load_model_source
+from mlm_core.model_source import ModelSource, length_limit, load_model_source
 from mlm_core.weight_files import read_weights
 
 if TYPE_CHECKING:
@@ -26,18 +24,18 @@ _MASK_SPELLINGS = ("<mask>", "[MASK]")
 class Predictor(ABC):
     """Predicts masked tokens with a model directory. Engines fill in the hooks."""
 
-    def __init__(
-        self, engine: Engine, run: str | Path, *, device: str = "auto", threads: int | None = None
-    ) -> None:
-        """Open a model directory; nothing is loaded before it is needed.
+    _network: Any = None
+    """The framework's model, set by `_build`."""
 
-        Raises:
-            RequestError: it is no model directory.
-        """
+    def __init__(self, engine: Engine, config: Config) -> None:
         self.engine = engine
-        self.config = Config(model=str(run), device=device, threads=threads or cores())  # type: ignore[arg-type]
-        check_model(self.config.model)
+        self.config = config
         self._model: ModelSource | None = None
+
+    def model(self) -> Any:
+        """The framework's model itself, ready to predict."""
+        self._source()
+        return self._network
 
     def fill(
         self, texts: Sequence[str], *, top_k: int = 5, targets: Sequence[str] | None = None
@@ -99,7 +97,6 @@ class Predictor(ABC):
 
     def _source(self) -> ModelSource:
         if self._model is None:
-            self.engine.prepare_process()
             model = load_model_source(self.config, [])
             if model.tokenizer.mask_token_id is None:
                 raise RequestError(

@@ -14,11 +14,10 @@ from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import EvaluationJob, TrainingJob, evaluation_job, training_job
 from mlm_core.metrics import MaskedSums, finite
 from mlm_core.model_card import write_card
-from mlm_core.model_source import check_model
 from mlm_core.progress import Progress
 from mlm_core.recorder import Recorder
 from mlm_core.run_directory import choose_run_directory, create_run_directory, write_facts, write_model
-from mlm_core.sources import check_source
+from mlm_core.sources import Source
 from mlm_core.versions import core_versions
 
 if TYPE_CHECKING:
@@ -56,15 +55,9 @@ class TrainingResult:
 class Trainer(ABC):
     """Trains and evaluates. The public methods are the same for every engine; nobody overrides them."""
 
-    def __init__(self, engine: Engine, config: Config) -> None:
-        """Check what can be checked without reading data or importing a framework.
-
-        Raises:
-            RequestError: the dataset, the model or the output directory is wrong.
-        """
-        check_source(config.dataset)
-        check_model(config.model)
+    def __init__(self, engine: Engine, config: Config, source: Source) -> None:
         self.engine = engine
+        self._source = source
         self.config = replace(config, backend=engine.name, threads=config.threads or cores())
         self._progress = Progress(quiet=config.quiet, logging_steps=config.logging_steps)
         self._job: EvaluationJob | None = None
@@ -79,8 +72,7 @@ class Trainer(ABC):
         """
         config = self.config
         directory = choose_run_directory(config.output_dir, self.engine.name, config.overwrite)
-        self.engine.prepare_process()
-        job = training_job(config)
+        job = training_job(config, self._source)
         self._announce(job)
         self._load(job)
         self._run = create_run_directory(directory)
@@ -109,17 +101,15 @@ class Trainer(ABC):
         Raises:
             RequestError: the request is wrong.
         """
-        self.engine.prepare_process()
         if self._job is None:
-            self._load(evaluation_job(self.config, whole=whole, fingerprint=fingerprint))
+            self._load(evaluation_job(self.config, self._source, whole=whole, fingerprint=fingerprint))
         assert self._job is not None
         return self._evaluate(self._job)
 
     def save(self, directory: str | Path) -> None:
         """Write the model as it is now: config, tokenizer and `model.safetensors` in PyTorch's layout."""
         if self._job is None:
-            self.engine.prepare_process()
-            self._load(training_job(self.config))
+            self._load(training_job(self.config, self._source))
         assert self._job is not None
         model = self._job.model
         write_model(Path(directory), self._weights(), model.config, model.tokenizer, self._architecture())

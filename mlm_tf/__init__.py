@@ -1,0 +1,21 @@
+"""The TensorFlow engine of mlm, on Keras `compile` and `fit`."""
+
+from pathlib import Path
+from typing import Any
+
+
+def from_pretrained(directory: str | Path) -> Any:
+    """The masked-language model in a directory, as a TensorFlow model.
+
+    It reads `model.safetensors` in PyTorch's layout without PyTorch. Besides the arguments of its
+    transformers class, its `call` takes `masked_positions` `[batch, slots]` and `labels` `[batch, slots]`.
+
+    Raises:
+        RequestError: the directory is no model directory.
+    """
+    from mlm_tf.engine import TensorFlowEngine
+
+    return TensorFlowEngine().predictor(directory).model()
+
+
+__all__ = ["from_pretrained"]

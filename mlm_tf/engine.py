@@ -1,0 +1,72 @@
+"""The TensorFlow engine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import final
+
+from mlm_core.engine import Engine
+from mlm_core.predictor import Predictor
+from mlm_core.trainer import Trainer
+
+
+@final
+class TensorFlowEngine(Engine):
+    """Trains with Keras `fit`."""
+
+    name = "tf"
+    modules = ("tensorflow", "tf_keras")
+    packages = ("tensorflow", "tf-keras")
+    install = "pip install 'mlm[tf]'"
+    # transformers 4 imports every framework it finds unless told not to, and its TensorFlow classes
+    # are tf_keras's.
+    environment = MappingProxyType(
+        {"USE_TF": "1", "USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    )
+    transformers_check = "is_tf_available"
+
+    def devices(self) -> list[str]:
+        """See `Engine.devices`."""
+        with _silent_import():
+            import tensorflow as tf
+
+            return ["cpu", "gpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
+
+    def _trainer_class(self) -> type[Trainer]:
+        with _silent_import():
+            from mlm_tf.trainer import TensorFlowTrainer
+
+        return TensorFlowTrainer
+
+    def _predictor_class(self) -> type[Predictor]:
+        with _silent_import():
+            from mlm_tf.predictor import TensorFlowPredictor
+
+        return TensorFlowPredictor
+
+
+@contextlib.contextmanager
+def _silent_import() -> Iterator[None]:
+    """Send file descriptor 2 nowhere while TensorFlow is first imported.
+
+    Its start-up messages come from C++ before any log level is read. Python's own stderr, and so
+    the traceback of an import that fails, is restored before it is written.
+    """
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

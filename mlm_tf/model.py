@@ -1,0 +1,210 @@
+"""Masked-language models that take the slot format."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+import tf_keras as keras
+from transformers import TF_MODEL_FOR_MASKED_LM_MAPPING
+from transformers.modeling_tf_utils import unpack_inputs
+from transformers.utils import ModelOutput
+from transformers.utils import logging as transformers_logging
+
+from mlm_core.errors import RequestError, RunError
+from mlm_core.masking import IGNORED
+from mlm_tf.dropout import DropoutKey, key_dropout_layers
+
+if TYPE_CHECKING:
+    from mlm_core.batch import BatchWitness
+
+
+@dataclass
+class SlotOutput(ModelOutput):
+    """What `call` returns for slot labels.
+
+    Attributes:
+        loss: `[1]`, the mean over the masked tokens, for a stock `fit`.
+        logits: `[batch, slots, vocabulary]` float32.
+        loss_sum: scalar float32, the sum of the token losses.
+        correct: scalar int64, masked tokens whose most likely prediction is right.
+        masked_tokens: scalar int64, labels that are not -100.
+    """
+
+    loss: tf.Tensor | None = None
+    logits: tf.Tensor | None = None
+    loss_sum: tf.Tensor | None = None
+    correct: tf.Tensor | None = None
+    masked_tokens: tf.Tensor | None = None
+
+
+class SlotCall:
+    """Adds the slot format, and training on sums, to a transformers masked-LM class.
+
+    Without `masked_positions` it is that class.
+    """
+
+    witness: BatchWitness | None = None
+    micro_batches: int = 1
+
+    def _call_slots(self, inputs: dict[str, Any]) -> SlotOutput:
+        """The base class's call, its logits gathered at the masked positions."""
+        positions, labels = inputs.pop("masked_positions"), inputs.pop("labels")
+        block_key = inputs.pop("block_key")
+        if self.witness is not None and inputs["training"] and labels is not None and block_key is not None:
+            received = [inputs["input_ids"], positions, labels, block_key]
+            tf.numpy_function(self.witness.receive, received, Tout=[], stateful=True)
+        dense = super().call(**(inputs | {"return_dict": True})).logits  # type: ignore[misc]
+        logits = tf.cast(tf.gather(dense, positions, batch_dims=1), tf.float32)
+        return SlotOutput(logits=logits) if labels is None else _with_sums(logits, labels)
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One global batch, micro-batch by micro-batch; the loss is divided by all its masked tokens."""
+        batch = _as_inputs(data)
+        count = tf.math.count_nonzero(batch["labels"] != IGNORED)
+        divisor = tf.cast(tf.maximum(count, 1), tf.float32)
+        if self.micro_batches == 1:
+            loss_sum, correct, gradients = self._micro_step(batch, divisor, tf.constant(0, tf.int64))
+        else:
+            loss_sum, correct, gradients = self._accumulate(batch, divisor)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {
+            "loss": loss_sum / divisor,
+            "loss_sum": loss_sum,
+            "correct": correct,
+            "masked_tokens": count,
+            "grad_norm": self.optimizer.grad_norm,
+        }
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One batch of an evaluation; the sums run on until Keras resets them."""
+        output = self(_as_inputs(data), training=False)
+        for total in self.sums:
+            total.update_state(getattr(output, total.name))
+        return {total.name: total.result() for total in self.sums}
+
+    def _micro_step(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor, micro_batch: tf.Tensor) -> Any:
+        self.dropout_key.advance(self.optimizer.iterations, micro_batch)
+        with tf.GradientTape() as tape:
+            output = self(batch, training=True)
+            loss = output.loss_sum / divisor
+        gradients = tape.gradient(loss, self.trainable_variables)
+        # Lookups of the same row are summed: a global norm over the separate slices is too small.
+        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return output.loss_sum, output.correct, dense
+
+    def _accumulate(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor) -> Any:
+        rows = tf.shape(batch["labels"])[0] // self.micro_batches
+
+        def add(index: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor, *sums: tf.Tensor) -> Any:
+            part = {name: tensor[index * rows : (index + 1) * rows] for name, tensor in batch.items()}
+            more, right, gradients = self._micro_step(part, divisor, tf.cast(index, tf.int64))
+            summed = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
+            return index + 1, loss + more, correct + right, *summed
+
+        zeros = [tf.zeros_like(variable) for variable in self.trainable_variables]
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0, tf.int64), *zeros)
+        # One micro-batch at a time: side by side they would need the memory of the whole batch.
+        _, loss_sum, correct, *gradients = tf.while_loop(
+            lambda index, *_: index < self.micro_batches, add, start, parallel_iterations=1
+        )
+        return loss_sum, correct, gradients
+
+
+def slot_class(base: type) -> type:
+    """The slot format added to a transformers masked-LM class, under the same name."""
+    signature = inspect.signature(base.call)  # type: ignore[attr-defined]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter(name, keyword, default=None) for name in ("masked_positions", "block_key")]
+
+    def call(self: Any, input_ids: Any = None, **inputs: Any) -> Any:
+        inputs["input_ids"] = input_ids
+        if inputs.get("masked_positions") is not None:
+            return self._call_slots(inputs)
+        for parameter in added:
+            inputs.pop(parameter.name, None)
+        return super(cls, self).call(**inputs)  # type: ignore[misc]
+
+    # transformers and Keras sort the entries of a batch by the signature, so it names them all.
+    own = [parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
+    call.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+    content = {"__module__": base.__module__, "call": unpack_inputs(call)}
+    cls = type(base.__name__, (SlotCall, base), content)
+    return cls
+
+
+def _as_inputs(data: Any) -> dict[str, tf.Tensor]:
+    inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    return inputs | {"labels": labels} if labels is not None else dict(inputs)
+
+
+def _with_sums(logits: tf.Tensor, labels: tf.Tensor) -> SlotOutput:
+    known = labels != IGNORED
+    wanted = tf.where(known, labels, 0)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=wanted, logits=logits)
+    loss_sum = tf.reduce_sum(tf.where(known, losses, 0.0))
+    masked_tokens = tf.math.count_nonzero(known)
+    right = tf.argmax(logits, -1, output_type=wanted.dtype) == wanted
+    loss = loss_sum / tf.cast(tf.maximum(masked_tokens, 1), tf.float32)
+    return SlotOutput(
+        loss=tf.reshape(loss, [1]),
+        logits=logits,
+        loss_sum=loss_sum,
+        correct=tf.math.count_nonzero(right & known),
+        masked_tokens=masked_tokens,
+    )
+
+
+def build_model(config: Any, name: str, seed: int = 0) -> Any:
+    """A model of a transformers config, its weights still to be assigned; `seed` keys its dropout.
+
+    Raises:
+        RequestError: transformers has no masked-LM class for it in TensorFlow.
+    """
+    transformers_logging.set_verbosity_error()
+    if type(config) not in TF_MODEL_FOR_MASKED_LM_MAPPING:
+        raise RequestError(
+            f"a {config.model_type} model has no masked-LM head in TensorFlow",
+            code="unsupported_model",
+            option="--model",
+            value=name,
+            fix="use --backend torch",
+        )
+    base = TF_MODEL_FOR_MASKED_LM_MAPPING[type(config)]
+    model = slot_class(base)(config)
+    model.build_in_name_scope()
+    model.dropout_key = DropoutKey(seed)
+    key_dropout_layers(model, model.dropout_key)
+    model.sums = [
+        keras.metrics.Sum(name="loss_sum", dtype=tf.float64),
+        keras.metrics.Sum(name="correct", dtype=tf.int64),
+        keras.metrics.Sum(name="masked_tokens", dtype=tf.int64),
+    ]
+    return model
+
+
+def set_up(device: str, threads: int) -> bool:
+    """Give TensorFlow its threads and device; returns whether it computes on the CPU.
+
+    Raises:
+        RequestError: there is no GPU.
+        RunError: TensorFlow already runs with other settings, which it cannot change.
+    """
+    found = bool(tf.config.list_physical_devices("GPU"))
+    if device == "gpu" and not found:
+        raise RequestError(
+            "TensorFlow sees no GPU", code="no_device", option="--device", value=device, fix="use cpu"
+        )
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        if device == "cpu" and found:
+            tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        raise RunError(
+            "TensorFlow has started with another number of threads or another device",
+            code="wrong_process",
+            fix="use one setting in a process",
+        ) from None
+    return device == "cpu" or not found

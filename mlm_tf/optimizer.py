@@ -1,0 +1,85 @@
+"""AdamWeightDecay with the update of PyTorch's AdamW, and the learning rates of the core's table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from numpy.typing import NDArray
+from transformers import AdamWeightDecay
+
+from mlm_core.config import OptimizationConfig
+from mlm_core.decay import BETA_1, BETA_2, CLIP_EPSILON, EPSILON, is_decayed
+
+
+class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of each step, looked up; the last one stays."""
+
+    def __init__(self, table: NDArray[np.float32]) -> None:
+        self._table = np.asarray(table, dtype=np.float32)
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        last = len(self._table) - 1
+        return tf.gather(tf.constant(self._table), tf.minimum(tf.cast(step, tf.int32), last))
+
+    def get_config(self) -> dict[str, Any]:
+        """The table, as Keras stores it."""
+        return {"table": self._table.tolist()}
+
+
+class ClippedAdamWeightDecay(AdamWeightDecay):
+    """`AdamWeightDecay` that clips like PyTorch, adds epsilon where AdamW does, and decays by canonical name.
+
+    Stock `AdamWeightDecay` takes the global norm before repeated embedding rows are summed, and adds
+    epsilon before the second moment's bias correction. `grad_norm` is a variable that holds the
+    norm before clipping. A `max_grad_norm` of 0 never scales.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        *,
+        weight_decay_rate: float,
+        max_grad_norm: float,
+        canonical_names: Mapping[str, str],
+    ) -> None:
+        super().__init__(learning_rate, BETA_1, BETA_2, EPSILON, weight_decay_rate=weight_decay_rate)
+        self.max_grad_norm = max_grad_norm
+        self.grad_norm = tf.Variable(0.0, trainable=False, name="grad_norm")
+        self._canonical_names = dict(canonical_names)
+
+    def apply_gradients(
+        self, grads_and_vars: Iterable[tuple[Any, tf.Variable]], name: str | None = None, **kwargs: Any
+    ) -> Any:
+        """Clip, then update."""
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        norm = self.grad_norm.assign(tf.linalg.global_norm(dense))
+        if self.max_grad_norm > 0:
+            scale = tf.minimum(self.max_grad_norm / (norm + CLIP_EPSILON), 1.0)
+            dense = [gradient * scale for gradient in dense]
+        return super().apply_gradients(zip(dense, variables, strict=True), name=name, **kwargs)
+
+    def _prepare_local(self, var_device: str, var_dtype: Any, apply_state: Any) -> None:
+        super()._prepare_local(var_device, var_dtype, apply_state)
+        local = apply_state[(var_device, var_dtype)]
+        # Keras folds both bias corrections into the rate, which leaves epsilon outside of the second.
+        local["epsilon"] *= tf.sqrt(1.0 - local["beta_2_power"])
+
+    def _do_use_weight_decay(self, param_name: str) -> bool:
+        return self.weight_decay_rate != 0 and is_decayed(self._canonical_names[param_name])
+
+
+def build_optimizer(
+    names: Mapping[str, str], config: OptimizationConfig, table: NDArray[np.float32]
+) -> ClippedAdamWeightDecay:
+    """The optimizer of a model whose variables have these canonical names."""
+    return ClippedAdamWeightDecay(
+        TableSchedule(table),
+        weight_decay_rate=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        canonical_names=names,
+    )

@@ -1,0 +1,91 @@
+"""Training with Keras `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import tf_keras as keras
+
+from mlm_core.initialization import ModelOutline, Weights
+from mlm_core.job import EvaluationJob, TrainingJob, decided
+from mlm_core.metrics import MaskedSums
+from mlm_core.recorder import Recorder
+from mlm_core.trainer import Trainer
+from mlm_tf.feed import planned_dataset
+from mlm_tf.model import build_model, set_up
+from mlm_tf.optimizer import build_optimizer
+from mlm_tf.weights import assign, canonical_names, export, outline
+
+
+@final
+class TensorFlowTrainer(Trainer):
+    """The core's trainer on TensorFlow."""
+
+    _model: Any = None
+    _cpu: bool = True
+    _test_data: Any = None
+
+    def _build(self, job: EvaluationJob) -> ModelOutline:
+        self._cpu = set_up(job.config.device, decided(job.config.threads))
+        self._model = build_model(job.model.config, job.model.name, job.config.seed)
+        self._test_data = planned_dataset(self._model, job.test, job.evaluation_keys)
+        if isinstance(job, TrainingJob):
+            names = canonical_names(self._model)
+            self._model.micro_batches = job.config.gradient_accumulation_steps
+            self._model.compile(build_optimizer(names, job.config, job.learning_rates))
+        else:
+            self._model.compile()
+        return outline(self._model)
+
+    def _assign(self, weights: Weights) -> None:
+        assign(self._model, weights)
+
+    def _weights(self) -> Mapping[str, Any]:
+        return export(self._model)
+
+    def _architecture(self) -> str:
+        return str(type(self._model).__name__.removeprefix("TF"))
+
+    def _on_cpu(self) -> bool:
+        return self._cpu
+
+    def _fit(self, job: TrainingJob, recorder: Recorder) -> None:
+        self._model.witness = recorder.witness
+        self._model.fit(
+            planned_dataset(self._model, job.train, job.plan.all_keys()),
+            validation_data=self._test_data,
+            epochs=job.plan.epochs,
+            steps_per_epoch=job.plan.steps_per_epoch,
+            callbacks=[_Report(job.plan.steps, recorder)],
+            shuffle=False,
+            verbose=0,
+        )
+
+    def _evaluate(self, job: EvaluationJob) -> MaskedSums:
+        return _sums(self._model.evaluate(self._test_data, return_dict=True, verbose=0))
+
+
+class _Report(keras.callbacks.Callback):
+    """Passes what happens to the recorder, and ends the run at its last step."""
+
+    def __init__(self, steps: int, recorder: Recorder) -> None:
+        super().__init__()
+        self._steps = steps
+        self._recorder = recorder
+        self._step = 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Report a step."""
+        self._step += 1
+        self._recorder.step(self._step, _sums(logs), float(logs["grad_norm"]))
+        if self._step == self._steps:
+            self.model.stop_training = True
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Report an evaluation."""
+        self._recorder.evaluation(self._step, _sums(logs))
+
+
+def _sums(logs: Mapping[str, Any]) -> MaskedSums:
+    return MaskedSums(float(logs["loss_sum"]), int(logs["correct"]), int(logs["masked_tokens"]))

@@ -1,0 +1,71 @@
+"""Batches of the plan as data loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from mlm_core.batch import Batch, BatchAssembler
+from mlm_core.plan import BatchPlan
+
+Keys = NDArray[np.int64]
+
+
+class _Batches(Dataset[Batch]):
+    """Whole batches by their block keys. Its length, for Trainer, is the number of blocks."""
+
+    def __init__(self, assemble: BatchAssembler) -> None:
+        self._assemble = assemble
+
+    def __len__(self) -> int:
+        return len(self._assemble.blocks)
+
+    def __getitem__(self, keys: Keys) -> Batch:
+        return self._assemble(keys)
+
+
+class _PlannedKeys(Sampler[Keys]):
+    """The block keys of each micro-batch of one epoch of the plan."""
+
+    def __init__(self, plan: BatchPlan, micro_batches: int) -> None:
+        self._plan = plan
+        self._micro_batches = micro_batches
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self._plan.steps_per_epoch * self._micro_batches
+
+    def __iter__(self) -> Iterator[Keys]:
+        first = self.epoch * self._plan.steps_per_epoch
+        for step in range(first, first + self._plan.steps_per_epoch):
+            yield from self._plan.keys(step).reshape(self._micro_batches, -1)
+
+
+class PlannedLoader(DataLoader[Batch]):
+    """A training loader; Trainer tells it the epoch.
+
+    It assembles batches in this process: worker processes make it slower, not faster.
+    """
+
+    def __init__(self, assemble: BatchAssembler, plan: BatchPlan, micro_batches: int) -> None:
+        self._keys = _PlannedKeys(plan, micro_batches)
+        # One item of the dataset is a whole batch, hence no batching here.
+        super().__init__(_Batches(assemble), batch_size=None, sampler=self._keys, collate_fn=_tensors)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch, counted from 0."""
+        self._keys.epoch = epoch
+
+
+def evaluation_loader(assemble: BatchAssembler, keys: Keys) -> DataLoader[Batch]:
+    """Every batch of an evaluation, `keys` being `[batches, batch]`."""
+    return DataLoader(_Batches(assemble), batch_size=None, sampler=list(keys), collate_fn=_tensors)
+
+
+def _tensors(batch: Batch) -> dict[str, Any]:
+    return {name: torch.from_numpy(array) for name, array in batch.items()}

@@ -1,0 +1,34 @@
+"""Predicting with PyTorch."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlm_core.initialization import ModelOutline, Weights
+from mlm_core.job import decided
+from mlm_core.model_source import ModelSource
+from mlm_core.predictor import Predictor
+from mlm_torch.model import build_model, select_device
+from mlm_torch.weights import assign, outline
+
+
+@final
+class TorchPredictor(Predictor):
+    """The core's predictor on PyTorch."""
+
+    def _build(self, model: ModelSource) -> ModelOutline:
+        torch.set_num_threads(decided(self.config.threads))
+        self._network = build_model(model.config, model.name).to(select_device(self.config.device)).eval()
+        return outline(self._network)
+
+    def _assign(self, weights: Weights) -> None:
+        assign(self._network, weights)
+
+    def _logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        ids = torch.from_numpy(input_ids).to(self._network.device)
+        with torch.inference_mode():
+            return self._network(input_ids=ids).logits.float().cpu().numpy()

@@ -1,0 +1,176 @@
+"""Training with `transformers.Trainer`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+import transformers
+
+from mlm_core.config import Config
+from mlm_core.initialization import ModelOutline, Weights
+from mlm_core.job import EvaluationJob, TrainingJob, decided
+from mlm_core.metrics import MaskedSums
+from mlm_core.recorder import Recorder
+from mlm_core.trainer import Trainer
+from mlm_torch.dropout import seed_dropout
+from mlm_torch.feed import PlannedLoader, evaluation_loader
+from mlm_torch.model import build_model, select_device
+from mlm_torch.optimizer import TableSchedule, build_optimizer
+from mlm_torch.weights import assign, export, outline
+
+
+@final
+class TorchTrainer(Trainer):
+    """The core's trainer on PyTorch."""
+
+    _model: Any = None
+    _device: torch.device
+
+    def _build(self, job: EvaluationJob) -> ModelOutline:
+        torch.set_num_threads(decided(job.config.threads))
+        self._device = select_device(job.config.device)
+        self._model = build_model(job.model.config, job.model.name).to(self._device)
+        return outline(self._model)
+
+    def _assign(self, weights: Weights) -> None:
+        assign(self._model, weights)
+
+    def _weights(self) -> Mapping[str, Any]:
+        return export(self._model)
+
+    def _architecture(self) -> str:
+        return str(type(self._model).__name__)
+
+    def _on_cpu(self) -> bool:
+        return self._device.type == "cpu"
+
+    def _fit(self, job: TrainingJob, recorder: Recorder) -> None:
+        self._model.witness = recorder.witness
+        with tempfile.TemporaryDirectory() as scratch:
+            trainer = MaskedLMTrainer(self._model, _training_arguments(job, scratch), job)
+            trainer.add_callback(_Report(trainer, recorder))
+            trainer.train()
+
+    def _evaluate(self, job: EvaluationJob) -> MaskedSums:
+        with tempfile.TemporaryDirectory() as scratch:
+            trainer = MaskedLMTrainer(self._model, _arguments(job.config, scratch), job)
+            trainer.evaluate()
+            return trainer.evaluated
+
+
+class MaskedLMTrainer(transformers.Trainer):
+    """`transformers.Trainer` on the plan's batches, reporting sums instead of means of means."""
+
+    def __init__(self, model: Any, arguments: transformers.TrainingArguments, job: EvaluationJob) -> None:
+        self._loader = evaluation_loader(job.test, job.evaluation_keys)
+        super().__init__(model, arguments, eval_dataset=self._loader.dataset, compute_metrics=self._sum_up)
+        self.remove_callback(transformers.PrinterCallback)
+        # The loss is divided by the masked tokens of the whole accumulated batch, here and not by Trainer.
+        self.model_accepts_loss_kwargs = True
+        self._job = job
+        self._micro_batch = 0
+        self._sums: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self.evaluated = MaskedSums()
+
+    def get_train_dataloader(self) -> PlannedLoader:
+        """The plan's batches in the plan's order."""
+        assert isinstance(self._job, TrainingJob)
+        accumulated = self._job.config.gradient_accumulation_steps
+        return PlannedLoader(self._job.train, self._job.plan, accumulated)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """The held-out blocks with their fixed masks."""
+        return self._loader
+
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        """The optimizer and the core's learning rates."""
+        assert isinstance(self._job, TrainingJob)
+        self.optimizer = build_optimizer(self.model, self._job.config)
+        self.lr_scheduler = TableSchedule(self.optimizer, self._job.learning_rates)
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """A micro-batch, its dropout keyed."""
+        seed_dropout(self._job.config.seed, self.state.global_step, self._micro_batch)
+        self._micro_batch += 1
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The loss over the accumulated batch's masked tokens; keeps the sums."""
+        output = model(**inputs, num_items_in_batch=num_items_in_batch)
+        if model.training:
+            self._sums.append((output.loss_sum.detach(), output.correct, output.masked_tokens))
+        return (output.loss, output) if return_outputs else output.loss
+
+    def take_step_sums(self) -> MaskedSums:
+        """The sums of the micro-batches since the last call."""
+        taken, self._sums, self._micro_batch = self._sums, [], 0
+        losses, correct, counts = (torch.stack(column) for column in zip(*taken, strict=True))
+        return MaskedSums(float(losses.double().sum()), int(correct.sum()), int(counts.sum()))
+
+    def prediction_step(
+        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> Any:
+        """The batch's sums `[1, 3]` in the place of its predictions."""
+        with torch.no_grad():
+            output = model(**self._prepare_inputs(inputs))
+        parts = (output.loss_sum.double(), output.correct.double(), output.masked_tokens.double())
+        sums = torch.stack(parts)[None]
+        # Trainer calls compute_metrics only where there are labels; the sums serve as both.
+        return output.loss.detach(), sums, sums
+
+    def _sum_up(self, prediction: transformers.EvalPrediction) -> dict[str, float]:
+        loss, correct, count = prediction.predictions.sum(axis=0)
+        self.evaluated = MaskedSums(float(loss), int(correct), int(count))
+        return {}
+
+
+class _Report(transformers.TrainerCallback):
+    """Passes what happens to the recorder."""
+
+    def __init__(self, trainer: MaskedLMTrainer, recorder: Recorder) -> None:
+        self._trainer = trainer
+        self._recorder = recorder
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Report a step."""
+        optimizer = self._trainer.optimizer
+        norm = float(getattr(optimizer, "optimizer", optimizer).grad_norm)
+        self._recorder.step(state.global_step, self._trainer.take_step_sums(), norm)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Report an evaluation."""
+        self._recorder.evaluation(state.global_step, self._trainer.evaluated)
+
+
+def _training_arguments(job: TrainingJob, scratch: str) -> transformers.TrainingArguments:
+    return _arguments(
+        job.config,
+        scratch,
+        max_steps=job.plan.steps,
+        gradient_accumulation_steps=job.config.gradient_accumulation_steps,
+        eval_strategy="epoch",
+        # The optimizer clips.
+        max_grad_norm=0.0,
+    )
+
+
+def _arguments(config: Config, scratch: str, **more: Any) -> transformers.TrainingArguments:
+    return transformers.TrainingArguments(
+        output_dir=scratch,
+        per_device_train_batch_size=decided(config.batch_size),
+        per_device_eval_batch_size=decided(config.batch_size),
+        use_cpu=select_device(config.device).type == "cpu",
+        seed=config.seed,
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to=[],
+        **more,
+    )
