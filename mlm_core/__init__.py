@@ -1,8 +1,8 @@
 """The framework-free core of mlm: everything that decides the result of a training run.
 
-    from mlm_core import Config, load_engine
-    trainer = load_engine("tf").trainer(Config(dataset="posts.jsonl"))
-    trainer.train()
+from mlm_core import Config, load_engine
+trainer = load_engine("tf").trainer(Config(dataset="posts.jsonl"))
+trainer.train()
 """
 
 from mlm_core.config import Config

@@ -47,7 +47,9 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    parser = _Parser(prog="mlm", description="Masked language models with PyTorch or TensorFlow.", allow_abbrev=False)
+    parser = _Parser(
+        prog="mlm", description="Masked language models with PyTorch or TensorFlow.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name, (summary, options) in COMMANDS.items():
@@ -55,7 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
         _add_arguments(command, name)
         for option_name in options:
             _add_option(command, Config.options()[option_name])
-        command.add_argument("--json", action="store_true", help="one JSON object on stdout, messages on stderr")
+        command.add_argument(
+            "--json", action="store_true", help="one JSON object on stdout, messages on stderr"
+        )
     return parser
 
 
@@ -89,7 +93,9 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
 
 def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
     if name == "train":
-        command.add_argument("--config", metavar="FILE", help="YAML file of options; the command line overrules it")
+        command.add_argument(
+            "--config", metavar="FILE", help="YAML file of options; the command line overrules it"
+        )
     if name in ("evaluate", "fill"):
         command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
     if name == "fill":

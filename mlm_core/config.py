@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from mlm_core.errors import RequestError
-from mlm_core.options import Option, check, options_of, option
+from mlm_core.options import Option, check, option, options_of
 
 MAX_SEED = 2**32 - 1
 """The largest seed that numpy, PyTorch and TensorFlow all take."""
@@ -25,9 +25,15 @@ Device = Literal["auto", "cpu", "gpu"]
 class DataConfig:
     """Where the text comes from and how it becomes blocks."""
 
-    dataset: str | None = option(None, "text (.txt, a document a line) or JSON lines (.jsonl, .json); default: the embedded corpus")
-    text_column: str | None = option(None, "column with the text, nested as in answers.text; default: text, or the only candidate")
-    test_size: float | None = option(None, "share of the documents held out for evaluation", fallback=0.2, above=0.0, maximum=0.9)
+    dataset: str | None = option(
+        None, "text (.txt, a document a line) or JSON lines (.jsonl, .json); default: the embedded corpus"
+    )
+    text_column: str | None = option(
+        None, "column with the text, nested as in answers.text; default: text, or the only candidate"
+    )
+    test_size: float | None = option(
+        None, "share of the documents held out for evaluation", fallback=0.2, above=0.0, maximum=0.9
+    )
     block_size: int | None = option(None, "tokens in a block", fallback=128, minimum=8)
 
 
@@ -35,19 +41,31 @@ class DataConfig:
 class MaskingConfig:
     """Which tokens are hidden from the model, and behind what."""
 
-    mlm_probability: float = option(0.15, "share of the maskable tokens that is masked", above=0.0, maximum=1.0)
-    masking: Literal["exact", "independent"] = option("exact", "exact: the same share of every row; independent: each token by itself")
-    mask_replace_prob: float = option(0.8, "share of the masked tokens replaced by the mask token", minimum=0.0, maximum=1.0)
-    random_replace_prob: float = option(0.1, "share of the masked tokens replaced by a random word", minimum=0.0, maximum=1.0)
+    mlm_probability: float = option(
+        0.15, "share of the maskable tokens that is masked", above=0.0, maximum=1.0
+    )
+    masking: Literal["exact", "independent"] = option(
+        "exact", "exact: the same share of every row; independent: each token by itself"
+    )
+    mask_replace_prob: float = option(
+        0.8, "share of the masked tokens replaced by the mask token", minimum=0.0, maximum=1.0
+    )
+    random_replace_prob: float = option(
+        0.1, "share of the masked tokens replaced by a random word", minimum=0.0, maximum=1.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Which model is trained."""
 
-    model: str | None = option(None, "model directory or Hub name; default: a small RoBERTa trained from scratch")
+    model: str | None = option(
+        None, "model directory or Hub name; default: a small RoBERTa trained from scratch"
+    )
     from_scratch: bool = option(False, "take the model's architecture and tokenizer, not its weights")
-    dropout: float | None = option(None, "every dropout rate of the model; default: the model's own", minimum=0.0, maximum=0.99)
+    dropout: float | None = option(
+        None, "every dropout rate of the model; default: the model's own", minimum=0.0, maximum=0.99
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +77,12 @@ class OptimizationConfig:
     batch_size: int | None = option(None, "blocks in a micro-batch", fallback=16, minimum=1)
     gradient_accumulation_steps: int = option(1, "micro-batches in an optimizer step", minimum=1)
     learning_rate: float | None = option(None, "peak learning rate", fallback=2e-5, minimum=0.0)
-    lr_scheduler: Literal["linear", "cosine", "constant"] = option("linear", "how the learning rate falls after the warm-up")
-    warmup_steps: int | None = option(None, "steps over which the learning rate rises from 0", fallback=0, minimum=0)
+    lr_scheduler: Literal["linear", "cosine", "constant"] = option(
+        "linear", "how the learning rate falls after the warm-up"
+    )
+    warmup_steps: int | None = option(
+        None, "steps over which the learning rate rises from 0", fallback=0, minimum=0
+    )
     weight_decay: float = option(0.01, "decoupled weight decay of matrices and embeddings", minimum=0.0)
     max_grad_norm: float = option(1.0, "gradients are scaled down to this global norm; 0: never", minimum=0.0)
     seed: int = option(42, "keys every random choice", minimum=0, maximum=MAX_SEED)
@@ -70,13 +92,23 @@ class OptimizationConfig:
 class RuntimeConfig:
     """Where and how fast the work is done, and what is shown of it."""
 
-    backend: str | None = option(None, "torch or tf; default: $MLM_BACKEND, else the one installed, else torch", affects="rounding")
+    backend: str | None = option(
+        None, "torch or tf; default: $MLM_BACKEND, else the one installed, else torch", affects="rounding"
+    )
     device: Device = option("auto", "auto: the GPU where there is one", affects="rounding")
-    threads: int | None = option(None, "processor threads; default: all", affects="rounding", minimum=1, maximum=1024)
-    output_dir: str | None = option(None, "the run's directory; default: a new one under runs/", affects="nothing")
+    threads: int | None = option(
+        None, "processor threads; default: all", affects="rounding", minimum=1, maximum=1024
+    )
+    output_dir: str | None = option(
+        None, "the run's directory; default: a new one under runs/", affects="nothing"
+    )
     overwrite: bool = option(False, "replace a run that is already there", affects="nothing")
-    logging_steps: int = option(50, "steps between lines where there is no terminal for a progress bar", affects="nothing", minimum=1)
-    verify_batches: bool | None = option(None, "digest what the model receives at every step; default: on a CPU", affects="nothing")
+    logging_steps: int = option(
+        50, "steps between lines where there is no terminal for a progress bar", affects="nothing", minimum=1
+    )
+    verify_batches: bool | None = option(
+        None, "digest what the model receives at every step; default: on a CPU", affects="nothing"
+    )
     quiet: bool = option(False, "show errors only", affects="nothing")
     verbose: bool = option(False, "show more detail", affects="nothing")
 
@@ -115,7 +147,9 @@ class Config(RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, Data
         named = {str(name).replace("-", "_").lstrip("_"): value for name, value in values.items()}
         for name in named:
             if name not in cls.options():
-                raise unknown_option("--" + name.replace("_", "-"), [spec.flag for spec in cls.options().values()])
+                raise unknown_option(
+                    "--" + name.replace("_", "-"), [spec.flag for spec in cls.options().values()]
+                )
         return cls(**named)
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,7 +8,17 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-_EXCLUDED = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "_vendor", "__pycache__"}  # fmt: skip
+_EXCLUDED = {
+    "__pycache__",
+    "_vendor",
+    "dist-packages",
+    "idlelib",
+    "lib2to3",
+    "site-packages",
+    "test",
+    "tests",
+    "turtledemo",
+}
 """Parts of the library that some installations leave out or that are not its own."""
 
 _FEWEST_WORDS = 5

@@ -89,9 +89,7 @@ class Engine(ABC):
         self.prepare_process()
         return self._trainer_class()(self, config, source)
 
-    def predictor(
-        self, run: str | Path, *, device: Device = "auto", threads: int | None = None
-    ) -> Predictor:
+    def predictor(self, run: str | Path, *, device: Device = "auto", threads: int | None = None) -> Predictor:
         """A predictor on a model directory; its weights are read when they are first needed.
 
         Raises:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from mlm_core.decay import is_normalization
 from mlm_core.errors import RequestError
+from mlm_core.families import positions_follow_padding
 from mlm_core.randomness import Stream, key_of_name, normals
 
 Weights = dict[str, NDArray[np.float32]]
 """Parameters by canonical name: PyTorch's names and layouts, tied ones once."""
-
-_PADDED_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "longformer", "data2vec-text", "mpnet"}  # fmt: skip
-"""Families whose position table has a padding row, kept at zero like the word table's."""
 
 _LEGACY_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """Names in checkpoints converted from the first BERT release."""
@@ -132,5 +130,5 @@ def _has_padding_row(name: str, config: Any) -> bool:
     if getattr(config, "pad_token_id", None) is None:
         return False
     if name.endswith("position_embeddings.weight"):
-        return config.model_type in _PADDED_POSITIONS
+        return positions_follow_padding(config)
     return name.endswith("word_embeddings.weight")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from mlm_core.batch import BatchAssembler
 from mlm_core.config import Config
 from mlm_core.errors import RequestError
+from mlm_core.families import length_limit
 from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
 from mlm_core.model_source import (
     ModelSource,
-    length_limit,
     load_model_source,
     recommended_options,
     set_dropout,
@@ -90,9 +90,7 @@ def training_job(config: Config, source: Source) -> TrainingJob:
     return TrainingJob(**vars(evaluation), train=train, plan=plan, learning_rates=rates)
 
 
-def evaluation_job(
-    config: Config, source: Source, *, whole: bool, fingerprint: str | None
-) -> EvaluationJob:
+def evaluation_job(config: Config, source: Source, *, whole: bool, fingerprint: str | None) -> EvaluationJob:
     """What an evaluation of a finished model needs.
 
     Args:

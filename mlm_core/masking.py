@@ -46,8 +46,12 @@ class MaskingRule:
         return 1 + 2 * block_size
 
     def slots(self, block_size: int) -> int:
-        """The most tokens a row of `block_size` can have masked under the exact rule."""
-        return max(1, math.ceil(self.probability * block_size))
+        """Slots in which every masked token of any row of `block_size` has a place.
+
+        ceil(p * block) under the exact rule; under the independent one all of a row can be masked,
+        and a static shape must have room for that.
+        """
+        return max(1, math.ceil(self.probability * block_size)) if self.exact else block_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +75,8 @@ def mask_tokens(input_ids: NDArray[np.integer], draws: UInt64, rule: MaskingRule
     ids = input_ids.astype(np.int64)
     chosen = _choose(rule.maskable[ids], draws[:, 0], draws[:, 1 : 1 + block_size], rule)
     corrupted = np.where(chosen, _corrupt(ids, draws[:, 1 + block_size :], rule), ids)
-    slots = rule.slots(block_size) if rule.exact else max(1, int(chosen.sum(axis=1).max(initial=0)))
     # A stable sort of "not chosen" puts the chosen positions first, in ascending order.
-    positions = np.argsort(~chosen, axis=1, kind="stable")[:, :slots]
+    positions = np.argsort(~chosen, axis=1, kind="stable")[:, : rule.slots(block_size)]
     used = np.take_along_axis(chosen, positions, axis=1)
     labels = np.where(used, np.take_along_axis(ids, positions, axis=1), IGNORED)
     return MaskedRows(corrupted, np.where(used, positions, 0), labels)

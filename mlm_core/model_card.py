@@ -34,7 +34,9 @@ def write_card(path: Path, job: TrainingJob, result: TrainingResult) -> None:
     """Write the model card."""
     card = _CARD.format(
         # The last part of a path: a card may be published, a directory of this machine should not.
-        model=f"Fine-tuned from `{Path(job.model.name).name}`" if job.model.weights else f"A {job.model.name}",
+        model=f"Fine-tuned from `{Path(job.model.name).name}`"
+        if job.model.weights
+        else f"A {job.model.name}",
         backend=result.backend,
         documents=len(job.source.documents),
         steps=result.steps,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import types
 import typing
@@ -80,7 +81,7 @@ def option(
 
 def options_of(cls: type) -> dict[str, Option]:
     """The options of a dataclass by name, in the order of its fields."""
-    groups = {name: base for base in reversed(cls.__mro__) for name in base.__dict__.get("__annotations__", {})}
+    groups = {name: base for base in reversed(cls.__mro__) for name in inspect.get_annotations(base)}
     hints = typing.get_type_hints(cls)
     return {
         item.name: _option_of(item, hints[item.name], groups[item.name].__name__)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mlm_core.config import Config
 from mlm_core.errors import RequestError
+from mlm_core.families import length_limit
 from mlm_core.initialization import ModelOutline, Weights, initial_weights
-from mlm_core.model_source import ModelSource, length_limit, load_model_source
+from mlm_core.model_source import ModelSource, load_model_source
 from mlm_core.weight_files import read_weights
 
 if TYPE_CHECKING:
@@ -83,7 +84,10 @@ class Predictor(ABC):
         ids = np.array(tokenizer(text, verbose=False)["input_ids"], dtype=np.int64)
         if tokenizer.mask_token_id not in ids:
             raise RequestError(
-                "the text has no mask", code="no_mask", value=text, fix=f"write {tokenizer.mask_token} for the blank"
+                "the text has no mask",
+                code="no_mask",
+                value=text,
+                fix=f"write {tokenizer.mask_token} for the blank",
             )
         limit = length_limit(self._source().config)
         if limit is not None and len(ids) > limit:
@@ -99,9 +103,7 @@ class Predictor(ABC):
         if self._model is None:
             model = load_model_source(self.config, [])
             if model.tokenizer.mask_token_id is None:
-                raise RequestError(
-                    "its tokenizer has no mask token", code="no_mask_token", value=model.name
-                )
+                raise RequestError("its tokenizer has no mask token", code="no_mask_token", value=model.name)
             outline = self._build(model)
             assert model.weights is not None
             checkpoint = read_weights(model.weights)
@@ -140,7 +142,9 @@ def _target_ids(targets: Sequence[str], tokenizer: Any) -> NDArray[np.int64]:
         # As the pipeline does: a word that is no token stands for its first piece.
         pieces = tokenizer(target, add_special_tokens=False)["input_ids"]
         if not pieces:
-            raise RequestError("is no word this model knows", code="bad_target", option="--targets", value=target)
+            raise RequestError(
+                "is no word this model knows", code="bad_target", option="--targets", value=target
+            )
         ids.append(pieces[0])
     return np.array(list(dict.fromkeys(ids)), dtype=np.int64)
 

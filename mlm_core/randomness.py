@@ -46,7 +46,7 @@ def raw_rows(seed: int, stream: Stream, keys: NDArray[np.int64], count: int) -> 
 
 def uniforms(raw: UInt64) -> NDArray[np.float64]:
     """Uniform float64 in [0, 1) from the upper 53 bits, the double's own precision."""
-    return (raw >> np.uint64(11)) * 2.0**-53
+    return (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def integers_below(raw: UInt64, bound: int) -> NDArray[np.int64]:

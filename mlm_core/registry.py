@@ -14,7 +14,12 @@ _PREFERRED = "torch"
 
 def engines() -> dict[str, Engine]:
     """Every registered engine by name, installed or not; no framework is imported."""
-    return {entry.name: entry.load()() for entry in entry_points(group=GROUP)}
+    return {name: _load(name) for name in engine_names()}
+
+
+def engine_names() -> list[str]:
+    """The names of every registered engine; none is loaded."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
 def find_engine(name: str | None = None) -> Engine:
@@ -23,22 +28,21 @@ def find_engine(name: str | None = None) -> Engine:
     Raises:
         RequestError: there is no engine of that name, or its framework is not installed.
     """
-    known = engines()
     option, chosen = "--backend", name
     if chosen is None and os.environ.get("MLM_BACKEND"):
         option, chosen = "MLM_BACKEND", os.environ["MLM_BACKEND"]
     if chosen is None:
-        installed = [engine.name for engine in known.values() if engine.available()]
+        installed = [name for name, engine in engines().items() if engine.available()]
         chosen = installed[0] if len(installed) == 1 else _PREFERRED
-    if chosen not in known:
+    if chosen not in engine_names():
         raise RequestError(
             "no such backend",
             code="unknown_backend",
             option=option,
             value=chosen,
-            fix=f"choose one of {', '.join(sorted(known))}",
+            fix=f"choose one of {', '.join(engine_names())}",
         )
-    engine = known[chosen]
+    engine = _load(chosen)
     if not engine.available():
         raise RequestError(
             f"is not installed ({', '.join(engine.missing())} missing)",
@@ -47,6 +51,12 @@ def find_engine(name: str | None = None) -> Engine:
             value=chosen,
             fix=f"install it with {engine.install}",
         )
+    return engine
+
+
+def _load(name: str) -> Engine:
+    (entry, *_) = entry_points(group=GROUP, name=name)
+    engine: Engine = entry.load()()
     return engine
 
 

@@ -133,8 +133,8 @@ class Trainer(ABC):
             f"({plan.epoch_at(plan.steps):.3g} epochs)"
         )
         say(
-            f"learning rate {config.learning_rate:g} ({config.lr_scheduler}, {config.warmup_steps} warm-up steps), "
-            f"weight decay {config.weight_decay:g}, clipping {config.max_grad_norm:g}, "
+            f"learning rate {config.learning_rate:g} ({config.lr_scheduler}, {config.warmup_steps} steps "
+            f"of warm-up), weight decay {config.weight_decay:g}, clipping {config.max_grad_norm:g}, "
             f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
             f"{config.threads} threads"
         )

@@ -83,10 +83,11 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    from safetensors import deserialize
+    import safetensors
 
     arrays = {}
-    for name, tensor in deserialize(path.read_bytes()):
+    tensors: Any = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+    for name, tensor in tensors:
         if tensor["dtype"] == "BF16":
             # numpy has no bfloat16: its bits are the upper half of a float32.
             upper = np.frombuffer(tensor["data"], dtype="<u2").astype("<u4") << 16

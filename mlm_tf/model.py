@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class SlotOutput(ModelOutput):
-    """What `call` returns for slot labels.
+    """What `call` returns where there are masked positions or labels.
 
     Attributes:
         loss: `[1]`, the mean over the masked tokens, for a stock `fit`.
-        logits: `[batch, slots, vocabulary]` float32.
+        logits: `[batch, slots, vocabulary]` float32; `[batch, length, vocabulary]` without positions.
         loss_sum: scalar float32, the sum of the token losses.
         correct: scalar int64, masked tokens whose most likely prediction is right.
         masked_tokens: scalar int64, labels that are not -100.
@@ -43,21 +43,29 @@ class SlotOutput(ModelOutput):
 class SlotCall:
     """Adds the slot format, and training on sums, to a transformers masked-LM class.
 
-    Without `masked_positions` it is that class.
+    Without `masked_positions` labels are `[batch, length]`, and without labels it is that class.
     """
 
     witness: BatchWitness | None = None
     micro_batches: int = 1
+    dropout_key: DropoutKey
+    sums: list[Any]
+    # What Keras gives every model.
+    optimizer: Any
+    trainable_variables: Any
+    __call__: Any
 
     def _call_slots(self, inputs: dict[str, Any]) -> SlotOutput:
-        """The base class's call, its logits gathered at the masked positions."""
-        positions, labels = inputs.pop("masked_positions"), inputs.pop("labels")
-        block_key = inputs.pop("block_key")
-        if self.witness is not None and inputs["training"] and labels is not None and block_key is not None:
+        """The base class's logits, gathered at the masked positions, and their sums."""
+        positions, labels = inputs.pop("masked_positions", None), inputs.pop("labels", None)
+        block_key = inputs.pop("block_key", None)
+        if self.witness is not None and inputs["training"] and block_key is not None:
             received = [inputs["input_ids"], positions, labels, block_key]
             tf.numpy_function(self.witness.receive, received, Tout=[], stateful=True)
-        dense = super().call(**(inputs | {"return_dict": True})).logits  # type: ignore[misc]
-        logits = tf.cast(tf.gather(dense, positions, batch_dims=1), tf.float32)
+        logits = super().call(**(inputs | {"return_dict": True})).logits  # type: ignore[misc]
+        if positions is not None:
+            logits = tf.gather(logits, positions, batch_dims=1)
+        logits = tf.cast(logits, tf.float32)
         return SlotOutput(logits=logits) if labels is None else _with_sums(logits, labels)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -70,13 +78,9 @@ class SlotCall:
         else:
             loss_sum, correct, gradients = self._accumulate(batch, divisor)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return {
-            "loss": loss_sum / divisor,
-            "loss_sum": loss_sum,
-            "correct": correct,
-            "masked_tokens": count,
-            "grad_norm": self.optimizer.grad_norm,
-        }
+        shown = {"loss": loss_sum / divisor, "loss_sum": loss_sum, "correct": correct, "masked_tokens": count}
+        norm = getattr(self.optimizer, "grad_norm", None)
+        return shown if norm is None else shown | {"grad_norm": norm}
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One batch of an evaluation; the sums run on until Keras resets them."""
@@ -121,18 +125,20 @@ def slot_class(base: type) -> type:
 
     def call(self: Any, input_ids: Any = None, **inputs: Any) -> Any:
         inputs["input_ids"] = input_ids
-        if inputs.get("masked_positions") is not None:
+        if inputs.get("masked_positions") is not None or inputs.get("labels") is not None:
             return self._call_slots(inputs)
         for parameter in added:
             inputs.pop(parameter.name, None)
-        return super(cls, self).call(**inputs)  # type: ignore[misc]
+        return super(slotted, self).call(**inputs)
 
     # transformers and Keras sort the entries of a batch by the signature, so it names them all.
-    own = [parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
+    own = [
+        parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD
+    ]
     call.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
     content = {"__module__": base.__module__, "call": unpack_inputs(call)}
-    cls = type(base.__name__, (SlotCall, base), content)
-    return cls
+    slotted: Any = type(base.__name__, (SlotCall, base), content)
+    return slotted
 
 
 def _as_inputs(data: Any) -> dict[str, tf.Tensor]:

@@ -22,6 +22,7 @@ class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self._table = np.asarray(table, dtype=np.float32)
 
     def __call__(self, step: Any) -> tf.Tensor:
+        """The rate of a step, counted from 0: a float32 scalar."""
         last = len(self._table) - 1
         return tf.gather(tf.constant(self._table), tf.minimum(tf.cast(step, tf.int32), last))
 

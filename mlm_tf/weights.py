@@ -67,4 +67,3 @@ def _places(model: Any) -> Iterator[_Place]:
         if rename is not None:
             name = rename(name)[0]
         yield _Place(variable, name, transpose)
-

@@ -18,11 +18,11 @@ from mlm_core.masking import IGNORED
 
 @dataclass
 class SlotOutput(ModelOutput):
-    """What the forward pass returns for slot labels.
+    """What the forward pass returns where there are masked positions or labels.
 
     Attributes:
         loss: scalar; `loss_sum` over `num_items_in_batch`, or over `masked_tokens` without it.
-        logits: `[batch, slots, vocabulary]` float32.
+        logits: `[batch, slots, vocabulary]` float32; `[batch, length, vocabulary]` without positions.
         loss_sum: scalar float32, the sum of the token losses.
         correct: scalar, masked tokens whose most likely prediction is right.
         masked_tokens: scalar, labels that are not -100.
@@ -36,7 +36,10 @@ class SlotOutput(ModelOutput):
 
 
 class SlotForward(torch.nn.Module):
-    """Adds the slot format to a transformers masked-LM class; without `masked_positions` it is that class."""
+    """Adds the slot format to a transformers masked-LM class.
+
+    Without `masked_positions` labels are `[batch, length]`, and without labels it is that class.
+    """
 
     witness: BatchWitness | None = None
 
@@ -51,15 +54,17 @@ class SlotForward(torch.nn.Module):
         **kwargs: Any,
     ) -> Any:
         inputs = kwargs | {"input_ids": input_ids, "attention_mask": attention_mask}
-        if masked_positions is None:
-            return super().forward(**inputs, labels=labels)  # type: ignore[misc]
-        if self.witness is not None and self.training and labels is not None and block_key is not None:
+        if masked_positions is None and labels is None:
+            return super().forward(**inputs)
+        if self.witness is not None and self.training and block_key is not None:
             received = (input_ids, masked_positions, labels, block_key)
             self.witness.receive(*(tensor.cpu().numpy() for tensor in received if tensor is not None))
-        dense = super().forward(**inputs, return_dict=True).logits  # type: ignore[misc]
-        output = SlotOutput(logits=gather_slots(dense, masked_positions).float())
+        logits = super().forward(**inputs, return_dict=True).logits
+        if masked_positions is not None:
+            logits = gather_slots(logits, masked_positions)
+        output = SlotOutput(logits=logits.float())
         if labels is not None:
-            _add_sums(output, labels, num_items_in_batch)
+            _add_sums(output, logits.float(), labels, num_items_in_batch)
         return output
 
 
@@ -71,9 +76,9 @@ def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.
     return rows.reshape(batch, -1, width)
 
 
-def _add_sums(output: SlotOutput, labels: torch.Tensor, divisor: torch.Tensor | int | None) -> None:
-    logits = output.logits
-    assert logits is not None
+def _add_sums(
+    output: SlotOutput, logits: torch.Tensor, labels: torch.Tensor, divisor: torch.Tensor | int | None
+) -> None:
     flat, wanted = logits.flatten(0, 1), labels.flatten()
     output.loss_sum = cross_entropy(flat, wanted, ignore_index=IGNORED, reduction="sum")
     output.masked_tokens = (wanted != IGNORED).sum()
@@ -99,7 +104,7 @@ def build_model(config: Any, name: str) -> Any:
             fix="choose a masked language model",
         )
     base = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
-    slot_class = type(base.__name__, (SlotForward, base), {"__module__": base.__module__})
+    slot_class: Any = type(base.__name__, (SlotForward, base), {"__module__": base.__module__})
     return slot_class._from_config(config).float()
 
 
@@ -111,5 +116,7 @@ def select_device(wanted: str) -> torch.device:
     """
     found = torch.cuda.is_available()
     if wanted == "gpu" and not found:
-        raise RequestError("PyTorch sees no GPU", code="no_device", option="--device", value=wanted, fix="use cpu")
+        raise RequestError(
+            "PyTorch sees no GPU", code="no_device", option="--device", value=wanted, fix="use cpu"
+        )
     return torch.device("cuda" if found and wanted != "cpu" else "cpu")

@@ -139,7 +139,9 @@ class _Report(transformers.TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report a step."""
         optimizer = self._trainer.optimizer
-        norm = float(getattr(optimizer, "optimizer", optimizer).grad_norm)
+        # Trainer may have wrapped it.
+        clipped: Any = getattr(optimizer, "optimizer", optimizer)
+        norm = float(clipped.grad_norm)
         self._recorder.step(state.global_step, self._trainer.take_step_sums(), norm)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

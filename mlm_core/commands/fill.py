@@ -33,4 +33,6 @@ def show(results: dict[str, Any]) -> None:
 def _top_k(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) >= 1:
         return int(text)
-    raise RequestError("must be a whole number of at least 1", code="invalid_type", option="--top-k", value=text)
+    raise RequestError(
+        "must be a whole number of at least 1", code="invalid_type", option="--top-k", value=text
+    )

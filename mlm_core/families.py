@@ -1,0 +1,30 @@
+"""What differs between model families and no config says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_POSITIONS_AFTER_PADDING = {
+    "camembert",
+    "data2vec-text",
+    "esm",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+}
+
+
+def positions_follow_padding(model_config: Any) -> bool:
+    """Whether positions count from pad_token_id + 1, and the position table has a padding row of zeros."""
+    return model_config.model_type in _POSITIONS_AFTER_PADDING
+
+
+def length_limit(model_config: Any) -> int | None:
+    """The longest input of a model in tokens; None where positions are unlimited."""
+    positions = getattr(model_config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions <= 0:
+        return None
+    return positions - model_config.pad_token_id - 1 if positions_follow_padding(model_config) else positions
