@@ -31,13 +31,7 @@ def read_weights(directory: Path) -> dict[str, NDArray[Any]]:
             arrays |= _read(path)
         except Exception as error:
             # safetensors raises its own exception type, for which it has no public name.
-            raise RequestError(
-                f"{path.name} is damaged or cannot be read ({error})",
-                code="damaged_weights",
-                option="--model",
-                value=str(directory),
-                fix="copy the file again",
-            ) from None
+            raise _damaged(path, error) from None
     return arrays
 
 
@@ -50,8 +44,7 @@ def weight_files(directory: Path) -> list[Path]:
     if (directory / WEIGHTS).is_file():
         return [directory / WEIGHTS]
     if (directory / _INDEX).is_file():
-        index = json.loads((directory / _INDEX).read_text(encoding="utf-8"))
-        return [directory / name for name in sorted(set(index["weight_map"].values()))]
+        return _indexed(directory)
     others = [name for name in _OTHER_FORMATS if (directory / name).is_file()]
     raise RequestError(
         f"has {others[0]} but no {WEIGHTS}" if others else f"has no {WEIGHTS}",
@@ -61,6 +54,24 @@ def weight_files(directory: Path) -> list[Path]:
         fix="save it again with save_pretrained(safe_serialization=True) in PyTorch"
         if others
         else "give a directory written by save_pretrained, or train with --from-scratch",
+    )
+
+
+def _indexed(directory: Path) -> list[Path]:
+    try:
+        index = json.loads((directory / _INDEX).read_text(encoding="utf-8"))
+        return [directory / name for name in sorted(set(index["weight_map"].values()))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(directory / _INDEX, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> RequestError:
+    return RequestError(
+        f"{path.name} is damaged or cannot be read ({error})",
+        code="damaged_weights",
+        option="--model",
+        value=str(path.parent),
+        fix="copy the file again",
     )
 
 

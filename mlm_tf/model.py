@@ -13,6 +13,7 @@ from transformers.modeling_tf_utils import unpack_inputs
 from transformers.utils import ModelOutput
 from transformers.utils import logging as transformers_logging
 
+from mlm_core.engine import cores
 from mlm_core.errors import RequestError, RunError
 from mlm_core.masking import IGNORED
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
@@ -204,8 +205,10 @@ def set_up(device: str, threads: int) -> bool:
             "TensorFlow sees no GPU", code="no_device", option="--device", value=device, fix="use cpu"
         )
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        if device == "cpu" and found:
+        # 0 stands for all cores. What is set already is not set again: TensorFlow may have started.
+        if threads != (tf.config.threading.get_intra_op_parallelism_threads() or cores()):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        if device == "cpu" and tf.config.get_visible_devices("GPU"):
             tf.config.set_visible_devices([], "GPU")
     except RuntimeError:
         raise RunError(

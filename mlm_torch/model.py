@@ -62,10 +62,8 @@ class SlotForward(torch.nn.Module):
         logits = super().forward(**inputs, return_dict=True).logits
         if masked_positions is not None:
             logits = gather_slots(logits, masked_positions)
-        output = SlotOutput(logits=logits.float())
-        if labels is not None:
-            _add_sums(output, logits.float(), labels, num_items_in_batch)
-        return output
+        logits = logits.float()
+        return SlotOutput(logits=logits) if labels is None else _with_sums(logits, labels, num_items_in_batch)
 
 
 def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.Tensor:
@@ -76,16 +74,19 @@ def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.
     return rows.reshape(batch, -1, width)
 
 
-def _add_sums(
-    output: SlotOutput, logits: torch.Tensor, labels: torch.Tensor, divisor: torch.Tensor | int | None
-) -> None:
+def _with_sums(logits: torch.Tensor, labels: torch.Tensor, divisor: torch.Tensor | int | None) -> SlotOutput:
     flat, wanted = logits.flatten(0, 1), labels.flatten()
-    output.loss_sum = cross_entropy(flat, wanted, ignore_index=IGNORED, reduction="sum")
-    output.masked_tokens = (wanted != IGNORED).sum()
-    with torch.no_grad():
-        output.correct = ((flat.argmax(-1) == wanted) & (wanted != IGNORED)).sum()
-    count = output.masked_tokens if divisor is None else torch.as_tensor(divisor)
-    output.loss = output.loss_sum / count.clamp(min=1)
+    known = wanted != IGNORED
+    loss_sum = cross_entropy(flat, wanted, ignore_index=IGNORED, reduction="sum")
+    masked_tokens = known.sum()
+    count = masked_tokens if divisor is None else torch.as_tensor(divisor)
+    return SlotOutput(
+        loss=loss_sum / count.clamp(min=1),
+        logits=logits,
+        loss_sum=loss_sum,
+        correct=((flat.detach().argmax(-1) == wanted) & known).sum(),
+        masked_tokens=masked_tokens,
+    )
 
 
 def build_model(config: Any, name: str) -> Any:

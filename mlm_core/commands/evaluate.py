@@ -18,21 +18,22 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.registry import find_engine
     from mlm_core.run_directory import config_of, read_facts
 
-    path = Path(request.arguments["run"])
-    check_model(str(path))
+    model = request.arguments["run"]
+    check_model(model)
+    path = Path(model)
     facts = read_facts(path)
     if facts is None and given.dataset is None:
         raise RequestError(
             "is not a run, so it has no held-out text of its own",
             code="not_a_run",
-            value=str(path),
+            value=model,
             fix="say what to evaluate on with --dataset",
         )
     config = config_of(facts, path) if facts is not None else Config()
     # Of the training run, what decides the text and its masks stays; where and how is asked anew.
     config = replace(
         config,
-        model=str(path),
+        model=model,
         from_scratch=False,
         output_dir=None,
         overwrite=False,

@@ -1,0 +1,189 @@
+"""The command, end to end, with both engines on the same work."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_models import write_model
+
+ENGINES = ("torch", "tf")
+SENTENCE = "the <mask> sat on a mat."
+
+
+def mlm(*words, code=0, **environment):
+    """Run the command; its JSON object and what it said on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mlm_core", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return (json.loads(done.stdout) if "--json" in words else done.stdout), done.stderr
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """A pretrained directory as an encoder saves it: no masked-LM head."""
+    return write_model(tmp_path_factory.mktemp("models") / "encoder", "roberta", head=False, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, encoder, jsonl):
+    """The same 20 steps with each engine."""
+    directory, found = tmp_path_factory.mktemp("runs"), {}
+    for backend in ENGINES:
+        words = ["--dataset", jsonl, "--model", encoder, "--max-steps", "20", "--learning-rate", "1e-2"]
+        words += ["--block-size", "16", "--output-dir", directory / backend, "--json", "--test-size", "0.3"]
+        found[backend] = mlm("train", "--backend", backend, *words)
+    return found
+
+
+def lines(results):
+    path = Path(results["run_dir"]) / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_both_engines_train_the_same_batches_to_the_same_losses(runs):
+    torch, tf = (lines(runs[backend][0]) for backend in ENGINES)
+    assert len(torch) == len(tf) > 20
+    first = True
+    for one, other in zip(torch, tf, strict=True):
+        assert one["step"] == other["step"]
+        if "loss" not in one:
+            assert other["eval_loss"] == pytest.approx(one["eval_loss"], rel=1e-3)
+            assert other["eval_masked_tokens"] == one["eval_masked_tokens"]
+            continue
+        assert one["batch_digest"] == other["batch_digest"] is not None
+        assert one["masked_tokens"] == other["masked_tokens"]
+        assert one["learning_rate"] == other["learning_rate"]
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-5 if first else 1e-4)
+        assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-3)
+        first = False
+
+
+def test_what_train_says(runs, encoder):
+    for backend in ENGINES:
+        results, said = runs[backend]
+        assert set(results) == {"run_dir", "backend", "steps", "perplexity_before", "perplexity", "example"}
+        assert results["backend"] == backend and results["steps"] == 20
+        assert results["perplexity"] < 0.5 * results["perplexity_before"]
+        assert results["example"]["text"] == "The Milky Way is a <mask> galaxy."
+        assert len(results["example"]["fills"]) == 3
+        assert "drawn by the seed, not in the model: lm_head." in said
+        assert "step 20/20" in said
+
+
+def test_every_engine_opens_what_every_engine_wrote(runs):
+    for written in ENGINES:
+        results = runs[written][0]
+        run = results["run_dir"]
+        evaluations = {read: mlm("evaluate", run, "--backend", read, "--json")[0] for read in ENGINES}
+        for found in evaluations.values():
+            assert set(found) == {"loss", "perplexity", "accuracy", "masked_tokens"}
+            assert found["perplexity"] == pytest.approx(results["perplexity"], rel=1e-3)
+            assert found["masked_tokens"] == evaluations["torch"]["masked_tokens"]
+        fills = {read: mlm("fill", run, SENTENCE, "--backend", read, "--json")[0] for read in ENGINES}
+        torch, tf = (fills[read]["results"][0] for read in ENGINES)
+        assert [fill["token"] for fill in torch] == [fill["token"] for fill in tf]
+        assert [fill["score"] for fill in torch] == pytest.approx([fill["score"] for fill in tf], abs=1e-5)
+
+
+OPEN_IN_PYTORCH = """
+import sys
+from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+model, info = AutoModelForMaskedLM.from_pretrained(sys.argv[1], output_loading_info=True)
+assert not any(info.values()), info
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+print([fill["token"] for fill in pipeline("fill-mask", model=model, tokenizer=tokenizer)(sys.argv[2])])
+"""
+
+OPEN_IN_TENSORFLOW = """
+import sys
+import mlm_tf
+model = mlm_tf.from_pretrained(sys.argv[1])
+from transformers import AutoTokenizer
+import tensorflow as tf
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+inputs = tokenizer(sys.argv[2], return_tensors="tf")
+mask = tf.where(inputs["input_ids"][0] == tokenizer.mask_token_id)[0, 0]
+print(tf.math.top_k(model(**inputs).logits[0, mask], k=5).indices.numpy().tolist())
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("written", ENGINES)
+def test_plain_from_pretrained_opens_a_run(runs, written):
+    run = runs[written][0]["run_dir"]
+    answers = []
+    for code, environment in ((OPEN_IN_PYTORCH, {"USE_TF": "0"}), (OPEN_IN_TENSORFLOW, {})):
+        done = subprocess.run(
+            [sys.executable, "-c", code, run, SENTENCE],
+            capture_output=True,
+            text=True,
+            env=os.environ | environment,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+    assert answers[0] == answers[1]
+
+
+def test_other_text_is_evaluated_whole(runs, jsonl):
+    run = runs["torch"][0]["run_dir"]
+    whole, _ = mlm("evaluate", run, "--backend", "torch", "--dataset", jsonl, "--json")
+    own, _ = mlm("evaluate", run, "--backend", "torch", "--json")
+    assert whole["masked_tokens"] > 3 * own["masked_tokens"]
+
+
+def test_changed_text_is_refused(runs, jsonl, tmp_path, encoder):
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(["the cat sat on the mat."] * 40), encoding="utf-8")
+    run = tmp_path / "run"
+    words = ["--dataset", text, "--model", encoder, "--max-steps", "1", "--block-size", "8"]
+    mlm("train", "--backend", "torch", *words, "--output-dir", run, "--quiet")
+    text.write_text("another text\n" * 40, encoding="utf-8")
+    results, said = mlm("evaluate", run, "--backend", "torch", "--json", code=2)
+    assert results["error"]["code"] == "changed_data"
+    assert said.startswith("mlm: error: ") and said.count("\n") == 1
+
+
+def test_plain_output_reads_well(runs):
+    run = runs["tf"][0]["run_dir"]
+    said, errors = mlm("fill", run, SENTENCE, "the cat <mask>", "--top-k", "2", "--backend", "torch")
+    assert errors == ""
+    assert len(said.splitlines()) == 4
+    evaluated, errors = mlm("evaluate", run, "--backend", "tf", "--quiet")
+    assert errors == ""
+    assert [line.split()[0] for line in evaluated.splitlines()] == [
+        "loss",
+        "perplexity",
+        "accuracy",
+        "masked_tokens",
+    ]
+
+
+def test_doctor():
+    results, _ = mlm("doctor", "--json")
+    assert {name: facts["works"] for name, facts in results["backends"].items()} == {
+        "tf": True,
+        "torch": True,
+    }
+    assert results["problems"] == []
+    assert "cpu" in results["backends"]["tf"]["devices"]
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_the_default_run(backend, tmp_path):
+    """No arguments: offline, on the embedded corpus, to a quarter of the first perplexity or less."""
+    results, said = mlm("train", "--backend", backend, "--output-dir", tmp_path / "run", "--json")
+    assert results["perplexity"] <= results["perplexity_before"] / 4
+    assert "embedded corpus" in said
+    facts = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert facts["data"]["fingerprint"] in said
+    assert results["example"]["fills"]

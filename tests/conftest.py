@@ -1,0 +1,42 @@
+"""Fixtures for every suite. `--backend` chooses the engine of the contract suite."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--backend", help="engine under contract, for tests/contract")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    # The contract suite runs once per engine, in a process of its own (see tests/test_contract.py).
+    if collection_path.name == "contract" and config.getoption("--backend") is None:
+        return True
+    return None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared blocks of this test run, away from the user's."""
+    directory = Path(os.environ.setdefault("MLM_CACHE", str(tmp_path_factory.mktemp("cache"))))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def jsonl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 short documents as JSON lines."""
+    from tiny_models import sentences
+
+    path = tmp_path_factory.mktemp("data") / "documents.jsonl"
+    lines = [json.dumps({"id": number, "text": text}) for number, text in enumerate(sentences(120))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

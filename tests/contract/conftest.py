@@ -1,0 +1,95 @@
+"""The engine under contract, in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tiny_models import write_model
+
+from mlm_core import Config, load_engine
+from mlm_core.engine import Engine
+from mlm_core.errors import MlmError
+from mlm_core.trainer import Trainer, TrainingResult
+
+THREADS = 2
+"""One number for the whole process: TensorFlow cannot change it."""
+
+_engine: Engine | None = None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # A requested engine that is missing fails the run; it is never skipped.
+    global _engine
+    try:
+        _engine = load_engine(session.config.getoption("--backend"))
+    except MlmError as error:
+        pytest.exit(str(error), returncode=2)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    assert _engine is not None
+    return _engine
+
+
+@pytest.fixture(scope="session")
+def numpy_side(engine: Engine) -> ModuleType:
+    """The engine's pieces with numpy on both sides; see tests/contract/numpy_side_*.py."""
+    return importlib.import_module(f"numpy_side_{engine.name}")
+
+
+class Lab:
+    """Trains tiny models on tiny data."""
+
+    def __init__(self, engine: Engine, jsonl: Path, directory: Path) -> None:
+        self.engine = engine
+        self.jsonl = jsonl
+        self.directory = directory
+        self._runs = 0
+
+    def model(self, family: str, **options: object) -> Path:
+        name = "-".join([family, *(f"{key}{value}" for key, value in sorted(options.items()))])
+        path = self.directory / name
+        return path if path.exists() else write_model(path, family, **options)
+
+    def config(self, **options: object) -> Config:
+        self._runs += 1
+        chosen: dict = {
+            "dataset": str(self.jsonl),
+            "block_size": 16,
+            "batch_size": 8,
+            "threads": THREADS,
+            "device": "cpu",
+            "quiet": True,
+            "output_dir": str(self.directory / f"run-{self._runs}"),
+        }
+        return Config(**(chosen | options))
+
+    def trainer(self, **options: object) -> Trainer:
+        return self.engine.trainer(self.config(**options))
+
+    def train(self, **options: object) -> TrainingResult:
+        return self.trainer(**options).train()
+
+    def predictor(self, run: Path):
+        return self.engine.predictor(run, device="cpu", threads=THREADS)
+
+
+@pytest.fixture(scope="session")
+def lab(engine: Engine, jsonl: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    yield Lab(engine, jsonl, tmp_path_factory.mktemp("lab"))
+
+
+def metrics(run: Path) -> list[dict]:
+    """The lines of `metrics.jsonl`."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def steps(run: Path) -> list[dict]:
+    """The lines of optimizer steps."""
+    return [line for line in metrics(run) if "loss" in line]

@@ -1,0 +1,105 @@
+"""The PyTorch engine's pieces with numpy on both sides."""
+
+import numpy as np
+import torch
+
+from mlm_torch.model import build_model, gather_slots
+from mlm_torch.optimizer import TableSchedule, build_optimizer
+from mlm_torch.weights import assign, export, outline
+
+OTHER_FRAMEWORKS = ("tensorflow", "tf_keras")
+
+
+class Model:
+    """A slot model of a transformers config."""
+
+    def __init__(self, config):
+        self.network = build_model(config, "test")
+        self.outline = outline(self.network)
+
+    def assign(self, weights):
+        assign(self.network, weights)
+
+    def export(self):
+        return export(self.network)
+
+    def forward(self, batch):
+        """Outputs as arrays, without dropout."""
+        self.network.eval()
+        with torch.no_grad():
+            output = self.network(**{name: torch.from_numpy(array) for name, array in batch.items()})
+        return {name: value.numpy() for name, value in output.items()}
+
+    def gradients(self, batch):
+        self.network.eval()
+        self.network.zero_grad()
+        self.network(**{name: torch.from_numpy(array) for name, array in batch.items()}).loss.backward()
+        return {name: parameter.grad.numpy() for name, parameter in self.network.named_parameters()}
+
+
+def optimize(weights, gradients_by_step, config, table):
+    """Weights and gradient norms after applying these gradients, step by step."""
+    parameters = torch.nn.ParameterDict()
+    holder = torch.nn.Module()
+    for name, array in weights.items():
+        parameters[name.replace(".", "/")] = torch.nn.Parameter(torch.from_numpy(array.copy()))
+    names = {name: parameters[name.replace(".", "/")] for name in weights}
+    holder.named_parameters = lambda: names.items()
+    optimizer = build_optimizer(holder, config)
+    schedule = TableSchedule(optimizer, table)
+    norms = []
+    for gradients in gradients_by_step:
+        for name, parameter in names.items():
+            parameter.grad = torch.from_numpy(gradients[name].copy())
+        optimizer.step()
+        schedule.step()
+        norms.append(float(optimizer.grad_norm))
+    return {name: parameter.detach().numpy() for name, parameter in names.items()}, norms
+
+
+def gather(hidden, positions):
+    return gather_slots(torch.from_numpy(hidden), torch.from_numpy(positions)).numpy()
+
+
+def fill_mask_pipeline(run, text, top_k):
+    """What transformers' own pipeline says of a model directory."""
+    from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+
+    model, info = AutoModelForMaskedLM.from_pretrained(run, output_loading_info=True)
+    assert not any(info.values()), info
+    tokenizer = AutoTokenizer.from_pretrained(run)
+    return pipeline("fill-mask", model=model, tokenizer=tokenizer, device="cpu")(text, top_k=top_k)
+
+
+def stock_training_loss(network, batches):
+    """The losses that a stock Trainer reports for these batches with SGD at rate 0."""
+    from tempfile import TemporaryDirectory
+
+    from transformers import Trainer, TrainingArguments
+
+    rows = [
+        {name: array[row] for name, array in batch.items()}
+        for batch in batches
+        for row in range(len(batch["labels"]))
+    ]
+    size = len(batches[0]["labels"])
+    with TemporaryDirectory() as directory:
+        arguments = TrainingArguments(
+            directory,
+            per_device_train_batch_size=size,
+            num_train_epochs=1,
+            learning_rate=0.0,
+            weight_decay=0.0,
+            logging_steps=1,
+            use_cpu=True,
+            report_to=[],
+            disable_tqdm=True,
+            save_strategy="no",
+            remove_unused_columns=False,
+        )
+        trainer = Trainer(network.eval(), arguments, train_dataset=rows)
+        trainer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(rows)
+        # Trainer switches dropout on; the reference has none.
+        network.train = lambda mode=True: network
+        trainer.train()
+        return np.array([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])

@@ -1,0 +1,137 @@
+"""Models, weights and the slot format."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny_models import FAMILIES, full_shapes
+from transformers import AutoConfig
+
+from mlm_core import RequestError
+from mlm_core.initialization import draw_parameter
+from mlm_core.weight_files import read_weights
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def model(numpy_side, lab, family):
+    """A model with its directory's weights, dropout off."""
+    directory = lab.model(family, dropout=0.0)
+    made = numpy_side.Model(AutoConfig.from_pretrained(directory))
+    made.assign(read_weights(directory))
+    return made
+
+
+def batch(rows=5, length=16, seed=0):
+    draw = np.random.RandomState(seed)
+    labels = np.full((rows, length), -100)
+    ids = draw.randint(5, 30, size=(rows, length))
+    for row in range(rows):
+        chosen = draw.choice(length, size=row, replace=False)  # row 0 has no label at all
+        labels[row, chosen] = draw.randint(5, 30, size=row)
+    return ids, labels
+
+
+def slots(ids, labels, width=6):
+    positions, values = np.zeros((len(ids), width), int), np.full((len(ids), width), -100)
+    for row in range(len(ids)):
+        (chosen,) = np.nonzero(labels[row] != -100)
+        positions[row, : len(chosen)], values[row, : len(chosen)] = chosen, labels[row, chosen]
+    return {"input_ids": ids, "masked_positions": positions, "labels": values}
+
+
+def test_canonical_names_are_the_published_ones(model, family, lab):
+    vocabulary = AutoConfig.from_pretrained(lab.model(family, dropout=0.0)).vocab_size
+    assert dict(model.outline.shapes) == full_shapes(family, vocabulary)
+    assert model.outline.base_prefix == family
+
+
+def test_weights_survive_the_framework(model, family, lab):
+    stored = read_weights(lab.model(family, dropout=0.0))
+    exported = model.export()
+    assert set(exported) == set(stored)
+    for name, array in stored.items():
+        assert exported[name].dtype == np.float32
+        assert (exported[name] == array).all(), name
+
+
+def test_loss_is_the_sum_over_masked_tokens(model):
+    ids, labels = batch()
+    logits = model.forward({"input_ids": ids})["logits"].astype(np.float64)
+    shifted = logits - logits.max(-1, keepdims=True)
+    log_probability = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    rows, columns = np.nonzero(labels != -100)
+    expected = -log_probability[rows, columns, labels[rows, columns]].sum()
+    correct = (logits.argmax(-1) == labels)[rows, columns].sum()
+    for inputs in (slots(ids, labels), {"input_ids": ids, "labels": labels}):
+        output = model.forward(inputs)
+        assert output["loss_sum"] == pytest.approx(expected, rel=1e-5)
+        assert output["correct"] == correct
+        assert output["masked_tokens"] == len(rows) == 10
+        assert np.squeeze(output["loss"]) == pytest.approx(expected / 10, rel=1e-5)
+        assert output["logits"].dtype == np.float32
+
+
+def test_slots_hold_the_logits_of_their_positions(model):
+    ids, labels = batch()
+    inputs = slots(ids, labels)
+    dense = model.forward({"input_ids": ids})["logits"]
+    gathered = model.forward({name: inputs[name] for name in ("input_ids", "masked_positions")})["logits"]
+    expected = np.take_along_axis(dense, inputs["masked_positions"][:, :, None], axis=1)
+    assert np.abs(gathered - expected).max() < 1e-5
+
+
+def test_slots_have_the_gradients_of_full_width_labels(model):
+    ids, labels = batch()
+    by_slots = model.gradients(slots(ids, labels))
+    full_width = model.gradients({"input_ids": ids, "labels": labels})
+    assert set(by_slots) == set(model.outline.shapes)
+    for name in by_slots:
+        assert np.abs(by_slots[name] - full_width[name]).max() < 1e-6, name
+
+
+def test_nothing_masked_is_loss_0(model):
+    ids, _ = batch()
+    output = model.forward(slots(ids, np.full_like(ids, -100)))
+    assert float(output["loss_sum"]) == float(np.squeeze(output["loss"])) == 0.0
+    assert int(output["masked_tokens"]) == 0
+
+
+def test_a_stock_loop_trains_the_slot_model(model, numpy_side):
+    batches = [slots(*batch(seed=seed)) for seed in range(3)]
+    expected = [float(np.squeeze(model.forward(made)["loss"])) for made in batches]
+    assert numpy_side.stock_training_loss(model.network, batches) == pytest.approx(expected, abs=2e-4)
+
+
+def test_initialisation_is_distributed_as_the_framework_itself_would(numpy_side, lab, family):
+    """The same standard deviations, zeros and ones as the family's own initialisation."""
+    config = AutoConfig.from_pretrained(lab.model(family, dropout=0.0))
+    own = numpy_side.Model(config).export()
+    for name, array in own.items():
+        drawn = draw_parameter(name, array.shape, config, 5)
+        if array.ndim == 1:
+            assert (drawn == array).all(), name
+            continue
+        error = 4 * (1 / (2 * array.size)) ** 0.5 + 0.1  # TensorFlow cuts its normals at two deviations
+        assert drawn.std() == pytest.approx(array.std(), rel=error + 0.05), name
+
+
+def test_gather(numpy_side):
+    hidden = np.random.RandomState(0).rand(3, 7, 2).astype(np.float32)
+    positions = np.array([[0, 6], [3, 3], [5, 0]])
+    expected = np.stack([hidden[row, positions[row]] for row in range(3)])
+    assert (numpy_side.gather(hidden, positions) == expected).all()
+
+
+def test_a_family_without_a_masked_head_is_refused(lab, tmp_path, engine):
+    directory = lab.model("bert")
+    for path in directory.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(settings | {"model_type": "gpt2"}))
+    with pytest.raises(RequestError, match="no masked-LM head"):
+        engine.predictor(tmp_path, device="cpu", threads=2).model()

@@ -1,0 +1,252 @@
+"""A run from request to saved model."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import THREADS, metrics, steps
+from tiny_models import FAMILIES, head_shapes
+
+from mlm_core import RequestError, RunError
+from mlm_core.batch import batch_digest
+from mlm_core.initialization import draw_parameter
+from mlm_core.job import training_job
+from mlm_core.metrics import MaskedSums
+from mlm_core.sources import load_source
+from mlm_core.weight_files import read_weights
+
+STEPS = 50
+"""Several epochs, the last one in part."""
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def run(request, lab):
+    """A finished run of each family, at a rate that learns."""
+    model = lab.model(request.param)
+    trainer = lab.trainer(model=str(model), max_steps=STEPS, learning_rate=1e-2, test_size=0.3)
+    return trainer, trainer.train()
+
+
+def planned(config):
+    """The batches that the plan has for a run, by the core alone."""
+    job = training_job(config, load_source(config.dataset, None))
+    return job, [job.train(job.plan.keys(step)) for step in range(job.plan.steps)]
+
+
+def test_it_learns(run):
+    _, result = run
+    assert result.after.perplexity < 0.5 * result.before.perplexity
+    assert result.steps == STEPS
+
+
+def test_the_model_received_the_plans_batches(run):
+    trainer, result = run
+    job, batches = planned(trainer.config)
+    lines = steps(result.run_dir)
+    assert [line["batch_digest"] for line in lines] == [batch_digest([made]) for made in batches]
+    assert [line["masked_tokens"] for line in lines] == [(made["labels"] != -100).sum() for made in batches]
+    # Padding rows did occur.
+    assert any((made["block_key"] == -1).any() for made in batches)
+    assert job.plan.epochs > 2
+
+
+def test_metrics_have_every_step_once_and_an_evaluation_per_epoch(run):
+    trainer, result = run
+    job, _ = planned(trainer.config)
+    lines = steps(result.run_dir)
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    assert [line["learning_rate"] for line in lines] == [float(rate) for rate in job.learning_rates]
+    assert [line["epoch"] for line in lines] == [
+        step / job.plan.steps_per_epoch for step in range(1, STEPS + 1)
+    ]
+    assert all(line["grad_norm"] > 0 and line["tokens_per_second"] > 0 for line in lines)
+    evaluated = [line["step"] for line in metrics(result.run_dir) if "eval_loss" in line]
+    per_epoch = job.plan.steps_per_epoch
+    assert evaluated == sorted({0, *range(per_epoch, STEPS + 1, per_epoch), STEPS})
+
+
+def test_run_json_holds_config_versions_and_results(run, engine):
+    _, result = run
+    facts = json.loads((result.run_dir / "run.json").read_text())
+    assert facts["config"]["learning_rate"] == 1e-2
+    assert facts["config"]["backend"] == engine.name
+    assert facts["config"]["weight_decay"] == 0.01
+    assert set(engine.packages) <= set(facts["versions"])
+    assert facts["data"]["documents"] == 120
+    assert facts["results"]["perplexity"] == pytest.approx(result.after.perplexity)
+    files = {path.name for path in result.run_dir.iterdir()}
+    assert {"config.json", "model.safetensors", "README.md", "run.json", "metrics.jsonl"} <= files
+    assert not [name for name in files if name.endswith((".bin", ".h5", ".pkl", ".pt", ".partial"))]
+
+
+def test_a_saved_run_evaluates_the_same(run, lab):
+    trainer, result = run
+    again = lab.trainer(
+        **(trainer.config.to_dict() | {"model": str(result.run_dir), "output_dir": None, "batch_size": 5})
+    )
+    sums = again.evaluate()
+    # Another batch size, so other padding: sums do not care.
+    assert sums.masked_tokens == result.after.masked_tokens
+    assert sums.correct == result.after.correct
+    assert sums.loss == pytest.approx(result.after.loss, rel=1e-6)
+
+
+def test_fill_agrees_with_the_pipeline(run, lab, numpy_side):
+    _, result = run
+    predictor = lab.predictor(result.run_dir)
+    mask = predictor._source().tokenizer.mask_token
+    one, two = f"the cat {mask} on the mat.", f"the {mask} sat on {mask} mat."
+    found_one, found_two = predictor.fill([one.replace(mask, "[MASK]"), two.replace(mask, "<mask>")], top_k=3)
+    for found, text in ((found_one, one), (found_two, two)):
+        expected = numpy_side.fill_mask_pipeline(result.run_dir, text, 3)
+        for ours, theirs in zip(flat(found), flat(expected), strict=True):
+            assert ours.keys() == theirs.keys()
+            assert ours["score"] == pytest.approx(theirs["score"], abs=1e-5)
+            if ours["token"] == theirs["token"]:
+                assert ours["sequence"] == theirs["sequence"]
+                assert ours["token_str"] == theirs["token_str"]
+    assert isinstance(found_two[0], list) and len(found_two) == 2
+
+
+def flat(results):
+    return [fill for item in results for fill in (item if isinstance(item, list) else [item])]
+
+
+def test_fill_targets_and_refusals(run, lab):
+    predictor = lab.predictor(run[1].run_dir)
+    (found,) = predictor.fill(["the cat <mask> on."], targets=["a", "the"], top_k=9)
+    assert len(found) == 2 and found[0]["score"] >= found[1]["score"]
+    with pytest.raises(RequestError, match="no mask"):
+        predictor.fill(["nothing to fill"])
+    with pytest.raises(RequestError, match="at most 48"):
+        predictor.fill(["<mask> " + "the cat " * 60])
+
+
+def test_steps_agree_with_a_larger_micro_batch(lab):
+    """8 x 1 and 2 x 4 are the same global batches, so the same losses and the same weights."""
+    options = {"model": str(lab.model("roberta", dropout=0.0)), "max_steps": 12, "learning_rate": 1e-3}
+    whole = lab.train(**options, batch_size=8)
+    parts = lab.train(**options, batch_size=2, gradient_accumulation_steps=4)
+    for one, other in zip(steps(whole.run_dir), steps(parts.run_dir), strict=True):
+        assert one["batch_digest"] == other["batch_digest"]
+        assert one["masked_tokens"] == other["masked_tokens"]
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
+    first, second = read_weights(whole.run_dir), read_weights(parts.run_dir)
+    for name in first:
+        if not name.endswith("key.bias"):  # its gradient is zero but for rounding, which Adam enlarges
+            assert np.abs(first[name] - second[name]).max() < 1e-4, name
+
+
+def test_independent_masking(lab):
+    options = {"masking": "independent", "mlm_probability": 0.3}
+    trainer = lab.trainer(model=str(lab.model("bert")), max_steps=6, **options)
+    lines = steps(trainer.train().run_dir)
+    _, batches = planned(trainer.config)
+    assert [line["batch_digest"] for line in lines] == [batch_digest([made]) for made in batches]
+
+
+def test_dropout_is_keyed_by_the_seed(lab):
+    """The same run twice sees the same noise; another seed's plan aside, noise changes the loss."""
+    options = {"model": str(lab.model("distilbert", dropout=0.3)), "max_steps": 4, "batch_size": 4}
+    options |= {"gradient_accumulation_steps": 2, "learning_rate": 1e-3}
+    first, again = (steps(lab.train(**options).run_dir) for _ in range(2))
+    silent = steps(lab.train(**options, dropout=0.0).run_dir)
+    for one, same, other in zip(first, again, silent, strict=True):
+        assert one["loss"] == pytest.approx(same["loss"], rel=1e-6)
+        assert one["batch_digest"] == other["batch_digest"]
+        assert abs(one["loss"] - other["loss"]) > 1e-4
+
+
+def test_a_missing_head_is_drawn_by_the_core(lab):
+    directory = lab.model("roberta", head=False, dropout=0.0)
+    trainer = lab.trainer(model=str(directory), max_steps=1, learning_rate=0.0, weight_decay=0.0, seed=9)
+    result = trainer.train()
+    saved, stored = read_weights(result.run_dir), read_weights(directory)
+    settings = trainer._job.model.config
+    for name in head_shapes("roberta", settings.vocab_size):
+        assert (saved[name] == draw_parameter(name, saved[name].shape, settings, 9)).all()
+    for name, array in stored.items():
+        assert (saved[f"roberta.{name}"] == array).all()
+    assert json.loads((result.run_dir / "config.json").read_text())["architectures"] == ["RobertaForMaskedLM"]
+    with pytest.raises(RequestError, match="cannot fill a blank yet"):
+        lab.predictor(directory).fill(["a <mask>"])
+
+
+def test_from_scratch_takes_the_architecture_only(lab):
+    directory = lab.model("bert")
+    trainer = lab.trainer(model=str(directory), from_scratch=True, max_steps=1, learning_rate=0.0, seed=4)
+    saved = read_weights(trainer.train().run_dir)
+    settings = trainer._job.model.config
+    for name, array in saved.items():
+        assert (array == draw_parameter(name, array.shape, settings, 4)).all(), name
+
+
+def test_no_model_trains_a_small_roberta_and_its_tokenizer(lab):
+    result = lab.train(max_steps=2)
+    settings = json.loads((result.run_dir / "config.json").read_text())
+    assert settings["model_type"] == "roberta"
+    assert lab.predictor(result.run_dir).fill(["the <mask> sat."], top_k=2)
+
+
+def test_a_trainer_evaluates_and_saves_without_training(lab, tmp_path):
+    trainer = lab.trainer(model=str(lab.model("bert")), output_dir=None)
+    sums = trainer.evaluate()
+    assert isinstance(sums, MaskedSums) and sums.masked_tokens > 0
+    trainer.save(tmp_path / "copy")
+    stored, copied = read_weights(lab.model("bert")), read_weights(tmp_path / "copy")
+    assert all((copied[name] == stored[name]).all() for name in stored)
+
+
+def test_changed_text_is_noticed(lab, tmp_path):
+    trainer = lab.trainer(model=str(lab.model("bert")))
+    with pytest.raises(RequestError, match="has changed since"):
+        trainer.evaluate(fingerprint="another")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(lab):
+    config = lab.config(model=str(lab.model("bert")), max_steps=20, learning_rate=1e30)
+    with pytest.raises(RunError, match="try a lower --learning-rate"):
+        lab.engine.trainer(config).train()
+    lines = metrics(lab.directory / config.output_dir)
+    assert len([line for line in lines if "loss" in line]) < 20
+    assert not (lab.directory / config.output_dir / "model.safetensors").exists()
+    # The failed run is still a run: it can be replaced.
+    assert lab.engine.trainer(replace(config, overwrite=True, learning_rate=1e-5, max_steps=1)).train()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"block_size": 49}, "at most 48"),
+        ({"device": "gpu"}, "sees no GPU"),
+        ({"model": "lost_mask"}, "no mask token"),
+        ({"block_size": 48, "test_size": 0.01}, "less than one block"),
+    ],
+)
+def test_refusals_leave_nothing_behind(lab, tmp_path, options, message):
+    model = lab.model("bert")
+    if options.get("model"):
+        directory = tmp_path / "model"
+        directory.mkdir()
+        for path in model.iterdir():
+            content = path.read_bytes().replace(b"[MASK]", b"[LOST]")
+            if path.name in ("tokenizer_config.json", "special_tokens_map.json"):
+                content = json.dumps(
+                    {k: v for k, v in json.loads(content).items() if k != "mask_token"}
+                ).encode()
+            (directory / path.name).write_bytes(content)
+        settings = json.loads((directory / "tokenizer_config.json").read_text())
+        (directory / "tokenizer_config.json").write_text(json.dumps(settings | {"mask_token": None}))
+        options = options | {"model": str(directory)}
+    config = lab.config(**({"model": str(model)} | options))
+    with pytest.raises(RequestError, match=message):
+        lab.engine.trainer(config).train()
+    assert not (lab.directory / config.output_dir).exists()
+
+
+def test_the_other_framework_was_never_imported(numpy_side):
+    assert not set(numpy_side.OTHER_FRAMEWORKS) & set(sys.modules)
+    assert THREADS == 2

@@ -1,0 +1,120 @@
+"""The core imports no framework; engines are found by name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlm_core import RequestError
+from mlm_core.registry import engines, find_engine
+
+EVERY_CORE_MODULE = """
+import importlib, pkgutil, sys
+import mlm_core
+for module in pkgutil.walk_packages(mlm_core.__path__, "mlm_core."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+from mlm_core.config import Config
+from mlm_core.job import training_job
+from mlm_core.sources import load_source
+config = Config(dataset=sys.argv[1], block_size=16, batch_size=4, max_steps=2, threads=1)
+job = training_job(config, load_source(config.dataset, None))
+job.train(job.plan.keys(0))
+frameworks = {"torch", "tensorflow", "tf_keras", "keras", "jax"}
+print(sorted({name.split(".")[0] for name in sys.modules} & frameworks))
+"""
+
+
+def python(code, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+def test_core_and_its_data_path_import_no_framework(jsonl):
+    done = python(EVERY_CORE_MODULE, str(jsonl), USE_TORCH="0", USE_TF="0")
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_core_names_no_framework_in_an_import():
+    core = Path(__file__).parents[2] / "mlm_core"
+    for path in core.rglob("*.py"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            words = line.split()
+            if words[:1] in (["import"], ["from"]):
+                assert words[1].split(".")[0] not in ("torch", "tensorflow", "tf_keras", "keras"), path
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["train", "--help"], ["fill", "--help"], ["doctor", "--help"], ["--version"]]
+)
+def test_help_is_cheap(words):
+    code = (
+        "import sys; from mlm_core.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'numpy', 'transformers', 'torch', 'tensorflow', 'rich', 'yaml'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = python(code, *words)
+    assert done.returncode == 0, done.stderr
+    assert "mlm" in done.stdout
+
+
+def test_unknown_backend_lists_the_known_ones():
+    with pytest.raises(RequestError, match=r"choose one of .*tf, torch"):
+        find_engine("jax")
+
+
+def register(directory: Path, name: str, module: str) -> None:
+    """What installing a package with an engine of its own leaves behind."""
+    info = directory / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[mlm.engines]\n{name} = {module}:Engine\n")
+    (directory / f"{module}.py").write_text(
+        "from mlm_core.engine import Engine as Base\n"
+        "class Engine(Base):\n"
+        f"    name = {name!r}\n"
+        "    modules = ('a_framework_nobody_has',)\n"
+        "    packages = ('mlm', 'a-framework-nobody-has')\n"
+        "    install = 'pip install mlm-third'\n"
+        "    environment = {}\n"
+        "    transformers_check = 'is_torch_available'\n"
+        "    def devices(self): return ['cpu']\n"
+        "    def _trainer_class(self): raise NotImplementedError\n"
+        "    def _predictor_class(self): raise NotImplementedError\n"
+    )
+
+
+def test_a_third_engine_is_a_package(tmp_path, monkeypatch):
+    register(tmp_path, "third", "third_engine")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert {"third", "tf", "torch"} <= set(engines())
+    assert not engines()["third"].available()
+    assert set(engines()["third"].versions()) == {"mlm"}
+    with pytest.raises(RequestError, match=r"a_framework_nobody_has missing\); install it"):
+        find_engine("third")
+
+
+def test_backend_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MLM_BACKEND", "tf")
+    assert find_engine().name == "tf"
+    assert find_engine("torch").name == "torch"
+    monkeypatch.setenv("MLM_BACKEND", "none")
+    with pytest.raises(RequestError, match="MLM_BACKEND none"):
+        find_engine()
+
+
+def test_without_a_choice_the_only_one_installed_is_taken(monkeypatch):
+    monkeypatch.delenv("MLM_BACKEND", raising=False)
+    assert find_engine().name == "torch"
+    kind = type(engines()["torch"])
+    monkeypatch.setattr(kind, "modules", ("a_framework_nobody_has",))
+    assert find_engine().name == "tf"

@@ -1,0 +1,99 @@
+"""Wrong requests: exit code 2, one clear line, nothing written, no framework imported."""
+
+import json
+import sys
+
+import pytest
+from tiny_models import write_model
+
+from mlm_core.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model"), "bert")
+
+
+@pytest.fixture
+def refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(sys.modules)
+
+    def run(*words):
+        files = sorted(tmp_path.rglob("*"))
+        assert main([*words, "--json"]) == 2
+        out, err = capsys.readouterr()
+        assert err.startswith("mlm: error: ") and err.count("\n") == 1
+        assert not {"torch", "tensorflow"} & (set(sys.modules) - before)
+        assert sorted(tmp_path.rglob("*")) == files
+        return json.loads(out)["error"]
+
+    return run
+
+
+def test_missing_file(refused):
+    error = refused("train", "--dataset", "none.txt")
+    assert (error["code"], error["option"], error["value"]) == ("missing_file", "--dataset", "none.txt")
+    assert error["fix"]
+
+
+def test_empty_file(refused, tmp_path):
+    (tmp_path / "a.txt").touch()
+    assert refused("train", "--dataset", "a.txt")["code"] == "empty_file"
+
+
+def test_unknown_backend(refused):
+    assert refused("train", "--backend", "jax")["code"] == "unknown_backend"
+
+
+@pytest.mark.parametrize("backend", ["torch", "tf"])
+def test_backend_not_installed(refused, monkeypatch, backend):
+    import mlm_core.engine
+
+    monkeypatch.setattr(mlm_core.engine, "find_spec", lambda name: None)
+    error = refused("train", "--backend", backend)
+    assert error["code"] == "backend_not_installed"
+    assert f"mlm[{backend}]" in error["fix"]
+
+
+def test_not_a_model_directory(refused, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert refused("train", "--model", "empty")["code"] == "not_a_model"
+    assert refused("train", "--model", "./none")["code"] == "missing_model"
+    assert refused("fill", "empty", "a <mask>")["code"] == "not_a_model"
+    assert refused("evaluate", "./none")["code"] == "missing_model"
+    (tmp_path / "empty" / "config.json").write_text("{}")
+    assert refused("train", "--model", "empty")["code"] == "not_a_model"
+
+
+def test_output_directory_in_use(refused, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "precious.txt").write_text("mine")
+    assert refused("train", "--output-dir", "run")["code"] == "run_exists"
+    assert refused("train", "--output-dir", "run", "--overwrite")["code"] == "not_a_run"
+    assert refused("train", "--output-dir", "run/precious.txt")["code"] == "not_a_directory"
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["train", "--batch-size", "0"], "--batch-size"),
+        (["train", "--learning-rate", "fast"], "--learning-rate"),
+        (["train", "--masking", "some"], "--masking"),
+        (["fill", "RUN", "a <mask>", "--top-k", "0"], "--top-k"),
+        (["fill", "RUN", "a <mask>", "--top-k", "two"], "--top-k"),
+        (["evaluate", "RUN", "--threads", "-1"], "--threads"),
+        (["train", "--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_wrong_number_or_type(refused, words, option):
+    assert refused(*words)["option"] == option
+
+
+@pytest.mark.parametrize("words", [["train", "--seed"], ["tarin"], ["fill"], ["train", "extra"]])
+def test_usage(refused, words):
+    assert refused(*words)["message"]
+
+
+def test_a_model_without_a_run_has_no_text_of_its_own(refused, model):
+    assert refused("evaluate", str(model))["code"] == "not_a_run"
