@@ -33,7 +33,13 @@ def _run(request: Request) -> int:
     from importlib import import_module
 
     command = import_module(f"mlm_core.commands.{request.command}")
-    results: dict[str, object] = command.run(request)
+    try:
+        results: dict[str, object] = command.run(request)
+    except MlmError as error:
+        if error.option == "--model" and "run" in request.arguments:
+            # There the model is the argument, not an option.
+            error.option = "RUN"
+        raise
     if request.json:
         import json
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
 from mlm_core.errors import RunError
+from mlm_core.machine import cores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,8 +116,3 @@ class Engine(ABC):
     @abstractmethod
     def _predictor_class(self) -> type[Predictor]:
         """The engine's predictor; imports the framework."""
-
-
-def cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

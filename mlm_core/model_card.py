@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlm_core.job import TrainingJob
+from mlm_core.results import TrainingResult
 from mlm_core.weight_files import write_atomically
-
-if TYPE_CHECKING:
-    from mlm_core.trainer import TrainingResult
 
 _CARD = """---
 library_name: transformers

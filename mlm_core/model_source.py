@@ -155,7 +155,8 @@ def _load(directory: Path, model: str, part: str, loader: str) -> Any:
     import transformers
 
     try:
-        return getattr(transformers, loader).from_pretrained(str(directory), local_files_only=True)
+        load = getattr(transformers, loader).from_pretrained
+        return load(str(directory), local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # Anything in the directory can be wrong, and each library reports it in its own way.
         reason = str(error).strip().split("\n")[0] or type(error).__name__

@@ -103,7 +103,13 @@ class Predictor(ABC):
         if self._model is None:
             model = load_model_source(self.config, [])
             if model.tokenizer.mask_token_id is None:
-                raise RequestError("its tokenizer has no mask token", code="no_mask_token", value=model.name)
+                raise RequestError(
+                    "its tokenizer has no mask token",
+                    code="no_mask_token",
+                    option="--model",
+                    value=model.name,
+                    fix="choose a masked language model",
+                )
             outline = self._build(model)
             assert model.weights is not None
             checkpoint = read_weights(model.weights)

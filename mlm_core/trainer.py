@@ -4,52 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlm_core.config import Config
-from mlm_core.engine import cores
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import EvaluationJob, TrainingJob, evaluation_job, training_job
-from mlm_core.metrics import MaskedSums, finite
+from mlm_core.machine import cores
+from mlm_core.metrics import MaskedSums
 from mlm_core.model_card import write_card
 from mlm_core.progress import Progress
 from mlm_core.recorder import Recorder
+from mlm_core.results import TrainingResult
 from mlm_core.run_directory import choose_run_directory, create_run_directory, write_facts, write_model
 from mlm_core.sources import Source
 from mlm_core.versions import core_versions
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a training run came to.
-
-    Attributes:
-        run_dir: where the model is.
-        backend: the engine that trained it.
-        steps: optimizer steps.
-        before, after: evaluations of the held-out text before the first and after the last step.
-    """
-
-    run_dir: Path
-    backend: str
-    steps: int
-    before: MaskedSums
-    after: MaskedSums
-
-    def as_results(self) -> dict[str, Any]:
-        """The result as plain JSON values."""
-        return {
-            "run_dir": str(self.run_dir),
-            "backend": self.backend,
-            "steps": self.steps,
-            "perplexity_before": finite(self.before.perplexity),
-            "perplexity": finite(self.after.perplexity),
-        }
 
 
 class Trainer(ABC):

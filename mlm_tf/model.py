@@ -13,8 +13,8 @@ from transformers.modeling_tf_utils import unpack_inputs
 from transformers.utils import ModelOutput
 from transformers.utils import logging as transformers_logging
 
-from mlm_core.engine import cores
 from mlm_core.errors import RequestError, RunError
+from mlm_core.machine import cores
 from mlm_core.masking import IGNORED
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
 
@@ -95,7 +95,8 @@ class SlotCall:
         with tf.GradientTape() as tape:
             output = self(batch, training=True)
             loss = output.loss_sum / divisor
-        gradients = tape.gradient(loss, self.trainable_variables)
+        unused = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(loss, self.trainable_variables, unconnected_gradients=unused)
         # Lookups of the same row are summed: a global norm over the separate slices is too small.
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
         return output.loss_sum, output.correct, dense

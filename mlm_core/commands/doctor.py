@@ -10,7 +10,8 @@ from typing import Any
 
 from mlm_core.cache import cache_directory
 from mlm_core.cli import Request
-from mlm_core.engine import Engine, cores
+from mlm_core.engine import Engine
+from mlm_core.machine import cores
 from mlm_core.registry import engines
 from mlm_core.versions import core_versions
 

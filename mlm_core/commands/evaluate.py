@@ -26,6 +26,7 @@ def run(request: Request) -> dict[str, Any]:
         raise RequestError(
             "is not a run, so it has no held-out text of its own",
             code="not_a_run",
+            option="RUN",
             value=model,
             fix="say what to evaluate on with --dataset",
         )

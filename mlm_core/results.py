@@ -1,0 +1,37 @@
+"""What a training run came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlm_core.metrics import MaskedSums, finite
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training run came to.
+
+    Attributes:
+        run_dir: where the model is.
+        backend: the engine that trained it.
+        steps: optimizer steps.
+        before, after: evaluations of the held-out text before the first and after the last step.
+    """
+
+    run_dir: Path
+    backend: str
+    steps: int
+    before: MaskedSums
+    after: MaskedSums
+
+    def as_results(self) -> dict[str, Any]:
+        """The result as plain JSON values."""
+        return {
+            "run_dir": str(self.run_dir),
+            "backend": self.backend,
+            "steps": self.steps,
+            "perplexity_before": finite(self.before.perplexity),
+            "perplexity": finite(self.after.perplexity),
+        }
