@@ -11,7 +11,7 @@ import pytest
 @pytest.mark.parametrize("backend", ["torch", "tf"])
 def test_contract(backend, tmp_path):
     suite = Path(__file__).parent / "contract"
-    command = [sys.executable, "-m", "pytest", str(suite), "--backend", backend, "-q", "--no-header"]
+    command = [sys.executable, "-m", "pytest", str(suite), "--backend", backend]
     done = subprocess.run(
         [*command, "--basetemp", str(tmp_path / "inner")],
         stdout=subprocess.PIPE,
