@@ -24,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our output has gone; nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError:
+        fix = "give less text or a smaller --batch-size"
+        return _report(RunError("out of memory", code="out_of_memory", fix=fix), "--json" in words)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _report(RunError(f"{place}{error.strerror or error}", code="system_error"), "--json" in words)

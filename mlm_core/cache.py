@@ -18,4 +18,4 @@ def cache_directory() -> Path:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError:
         return Path(tempfile.gettempdir()) / "mlm-cache"
-    return directory
+    return directory if os.access(directory, os.W_OK) else Path(tempfile.gettempdir()) / "mlm-cache"

@@ -7,8 +7,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from mlm_core.config import Config, unknown_option
+from mlm_core.config import Config
 from mlm_core.errors import RequestError
+from mlm_core.option_names import flag_of, unknown_option
 from mlm_core.options import Option
 
 _EVALUATE = ("backend", "dataset", "text_column", "batch_size", "device", "threads", "quiet", "verbose")
@@ -69,7 +70,7 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
     Raises:
         RequestError: an unknown command or option, or an option without its value.
     """
-    values, unknown = parser.parse_known_args(words)
+    values, unknown = parser.parse_known_args([_dashed(word) for word in words])
     if values.version:
         from mlm_core import __version__
 
@@ -80,8 +81,7 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
         raise SystemExit(2)
     options = COMMANDS[values.command][1]
     if unknown:
-        flags = [Config.options()[name].flag for name in options]
-        raise unknown_option(unknown[0].split("=")[0], [*flags, "--json", "--config"])
+        raise _unknown(unknown[0], values.command)
     given = {name: value for name in options if (value := getattr(values, name)) is not None}
     arguments = {
         name: value
@@ -89,6 +89,22 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
         if name not in {*options, "command", "json", "version"}
     }
     return Request(values.command, given, values.json, arguments)
+
+
+def _dashed(word: str) -> str:
+    """An option with underscores, as Python and run_mlm.py write it, with dashes."""
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return flag_of(name) + equals + value if "_" in name else word
+
+
+def _unknown(word: str, command: str) -> RequestError:
+    if not word.startswith("-"):
+        fix = f"did you mean --dataset {word}?" if command == "train" else f"see mlm {command} --help"
+        return RequestError("stands alone", code="usage", value=word, fix=fix)
+    flags = [Config.options()[name].flag for name in COMMANDS[command][1]]
+    return unknown_option(word.split("=")[0], [*flags, "--config", "--json"] if command == "train" else flags)
 
 
 def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
@@ -100,7 +116,7 @@ def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
     if name == "fill":
         command.add_argument("texts", metavar="TEXT", nargs="+", help="text with <mask> for the blank")
-        command.add_argument("--top-k", default="5", help="answers for each blank (default: 5)")
+        command.add_argument("--top-k", default="5", metavar="N", help="answers for each blank (default: 5)")
         command.add_argument("--targets", nargs="+", metavar="WORD", help="consider only these words")
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from mlm_core.errors import RequestError
+from mlm_core.option_names import flag_of, unknown_option
 from mlm_core.options import Option, check, option, options_of
 
 MAX_SEED = 2**32 - 1
@@ -34,7 +35,7 @@ class DataConfig:
     test_size: float | None = option(
         None, "share of the documents held out for evaluation", fallback=0.2, above=0.0, maximum=0.9
     )
-    block_size: int | None = option(None, "tokens in a block", fallback=128, minimum=8)
+    block_size: int | None = option(None, "tokens in a block", fallback=128, minimum=8, maximum=2**20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +73,27 @@ class ModelConfig:
 class OptimizationConfig:
     """How batches become updates."""
 
-    epochs: int | None = option(None, "passes over the training blocks", fallback=3, minimum=1)
-    max_steps: int | None = option(None, "optimizer steps in all; overrides --epochs", minimum=1)
-    batch_size: int | None = option(None, "blocks in a micro-batch", fallback=16, minimum=1)
-    gradient_accumulation_steps: int = option(1, "micro-batches in an optimizer step", minimum=1)
-    learning_rate: float | None = option(None, "peak learning rate", fallback=2e-5, minimum=0.0)
+    epochs: int | None = option(None, "passes over the training blocks", fallback=3, minimum=1, maximum=10**6)
+    max_steps: int | None = option(
+        None, "optimizer steps in all; overrides --epochs", minimum=1, maximum=10**7
+    )
+    batch_size: int | None = option(None, "blocks in a micro-batch", fallback=16, minimum=1, maximum=2**16)
+    gradient_accumulation_steps: int = option(
+        1, "micro-batches in an optimizer step", minimum=1, maximum=2**16
+    )
+    learning_rate: float | None = option(None, "peak learning rate", fallback=2e-5, minimum=0.0, maximum=1e30)
     lr_scheduler: Literal["linear", "cosine", "constant"] = option(
         "linear", "how the learning rate falls after the warm-up"
     )
     warmup_steps: int | None = option(
         None, "steps over which the learning rate rises from 0", fallback=0, minimum=0
     )
-    weight_decay: float = option(0.01, "decoupled weight decay of matrices and embeddings", minimum=0.0)
-    max_grad_norm: float = option(1.0, "gradients are scaled down to this global norm; 0: never", minimum=0.0)
+    weight_decay: float = option(
+        0.01, "decoupled weight decay of matrices and embeddings", minimum=0.0, maximum=1e6
+    )
+    max_grad_norm: float = option(
+        1.0, "gradients are scaled down to this global norm; 0: never", minimum=0.0, maximum=1e30
+    )
     seed: int = option(42, "keys every random choice", minimum=0, maximum=MAX_SEED)
 
 
@@ -109,8 +118,8 @@ class RuntimeConfig:
     verify_batches: bool | None = option(
         None, "digest what the model receives at every step; default: on a CPU", affects="nothing"
     )
-    quiet: bool = option(False, "show errors only", affects="nothing")
-    verbose: bool = option(False, "show more detail", affects="nothing")
+    quiet: bool = option(False, "show errors and the outcome only", affects="nothing")
+    verbose: bool = option(False, "show versions, counts and names as well", affects="nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +153,24 @@ class Config(RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, Data
         Raises:
             RequestError: a name is no option, or a value is wrong.
         """
-        named = {str(name).replace("-", "_").lstrip("_"): value for name, value in values.items()}
-        for name in named:
+        return cls(**cls.named(values))
+
+    @classmethod
+    def named(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values under their Python names.
+
+        Raises:
+            RequestError: a name is no option, or stands there twice.
+        """
+        named: dict[str, Any] = {}
+        for written, value in values.items():
+            name = str(written).replace("-", "_")
             if name not in cls.options():
-                raise unknown_option(
-                    "--" + name.replace("_", "-"), [spec.flag for spec in cls.options().values()]
-                )
-        return cls(**named)
+                raise unknown_option(str(written), (spec.flag for spec in cls.options().values()))
+            if name in named:
+                raise RequestError("is given twice", code="duplicate_option", option=flag_of(name))
+            named[name] = value
+        return named
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values."""
@@ -167,15 +187,6 @@ class Config(RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, Data
         if self.epochs is not None and self.max_steps is None:
             undecided.pop("max_steps", None)
         return dataclasses.replace(self, **undecided)
-
-
-def unknown_option(flag: str, known: list[str]) -> RequestError:
-    """The error for an option that does not exist, with the nearest one that does."""
-    import difflib
-
-    near = difflib.get_close_matches(flag, known, n=1)
-    fix = f"did you mean {near[0]}?" if near else "see mlm --help"
-    return RequestError("no such option", code="unknown_option", option=flag, fix=fix)
 
 
 _OPTIONS = dict(

@@ -10,9 +10,7 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 CLIP_EPSILON = 1e-6
 """Added to the global norm when gradients are scaled down, as `torch.nn.utils.clip_grad_norm_` does."""
 
-_NORMALIZATION = re.compile(
-    r"(^|[._])(layer_?norm|rms_?norm|norm)\d*(\.|$)|_norm\b|_layer_norm\b", re.IGNORECASE
-)
+_NORMALIZATION = re.compile(r"layer_?norm|rms_?norm|(^|[._])(norm|ln)(_|\d|\.|$)", re.IGNORECASE)
 
 
 def is_normalization(name: str) -> bool:

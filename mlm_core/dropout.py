@@ -1,16 +1,30 @@
-"""The key of dropout noise."""
+"""The key of dropout noise: (seed, rank), then (step, micro-batch), then the layer.
+
+A framework that draws noise from one generator seeds it with `noise_seed` before each forward pass;
+one that draws it from keys inside a graph joins `noise_key`, the position and the layer itself.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from mlm_core.randomness import Stream, raw_draws
 
+MICRO_BATCHES = 2**20
+"""More micro-batches than a step can have: positions of different steps never meet."""
 
-def dropout_key(seed: int, step: int, micro_batch: int) -> int:
-    """A 63-bit key for the noise of one forward pass.
 
-    Args:
-        seed: the run's seed.
-        step: optimizer step, from 0.
-        micro_batch: micro-batch within the step, from 0.
-    """
-    return int(raw_draws(seed, Stream.DROPOUT, step << 24 | micro_batch, 1)[0] >> 1)
+def noise_key(seed: int, rank: int = 0) -> int:
+    """A 31-bit key for all noise of one process."""
+    return int(raw_draws(seed, Stream.DROPOUT, rank, 1)[0] >> 33)
+
+
+def noise_position(step: Any, micro_batch: Any) -> Any:
+    """The number of a forward pass: of a step and a micro-batch, counted from 0; integers or tensors."""
+    return step * MICRO_BATCHES + micro_batch
+
+
+def noise_seed(seed: int, step: int, micro_batch: int, rank: int = 0) -> int:
+    """A 63-bit seed for the noise of one forward pass."""
+    position = noise_position(step, micro_batch)
+    return int(raw_draws(noise_key(seed, rank), Stream.DROPOUT, position, 1)[0] >> 1)

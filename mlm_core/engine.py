@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
-from mlm_core.errors import RunError
+from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.machine import cores
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlm_core.config import Config, Device
+    from mlm_core.job import EvaluationJob
     from mlm_core.predictor import Predictor
     from mlm_core.trainer import Trainer
 
@@ -74,24 +77,52 @@ class Engine(ABC):
             )
 
     def trainer(self, config: Config) -> Trainer:
-        """A trainer for a config. The text is read and checked before the framework is imported.
+        """A trainer for a config. Text and model are read, checked and prepared here.
 
         Raises:
             RequestError: the data, the model or the output directory is wrong.
             RunError: as `prepare_process`.
         """
+        from mlm_core.job import training_job
         from mlm_core.model_source import check_model
-        from mlm_core.run_directory import choose_run_directory
+        from mlm_core.run_directory import check_output
         from mlm_core.sources import load_source
 
         check_model(config.model)
-        choose_run_directory(config.output_dir, self.name, config.overwrite)
+        check_output(config)
         source = load_source(config.dataset, config.text_column)
         self.prepare_process()
-        return self._trainer_class()(self, config, source)
+        return self.trainer_of(training_job(self._placed(config), source))
+
+    def evaluator(self, config: Config, *, whole: bool = False, fingerprint: str | None = None) -> Trainer:
+        """A trainer that can only evaluate `config.model`; see `mlm_core.job.evaluation_job`.
+
+        Raises:
+            RequestError: the data or the model is wrong, or the text has another fingerprint.
+            RunError: as `prepare_process`.
+        """
+        from mlm_core.job import evaluation_job
+        from mlm_core.model_source import check_model
+        from mlm_core.sources import load_source
+
+        check_model(config.model)
+        source = load_source(config.dataset, config.text_column)
+        self.prepare_process()
+        return self.trainer_of(
+            evaluation_job(self._placed(config), source, whole=whole, fingerprint=fingerprint)
+        )
+
+    def trainer_of(self, job: EvaluationJob) -> Trainer:
+        """A trainer for a job; imports the framework."""
+        return self._trainer_class()(self, job)
 
     def predictor(self, run: str | Path, *, device: Device = "auto", threads: int | None = None) -> Predictor:
         """A predictor on a model directory; its weights are read when they are first needed.
+
+        Args:
+            run: the directory of a run, any model directory, or a Hub name.
+            device: as `--device`.
+            threads: processor threads; None leaves the framework's own setting alone.
 
         Raises:
             RequestError: it is no model directory, or an option is wrong.
@@ -100,10 +131,45 @@ class Engine(ABC):
         from mlm_core.config import Config
         from mlm_core.model_source import check_model
 
-        config = Config(model=str(run), device=device, threads=threads or cores())
+        config = Config(model=str(run), device=device, threads=threads)
         check_model(config.model)
         self.prepare_process()
         return self._predictor_class()(self, config)
+
+    def check_device(self, device: Device) -> None:
+        """Refuse a device that this engine's framework does not see.
+
+        Raises:
+            RequestError: there is no GPU.
+        """
+        if device not in ("auto", *self.devices()):
+            raise RequestError(
+                f"{self.modules[0]} sees no GPU",
+                code="no_device",
+                option="--device",
+                value=device,
+                fix="use cpu",
+            )
+
+    @contextmanager
+    def memory_errors_as(self, error: MlmError) -> Iterator[None]:
+        """Raise `error` where the framework runs out of memory."""
+        try:
+            yield
+        except MlmError:
+            raise
+        except Exception as raised:
+            if isinstance(raised, MemoryError) or self._is_memory_error(raised):
+                raise error from None
+            raise
+
+    def _placed(self, config: Config) -> Config:
+        """The config with this engine and its number of threads decided."""
+        return replace(config, backend=self.name, threads=config.threads or cores())
+
+    @abstractmethod
+    def _is_memory_error(self, error: Exception) -> bool:
+        """Whether an exception is the framework's way of saying that memory ran out."""
 
     @abstractmethod
     def devices(self) -> list[str]:

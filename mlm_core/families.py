@@ -8,12 +8,16 @@ _POSITIONS_AFTER_PADDING = {
     "camembert",
     "data2vec-text",
     "esm",
+    "ibert",
     "longformer",
+    "luke",
+    "mluke",
     "mpnet",
     "roberta",
     "roberta-prelayernorm",
     "xlm-roberta",
     "xlm-roberta-xl",
+    "xmod",
 }
 
 
@@ -27,4 +31,6 @@ def length_limit(model_config: Any) -> int | None:
     positions = getattr(model_config, "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:
         return None
-    return positions - model_config.pad_token_id - 1 if positions_follow_padding(model_config) else positions
+    if positions_follow_padding(model_config) and model_config.pad_token_id is not None:
+        return int(positions - model_config.pad_token_id - 1)
+    return positions

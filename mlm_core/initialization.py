@@ -37,26 +37,37 @@ class ModelOutline:
         """Whether a parameter belongs to the encoder."""
         return name.startswith(self.base_prefix + ".")
 
-    @property
-    def parameters(self) -> int:
-        """Number of parameters."""
-        return sum(int(np.prod(shape)) for shape in self.shapes.values())
-
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """The weights a run starts from, and which of them the checkpoint did not bring."""
+    """The weights a run starts from.
+
+    Attributes:
+        weights: every parameter.
+        drawn: names of those that the checkpoint did not bring.
+        unused: names in the checkpoint that the model has no place for.
+    """
 
     weights: Weights
     drawn: list[str]
+    unused: list[str]
+
+    def refusal(self, source: str) -> RequestError:
+        """The error where a model must predict but part of it was drawn."""
+        return RequestError(
+            f"its weights lack {', '.join(self.drawn)}, so it predicts nothing yet",
+            code="incomplete_model",
+            option="--model",
+            value=source,
+            fix="train it first: mlm train --model",
+        )
 
 
 def draw_parameter(name: str, shape: tuple[int, ...], config: Any, seed: int) -> NDArray[np.float32]:
     """A fresh parameter, keyed by (seed, canonical name), with its family's own distribution.
 
     Matrices and embeddings are normal with the config's `initializer_range` as standard deviation
-    (padding rows zero), biases zero, normalisation weights one: BERT's rule, which the families
-    with a masked-LM class in both frameworks share.
+    (padding rows zero), biases zero, normalisation weights one: the rule of BERT and its descendants.
     """
     if name.endswith("bias"):
         return np.zeros(shape, dtype=np.float32)
@@ -96,6 +107,8 @@ def initial_weights(
             value=source,
             fix="check that config.json belongs to the weights, or train with --from-scratch",
         )
+    unused = [name for name in stored if name not in outline.shapes]
+    _check_output_matrix(stored, unused, outline, source)
     weights: Weights = {}
     for name, shape in outline.shapes.items():
         if name not in stored:
@@ -110,7 +123,7 @@ def initial_weights(
                 fix="check that config.json belongs to the weights",
             )
         weights[name] = np.asarray(stored[name], dtype=np.float32)
-    return InitialWeights(weights, missing)
+    return InitialWeights(weights, missing, unused)
 
 
 def _canonical(checkpoint: Mapping[str, NDArray[Any]], outline: ModelOutline) -> dict[str, NDArray[Any]]:
@@ -124,6 +137,26 @@ def _canonical(checkpoint: Mapping[str, NDArray[Any]], outline: ModelOutline) ->
             name = f"{outline.base_prefix}.{name}"
         renamed[name] = array
     return renamed
+
+
+def _check_output_matrix(
+    stored: Mapping[str, NDArray[Any]], unused: list[str], outline: ModelOutline, source: str
+) -> None:
+    """Refuse an output matrix of its own where the model takes the word table for one."""
+    tables = [
+        stored[name] for name in stored if name in outline.shapes and name.endswith("word_embeddings.weight")
+    ]
+    for name in unused:
+        if name.endswith("decoder.weight") or name.endswith("vocab_projector.weight"):
+            same = [table for table in tables if table.shape == stored[name].shape]
+            if same and not any(np.array_equal(table, stored[name]) for table in same):
+                raise RequestError(
+                    f"{name} differs from the word embeddings, which this backend uses in its place",
+                    code="untied_output",
+                    option="--model",
+                    value=source,
+                    fix="use --backend torch, or a model with tied embeddings",
+                )
 
 
 def _has_padding_row(name: str, config: Any) -> bool:

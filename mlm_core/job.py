@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -12,7 +14,6 @@ from mlm_core.batch import BatchAssembler
 from mlm_core.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.families import length_limit
-from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
 from mlm_core.model_source import (
     ModelSource,
     load_model_source,
@@ -24,8 +25,8 @@ from mlm_core.prepare import prepare_data
 from mlm_core.schedule import learning_rates
 from mlm_core.sources import Source
 from mlm_core.split import split_documents
+from mlm_core.store import StoreFacts
 from mlm_core.tokenization import masking_rule
-from mlm_core.weight_files import read_weights
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class EvaluationJob:
         model: config, tokenizer and origin of the model.
         test: batches of held-out text by block key, with the evaluation's fixed masks.
         evaluation_keys: `[batches, batch]` int64, the rows of one evaluation.
+        stores: what the prepared text holds, by part.
     """
 
     config: Config
@@ -47,11 +49,7 @@ class EvaluationJob:
     model: ModelSource
     test: BatchAssembler
     evaluation_keys: NDArray[np.int64]
-
-    def starting_weights(self, outline: ModelOutline) -> InitialWeights:
-        """Every weight the model starts from; see `initial_weights`."""
-        checkpoint = read_weights(self.model.weights) if self.model.weights is not None else None
-        return initial_weights(outline, checkpoint, self.model.config, self.config.seed, self.model.name)
+    stores: Mapping[str, StoreFacts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +75,7 @@ def training_job(config: Config, source: Source) -> TrainingJob:
     """
     resolved = config.resolved(recommended_options(config))
     split = split_documents(source.documents, decided(resolved.test_size), resolved.seed)
+    _check_processes()
     evaluation, train = _assemble(config, resolved, source, split.train, split.test)
     assert train is not None
     resolved = evaluation.config
@@ -110,10 +109,11 @@ def evaluation_job(config: Config, source: Source, *, whole: bool, fingerprint: 
             value=source.name,
             fix="say what to evaluate on with --dataset",
         )
+    if config.model is None:
+        raise RequestError("an evaluation needs a model", code="no_model", option="--model", fix="name one")
     resolved = config.resolved(recommended_options(config))
-    test = source.documents
-    if not whole:
-        test = split_documents(test, decided(resolved.test_size), resolved.seed).test
+    split = None if whole else split_documents(source.documents, decided(resolved.test_size), resolved.seed)
+    test = source.documents if split is None else split.test
     evaluation, _ = _assemble(config, resolved, source, None, test)
     return evaluation
 
@@ -134,7 +134,20 @@ def _assemble(
     rule = masking_rule(model.tokenizer, resolved, model.config.vocab_size, model.name)
     data = prepare_data(train, test, model.tokenizer, rule, resolved)
     keys = evaluation_keys(len(data.test.blocks), decided(resolved.batch_size))
-    return EvaluationJob(resolved, source, model, data.test, keys), data.train
+    return EvaluationJob(resolved, source, model, data.test, keys, data.stores), data.train
+
+
+def _check_processes() -> None:
+    """Refuse to be one of several processes: each would train on the whole plan."""
+    world = os.environ.get("WORLD_SIZE", "1")
+    if world != "1":
+        raise RequestError(
+            "training in several processes is not supported",
+            code="several_processes",
+            option="WORLD_SIZE",
+            value=world,
+            fix="start one process",
+        )
 
 
 def _fitting_block_size(given: Config, resolved: Config, model: ModelSource) -> int:

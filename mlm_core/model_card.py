@@ -30,10 +30,7 @@ It opens in PyTorch with `AutoModelForMaskedLM.from_pretrained(DIRECTORY)` and i
 def write_card(path: Path, job: TrainingJob, result: TrainingResult) -> None:
     """Write the model card."""
     card = _CARD.format(
-        # The last part of a path: a card may be published, a directory of this machine should not.
-        model=f"Fine-tuned from `{Path(job.model.name).name}`"
-        if job.model.weights
-        else f"A {job.model.name}",
+        model=_origin(job),
         backend=result.backend,
         documents=len(job.source.documents),
         steps=result.steps,
@@ -41,3 +38,11 @@ def write_card(path: Path, job: TrainingJob, result: TrainingResult) -> None:
         after=result.after.perplexity,
     )
     write_atomically(path / "README.md", card.encode())
+
+
+def _origin(job: TrainingJob) -> str:
+    name = job.model.name
+    if job.model.weights is None:
+        return f"A {job.model.config.model_type} model trained from scratch"
+    # A card may be published: of a path on this machine it shows the last part only.
+    return f"Fine-tuned from `{Path(name).resolve().name if Path(name).exists() else name}`"

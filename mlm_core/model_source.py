@@ -11,8 +11,9 @@ from typing import Any
 
 from mlm_core.config import Config
 from mlm_core.errors import RequestError
+from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
 from mlm_core.tokenization import Tokenizer, train_tokenizer
-from mlm_core.weight_files import weight_files
+from mlm_core.weight_files import read_weights, weight_files
 
 SCRATCH = "small RoBERTa"
 
@@ -57,6 +58,11 @@ class ModelSource:
     tokenizer: Tokenizer
     weights: Path | None
 
+    def starting_weights(self, outline: ModelOutline, seed: int) -> InitialWeights:
+        """Every weight the model starts from; see `initial_weights`."""
+        checkpoint = read_weights(self.weights) if self.weights is not None else None
+        return initial_weights(outline, checkpoint, self.config, seed, self.name)
+
 
 def check_model(model: str | None) -> None:
     """Refuse a model that can be seen to be wrong without loading it.
@@ -69,8 +75,8 @@ def check_model(model: str | None) -> None:
     path = Path(model)
     if path.is_dir():
         _check_directory(path, model)
-    elif path.exists() or not _is_hub_name(model):
-        found = "is not a directory" if path.exists() else "no such directory"
+    elif path.is_file() or not _is_hub_name(model):
+        found = "is not a directory" if path.is_file() else "no such directory"
         raise RequestError(
             found,
             code="missing_model",
@@ -102,12 +108,18 @@ def load_model_source(config: Config, training_documents: list[str]) -> ModelSou
     _check_directory(directory, config.model)
     if not config.from_scratch:
         weight_files(directory)
-    return ModelSource(
-        name=config.model,
-        config=_load(directory, config.model, "config.json", "AutoConfig"),
-        tokenizer=_load(directory, config.model, "tokenizer", "AutoTokenizer"),
-        weights=None if config.from_scratch else directory,
-    )
+    model_config = _load(directory, config.model, "config.json", "AutoConfig")
+    if getattr(model_config, "is_encoder_decoder", False):
+        raise RequestError(
+            f"a {model_config.model_type} model has a decoder",
+            code="unsupported_model",
+            option="--model",
+            value=config.model,
+            fix="choose a model that is an encoder only",
+        )
+    tokenizer = _load(directory, config.model, "tokenizer", "AutoTokenizer")
+    weights = None if config.from_scratch else directory
+    return ModelSource(config.model, model_config, tokenizer, weights)
 
 
 def set_dropout(model_config: Any, rate: float) -> None:
@@ -142,6 +154,8 @@ def _check_directory(directory: Path, model: str) -> None:
         settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         reason = "is not a model directory: it has no config.json"
+        if (directory / "run.json").is_file():
+            reason, fix = "is a run that did not finish: it has no model", "train it again with --overwrite"
     except (OSError, ValueError) as error:
         reason = f"config.json cannot be read ({error})"
     else:
@@ -160,6 +174,9 @@ def _load(directory: Path, model: str, part: str, loader: str) -> Any:
     except Exception as error:
         # Anything in the directory can be wrong, and each library reports it in its own way.
         reason = str(error).strip().split("\n")[0] or type(error).__name__
+        if part == "tokenizer" and isinstance(error, TypeError):
+            # What transformers says of a path that it did not find.
+            reason = "its files are missing"
         raise RequestError(
             f"its {part} cannot be loaded ({reason})",
             code="not_a_model",

@@ -7,7 +7,6 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -125,11 +124,6 @@ def check(option: Option, value: Any) -> Any:
     if isinstance(converted, (int, float)) and not isinstance(converted, bool):
         _check_limits(option, value, converted)
     return converted
-
-
-def check_all(options: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Check every given value; see `check`."""
-    return {name: check(options[name], value) for name, value in values.items()}
 
 
 def _convert(option: Option, value: Any) -> Any:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mlm_core.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.families import length_limit
-from mlm_core.initialization import ModelOutline, Weights, initial_weights
+from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.model_source import ModelSource, load_model_source
-from mlm_core.weight_files import read_weights
+from mlm_core.tokenization import check_mask_token
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
@@ -55,8 +55,9 @@ class Predictor(ABC):
         Raises:
             RequestError: a text has no mask or is too long, or a target is no token.
         """
-        source = self._source()
-        tokenizer = source.tokenizer
+        if top_k < 1:
+            raise RequestError("must be at least 1", code="out_of_range", option="--top-k", value=top_k)
+        tokenizer = self._source().tokenizer
         ids = [self._encode(text, tokenizer) for text in texts]
         wanted = _target_ids(targets, tokenizer) if targets is not None else None
         results = []
@@ -73,54 +74,56 @@ class Predictor(ABC):
             results.append(filled[0] if alone else filled)
         return results
 
+    def logits(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """The logits of each text, `[length, vocabulary]` float32, special tokens included.
+
+        Raises:
+            RequestError: a text is too long.
+        """
+        tokenizer = self._source().tokenizer
+        return [self.token_logits(self._token_ids(text, tokenizer)[None])[0] for text in texts]
+
     def token_logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits `[batch, length, vocabulary]` float32 for `[batch, length]` token ids without padding."""
         self._source()
         return self._logits(np.asarray(input_ids, dtype=np.int64))
 
     def _encode(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
-        for spelling in _MASK_SPELLINGS:
-            text = text.replace(spelling, tokenizer.mask_token)
-        ids = np.array(tokenizer(text, verbose=False)["input_ids"], dtype=np.int64)
+        ids = self._token_ids(text, tokenizer)
         if tokenizer.mask_token_id not in ids:
             raise RequestError(
                 "the text has no mask",
                 code="no_mask",
+                option="TEXT",
                 value=text,
                 fix=f"write {tokenizer.mask_token} for the blank",
             )
+        return ids
+
+    def _token_ids(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
+        for spelling in _MASK_SPELLINGS:
+            text = text.replace(spelling, tokenizer.mask_token)
+        ids = np.array(tokenizer(text, verbose=False)["input_ids"], dtype=np.int64)
         limit = length_limit(self._source().config)
         if limit is not None and len(ids) > limit:
             raise RequestError(
                 f"the text has {len(ids)} tokens, the model takes at most {limit}",
                 code="text_too_long",
+                option="TEXT",
                 value=text[:40] + "...",
                 fix="shorten it",
             )
         return ids
 
     def _source(self) -> ModelSource:
+        """The model's source; the framework's model is built and given its weights the first time."""
         if self._model is None:
             model = load_model_source(self.config, [])
-            if model.tokenizer.mask_token_id is None:
-                raise RequestError(
-                    "its tokenizer has no mask token",
-                    code="no_mask_token",
-                    option="--model",
-                    value=model.name,
-                    fix="choose a masked language model",
-                )
-            outline = self._build(model)
-            assert model.weights is not None
-            checkpoint = read_weights(model.weights)
-            initial = initial_weights(outline, checkpoint, model.config, self.config.seed, model.name)
+            check_mask_token(model.tokenizer, model.name)
+            self.engine.check_device(self.config.device)
+            initial = model.starting_weights(self._build(model), self.config.seed)
             if initial.drawn:
-                raise RequestError(
-                    f"its weights lack {', '.join(initial.drawn)}, so it cannot fill a blank yet",
-                    code="incomplete_model",
-                    value=model.name,
-                    fix="train it first: mlm train --model",
-                )
+                raise initial.refusal(model.name)
             self._assign(initial.weights)
             self._model = model
         return self._model
@@ -147,7 +150,7 @@ def _target_ids(targets: Sequence[str], tokenizer: Any) -> NDArray[np.int64]:
             continue
         # As the pipeline does: a word that is no token stands for its first piece.
         pieces = tokenizer(target, add_special_tokens=False)["input_ids"]
-        if not pieces:
+        if not pieces or pieces[0] == tokenizer.unk_token_id:
             raise RequestError(
                 "is no word this model knows", code="bad_target", option="--targets", value=target
             )

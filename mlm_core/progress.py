@@ -10,8 +10,9 @@ from typing import Any
 class Progress:
     """A progress bar with loss, tokens/s and time left; lines where stderr is no terminal."""
 
-    def __init__(self, *, quiet: bool, logging_steps: int) -> None:
+    def __init__(self, *, quiet: bool, verbose: bool, logging_steps: int) -> None:
         self._quiet = quiet
+        self._verbose = verbose
         self._logging_steps = logging_steps
         self._bar: Any = None
         self._task: Any = None
@@ -26,6 +27,11 @@ class Progress:
             self._bar.console.print(text, highlight=False, markup=False)
         else:
             print(text, file=sys.stderr, flush=True)
+
+    def detail(self, text: str) -> None:
+        """Show a line that only `--verbose` asks for."""
+        if self._verbose:
+            self.say(text)
 
     def start(self, steps: int) -> None:
         """Begin a run of `steps` steps."""
@@ -43,7 +49,7 @@ class Progress:
 
     def step(self, line: dict[str, Any]) -> None:
         """Show a step's line of metrics."""
-        loss, speed = f"loss {line['loss'] or 0:.3f}", f"{line['tokens_per_second']:,.0f} tokens/s"
+        loss, speed = f"loss {_shown(line['loss'])}", f"{line['tokens_per_second']:,.0f} tokens/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=line["step"], loss=loss, speed=speed)
         elif line["step"] % self._logging_steps == 0 or line["step"] == self._total:

@@ -15,7 +15,6 @@ from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums, finite
 from mlm_core.plan import PADDING_KEY
 from mlm_core.progress import Progress
-from mlm_core.run_directory import METRICS
 
 
 class Recorder:
@@ -25,12 +24,12 @@ class Recorder:
     receives while training.
     """
 
-    def __init__(self, job: TrainingJob, directory: Path, progress: Progress, *, verify: bool) -> None:
+    def __init__(self, job: TrainingJob, metrics: Path, progress: Progress, *, verify: bool) -> None:
         self.witness = BatchWitness() if verify else None
         self.evaluations: list[tuple[int, MaskedSums]] = []
         self._job = job
         self._progress = progress
-        self._file = (directory / METRICS).open("a", encoding="utf-8")
+        self._file = metrics.open("w", encoding="utf-8")
         self._last = time.perf_counter()
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from importlib.metadata import entry_points
 
 from mlm_core.engine import Engine
@@ -10,11 +11,16 @@ from mlm_core.errors import RequestError
 
 GROUP = "mlm.engines"
 _PREFERRED = "torch"
+_ALIASES = {"pytorch": "torch", "tensorflow": "tf", "keras": "tf"}
 
 
 def engines() -> dict[str, Engine]:
-    """Every registered engine by name, installed or not; no framework is imported."""
-    return {name: _load(name) for name in engine_names()}
+    """Every registered engine that can be loaded, by name, installed or not; no framework is imported."""
+    found = {}
+    for name in engine_names():
+        with suppress(RequestError):
+            found[name] = load(name)
+    return found
 
 
 def engine_names() -> list[str]:
@@ -34,6 +40,7 @@ def find_engine(name: str | None = None) -> Engine:
     if chosen is None:
         installed = [name for name, engine in engines().items() if engine.available()]
         chosen = installed[0] if len(installed) == 1 else _PREFERRED
+    chosen = _ALIASES.get(chosen, chosen)
     if chosen not in engine_names():
         raise RequestError(
             "no such backend",
@@ -42,7 +49,7 @@ def find_engine(name: str | None = None) -> Engine:
             value=chosen,
             fix=f"choose one of {', '.join(engine_names())}",
         )
-    engine = _load(chosen)
+    engine = load(chosen)
     if not engine.available():
         raise RequestError(
             f"is not installed ({', '.join(engine.missing())} missing)",
@@ -54,9 +61,24 @@ def find_engine(name: str | None = None) -> Engine:
     return engine
 
 
-def _load(name: str) -> Engine:
+def load(name: str) -> Engine:
+    """A registered engine; its framework is not imported.
+
+    Raises:
+        RequestError: the package that registered it is broken.
+    """
     (entry, *_) = entry_points(group=GROUP, name=name)
-    engine: Engine = entry.load()()
+    try:
+        engine: Engine = entry.load()()
+    except Exception as error:
+        # It is somebody else's code: anything can go wrong in it.
+        raise RequestError(
+            f"is broken ({type(error).__name__}: {error})",
+            code="broken_backend",
+            option="--backend",
+            value=name,
+            fix=f"install {entry.dist.name if entry.dist else 'its package'} again",
+        ) from None
     return engine
 
 

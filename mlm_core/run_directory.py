@@ -3,74 +3,117 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from mlm_core.config import Config
-from mlm_core.errors import RequestError
+from mlm_core.errors import MlmError, RequestError
 from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
 
-_FACTS, METRICS = "run.json", "metrics.jsonl"
+_FACTS, _METRICS = "run.json", "metrics.jsonl"
 _DEFAULT_PARENT = "runs"
 
 
-def choose_run_directory(output_dir: str | None, backend: str, overwrite: bool) -> Path:
-    """The directory of a new run; nothing is created yet.
+class RunDirectory:
+    """The directory of a run that is being trained.
+
+    A run that it replaces is put aside first, and removed only when the new one is complete: a run
+    that fails loses nothing.
+
+    Attributes:
+        path: where the run is.
+    """
+
+    def __init__(self, path: Path, replaced: Path | None) -> None:
+        self.path = path
+        self._replaced = replaced
+
+    @property
+    def metrics(self) -> Path:
+        """The run's `metrics.jsonl`."""
+        return self.path / _METRICS
+
+    @classmethod
+    def claim(cls, config: Config, backend: str) -> RunDirectory:
+        """Make the directory of a new run; no two runs ever get the same one.
+
+        Raises:
+            RequestError: as `check_output`, or it cannot be written.
+        """
+        check_output(config)
+        path = Path(config.output_dir).resolve() if config.output_dir is not None else None
+        try:
+            if path is None:
+                return cls(_make_free(Path(_DEFAULT_PARENT) / backend), None)
+            replaced = None
+            if path.is_dir() and any(path.iterdir()):
+                replaced = _put_aside(path)
+            path.mkdir(parents=True, exist_ok=True)
+            # Fails where another run was faster.
+            (path / _FACTS).open("x").close()
+            return cls(path, replaced)
+        except FileExistsError:
+            raise _in_use(str(config.output_dir)) from None
+        except OSError as error:
+            raise RequestError(
+                f"cannot be written ({error.strerror or error})",
+                code="unwritable",
+                option="--output-dir",
+                value=config.output_dir or _DEFAULT_PARENT,
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, MlmError) and self._replaced is not None:
+            error.fix = "; ".join(
+                part for part in (error.fix, f"the run before is in {self._replaced}") if part
+            )
+
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
+        """Write `run.json`: resolved config, versions, devices, data fingerprint, results."""
+        content = json.dumps(facts, indent=2, allow_nan=False, default=str) + "\n"
+        write_atomically(self.path / _FACTS, content.encode())
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Write the complete `run.json`, then remove the run that this one replaces."""
+        files = sorted(path.name for path in self.path.iterdir() if path.is_file())
+        self.write_facts({**facts, "files": files})
+        if self._replaced is not None:
+            _remove_run(self._replaced)
+
+
+def check_output(config: Config) -> None:
+    """Refuse an output directory that a new run may not use; nothing is written.
 
     Raises:
-        RequestError: it holds something and `overwrite` is off, or it cannot be a directory.
+        RequestError: it holds a run and `overwrite` is off, holds something else, or holds the
+            run's own data or model.
     """
-    if output_dir is None:
-        return _free_directory(Path(_DEFAULT_PARENT), backend)
-    path = Path(output_dir)
+    if config.output_dir is None:
+        return
+    path = Path(config.output_dir)
+
+    def refusal(message: str, code: str, fix: str) -> RequestError:
+        return RequestError(message, code=code, option="--output-dir", value=config.output_dir, fix=fix)
+
     if path.exists() and not path.is_dir():
-        raise RequestError(
-            "is not a directory", code="not_a_directory", option="--output-dir", value=output_dir
-        )
-    if path.is_dir() and any(path.iterdir()):
-        if not overwrite:
-            raise RequestError(
-                "the directory is not empty",
-                code="run_exists",
-                option="--output-dir",
-                value=output_dir,
-                fix="choose another, or replace the run in it with --overwrite",
-            )
-        if not (path / _FACTS).is_file():
-            raise RequestError(
-                "the directory holds something that is not a run, which --overwrite will not remove",
-                code="not_a_run",
-                option="--output-dir",
-                value=output_dir,
-                fix="choose another, or empty it yourself",
-            )
-    return path
-
-
-def create_run_directory(path: Path) -> Path:
-    """Make the directory, removing the run that was there.
-
-    Raises:
-        RequestError: it cannot be made or written to.
-    """
-    try:
-        if path.is_dir() and (path / _FACTS).is_file():
-            shutil.rmtree(path)
-        path.mkdir(parents=True, exist_ok=True)
-        (path / METRICS).touch()
-    except OSError as error:
-        raise RequestError(
-            f"cannot be written ({error.strerror})", code="unwritable", option="--output-dir", value=str(path)
-        ) from None
-    return path
-
-
-def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write `run.json`: resolved config, versions, devices, data fingerprint, results."""
-    content = json.dumps(facts, indent=2, allow_nan=False, default=str) + "\n"
-    write_atomically(path / _FACTS, content.encode())
+        raise refusal("is not a directory", "not_a_directory", "choose another")
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not config.overwrite:
+        raise _in_use(config.output_dir)
+    if not _is_run(path):
+        message = "the directory holds something that is not a run, which --overwrite will not touch"
+        raise refusal(message, "not_a_run", "choose another, or empty it yourself")
+    for used in (config.dataset, config.model):
+        if used is not None and path.resolve() in (Path(used).resolve(), *Path(used).resolve().parents):
+            raise refusal(f"the run to be replaced holds {used}", "run_in_use", "choose another")
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
@@ -81,15 +124,17 @@ def read_facts(path: Path) -> dict[str, Any] | None:
     """
     try:
         facts = json.loads((path / _FACTS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         facts, reason = None, str(error)
     else:
-        reason = "it is not an object with a config"
-    if isinstance(facts, dict) and isinstance(facts.get("config"), dict):
+        reason = "it is not the record of a run"
+    if isinstance(facts, dict) and all(isinstance(facts.get(key), dict) for key in ("config", "data")):
         return facts
-    raise RequestError(f"run.json cannot be read ({reason})", code="damaged_run", value=str(path))
+    raise RequestError(
+        f"run.json cannot be read ({reason})", code="damaged_run", option="RUN", value=str(path)
+    )
 
 
 def config_of(facts: Mapping[str, Any], path: Path) -> Config:
@@ -104,6 +149,7 @@ def config_of(facts: Mapping[str, Any], path: Path) -> Config:
         raise RequestError(
             f"run.json holds a config this version cannot read ({error})",
             code="damaged_run",
+            option="RUN",
             value=str(path),
         ) from None
 
@@ -111,23 +157,67 @@ def config_of(facts: Mapping[str, Any], path: Path) -> Config:
 def write_model(
     path: Path, weights: Mapping[str, Any], model_config: Any, tokenizer: Any, architecture: str
 ) -> None:
-    """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens.
-
-    The weights are written last: a directory that has them has everything they need.
-    """
+    """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens."""
     path.mkdir(parents=True, exist_ok=True)
-    settings = model_config.to_dict() | {"architectures": [architecture]}
-    settings.pop("torch_dtype", None)
-    settings["dtype"] = "float32"
+    settings = model_config.to_dict() | {"architectures": [architecture], "dtype": "float32"}
+    # The first is the older name of dtype; the second would publish a directory of this machine.
+    for key in ("torch_dtype", "_name_or_path"):
+        settings.pop(key, None)
     content = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     tokenizer.save_pretrained(str(path))
     write_atomically(path / "config.json", content.encode())
     write_weights(path / WEIGHTS, weights)
 
 
-def _free_directory(parent: Path, name: str) -> Path:
-    candidate, number = parent / name, 1
-    while candidate.exists():
-        number += 1
-        candidate = parent / f"{name}-{number}"
-    return candidate
+def _in_use(output_dir: str) -> RequestError:
+    return RequestError(
+        "the directory is not empty",
+        code="run_exists",
+        option="--output-dir",
+        value=output_dir,
+        fix="choose another, or replace the run in it with --overwrite",
+    )
+
+
+def _is_run(path: Path) -> bool:
+    """Whether everything says that we wrote this directory: a run's record, or a claim not yet filled in."""
+    if {item.name for item in path.iterdir()} <= {_FACTS, _METRICS}:
+        return True
+    try:
+        facts = read_facts(path)
+    except RequestError:
+        return False
+    return facts is not None and "mlm" in facts.get("versions", {})
+
+
+def _make_free(wanted: Path) -> Path:
+    """The first of NAME, NAME-2, NAME-3 ... that did not exist."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    candidate, number = wanted, 1
+    while True:
+        try:
+            candidate.mkdir()
+            return candidate
+        except FileExistsError:
+            number += 1
+            candidate = wanted.with_name(f"{wanted.name}-{number}")
+
+
+def _put_aside(path: Path) -> Path:
+    aside = _make_free(path.with_name(f"{path.name}.replaced"))
+    # Replaces the empty directory just made.
+    path.replace(aside)
+    return aside
+
+
+def _remove_run(path: Path) -> None:
+    """Remove the files a run recorded as its own; what else somebody put there stays."""
+    try:
+        recorded = (read_facts(path) or {}).get("files", [])
+    except RequestError:
+        recorded = []
+    for name in {*recorded, _METRICS, _FACTS}:
+        if Path(name).name == name:
+            (path / name).unlink(missing_ok=True)
+    if not any(path.iterdir()):
+        path.rmdir()

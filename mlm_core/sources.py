@@ -40,12 +40,21 @@ def check_source(dataset: str | None) -> None:
     if dataset is None:
         return
     path = Path(dataset)
+    try:
+        path.stat()
+    except OSError:
+        # Not there, or a name no file can have.
+        raise RequestError(
+            "no such file",
+            code="missing_file",
+            option="--dataset",
+            value=dataset,
+            fix="give a text or JSON-lines file",
+        ) from None
 
     def refusal(message: str, code: str, fix: str | None = None) -> RequestError:
         return RequestError(message, code=code, option="--dataset", value=dataset, fix=fix)
 
-    if not path.exists():
-        raise refusal("no such file", "missing_file", "give a text or JSON-lines file")
     if not path.is_file():
         raise refusal("is not a file", "not_a_file", "give a text or JSON-lines file")
     if path.suffix.lower() not in _TEXT | _JSON_LINES:
@@ -69,9 +78,32 @@ def load_source(dataset: str | None, text_column: str | None) -> Source:
         if Path(dataset).suffix.lower() in _JSON_LINES:
             lines = _json_texts(dataset, lines, text_column)
         documents, name = [text for line in lines if (text := line.strip())], dataset
+    if text_column is not None and (dataset is None or Path(dataset).suffix.lower() in _TEXT):
+        raise RequestError(
+            f"{name} has no columns",
+            code="usage",
+            option="--text-column",
+            value=text_column,
+            fix="leave it out",
+        )
+    for number, text in enumerate(documents, 1):
+        _check_text(name, number, text)
     if not documents:
         raise RequestError("holds no text", code="empty_file", option="--dataset", value=name)
     return Source(name, documents, fingerprint_of(documents))
+
+
+def _check_text(name: str, number: int, text: str) -> None:
+    """Refuse what no tokenizer takes: half of a surrogate pair, or bytes of a binary file."""
+    if "\x00" not in text and (text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)):
+        return
+    raise RequestError(
+        f"document {number} is not text: it holds characters that no text has",
+        code="malformed_file",
+        option="--dataset",
+        value=name,
+        fix="remove it",
+    )
 
 
 def fingerprint_of(texts: Iterable[str]) -> str:
@@ -87,7 +119,8 @@ def fingerprint_of(texts: Iterable[str]) -> str:
 def _lines(path: Path) -> list[str]:
     try:
         # Only "\n" ends a document; str.splitlines would also cut at form feeds and the like.
-        return path.read_text(encoding="utf-8-sig").split("\n")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return file.read().split("\n")
     except UnicodeDecodeError as error:
         message = f"is not UTF-8 text (byte {error.start})"
     except OSError as error:
@@ -100,7 +133,24 @@ def _json_texts(dataset: str, lines: list[str], text_column: str | None) -> list
     if not rows:
         return []
     column = text_column or _only_candidate(dataset, rows[0])
+    if not any(_has(row, column) for row in rows):
+        raise RequestError(
+            f"{dataset} has no such column",
+            code="missing_column",
+            option="--text-column",
+            value=column,
+            fix=_choices(_candidates(rows[0])),
+        )
     return [_text(dataset, number, row, column) for number, row in enumerate(rows, 1)]
+
+
+def _has(row: dict[str, Any], column: str) -> bool:
+    value: Any = row
+    for part in column.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
 
 
 def _row(dataset: str, number: int, line: str) -> dict[str, Any]:
@@ -118,23 +168,14 @@ def _row(dataset: str, number: int, line: str) -> dict[str, Any]:
 
 
 def _text(dataset: str, number: int, row: dict[str, Any], column: str) -> str:
+    """The text of a row; empty where it has none."""
     value: Any = row
     for part in column.split("."):
-        if not isinstance(value, dict) or part not in value:
-            raise RequestError(
-                f"row {number} of {dataset} has no such column",
-                code="missing_column",
-                option="--text-column",
-                value=column,
-                fix=_choices(_candidates(row)),
-            )
-        value = value[part]
-    if value is None:
-        return ""
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None or isinstance(value, str):
+        return value or ""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return " ".join(value)
-    if isinstance(value, str):
-        return value
     raise RequestError(
         f"row {number} of {dataset} holds no text there",
         code="wrong_column",

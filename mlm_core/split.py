@@ -27,7 +27,7 @@ def split_documents(documents: list[str], test_size: float, seed: int) -> Split:
     """
     if len(documents) < 2:
         raise RequestError(
-            f"{len(documents)} document is too few to hold some out for evaluation",
+            f"{len(documents)} document(s) are too few to hold some out for evaluation",
             code="too_little_data",
             option="--dataset",
             fix="give at least two documents (a line of a text file is one)",

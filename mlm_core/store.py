@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.grouping import group_into_blocks
+from mlm_core.weight_files import write_atomically
 
 _FACTS, _BLOCKS = "store.json", "blocks.bin"
 
@@ -82,16 +84,25 @@ def _write(directory: Path, documents: Iterable[list[int]], block_size: int) -> 
         for rows in group_into_blocks(counted(), block_size):
             file.write(rows.astype("<i4").tobytes())
             blocks += len(rows)
+        # Before the rename: a power cut must not leave a store of the right size with zeros in it.
+        file.flush()
+        os.fsync(file.fileno())
     facts = StoreFacts(block_size=block_size, documents=count, tokens=tokens, blocks=blocks)
-    (directory / _FACTS).write_text(json.dumps(asdict(facts)), encoding="utf-8")
+    write_atomically(directory / _FACTS, json.dumps(asdict(facts)).encode())
 
 
 def _put_in_place(building: Path, directory: Path) -> None:
-    if open_store(directory) is None and directory.exists():
-        shutil.rmtree(directory)
     try:
         building.rename(directory)
+        return
     except OSError:
         # Another process was faster; its store has the same name, so the same content.
-        if open_store(directory) is None:
-            raise
+        if open_store(directory) is not None:
+            return
+    # What stands there is damaged. It is moved, not removed in place, and ours put there at once.
+    damaged = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        directory.rename(damaged)
+        building.rename(directory)
+    finally:
+        shutil.rmtree(damaged, ignore_errors=True)

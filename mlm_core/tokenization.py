@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,17 +64,21 @@ def tokenize(tokenizer: Tokenizer, documents: Iterable[str]) -> Iterator[list[in
 def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
     """A hash of everything that decides a tokenizer's output."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
+    name = f"{type(tokenizer).__name__} {version('tokenizers')}"
     if backend is not None:
-        return fingerprint_of([backend.to_str()])
-    vocabulary = sorted(tokenizer.get_vocab().items())
-    return fingerprint_of([type(tokenizer).__name__, repr(vocabulary), repr(tokenizer.special_tokens_map)])
+        return fingerprint_of([name, backend.to_str()])
+    # A slow tokenizer has no one description; its files have all of it.
+    with tempfile.TemporaryDirectory() as directory:
+        tokenizer.save_pretrained(directory)
+        files = sorted(Path(directory).iterdir())
+        return fingerprint_of([name, *(f"{path.name} {path.read_bytes().hex()}" for path in files)])
 
 
-def masking_rule(tokenizer: Tokenizer, config: MaskingConfig, vocab_size: int, model: str) -> MaskingRule:
-    """The masking rule for a tokenizer, over the `vocab_size` rows of the model's embedding.
+def check_mask_token(tokenizer: Tokenizer, model: str) -> None:
+    """Refuse a tokenizer without a mask token.
 
     Raises:
-        RequestError: the tokenizer has no mask token, or knows ids that the model does not.
+        RequestError: it has none.
     """
     if tokenizer.mask_token_id is None:
         raise RequestError(
@@ -81,6 +88,15 @@ def masking_rule(tokenizer: Tokenizer, config: MaskingConfig, vocab_size: int, m
             value=model,
             fix="choose a model trained with masked tokens",
         )
+
+
+def masking_rule(tokenizer: Tokenizer, config: MaskingConfig, vocab_size: int, model: str) -> MaskingRule:
+    """The masking rule for a tokenizer, over the `vocab_size` rows of the model's embedding.
+
+    Raises:
+        RequestError: the tokenizer has no mask token, or knows ids that the model does not.
+    """
+    check_mask_token(tokenizer, model)
     known = np.array(sorted(set(tokenizer.get_vocab().values())), dtype=np.int64)
     if known[-1] >= vocab_size:
         raise RequestError(

@@ -1,24 +1,23 @@
-"""A training run from request to saved model; engines fill in the hooks."""
+"""A training run from job to saved model; engines fill in the hooks."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.config import Config
+from mlm_core.errors import RequestError, RunError
 from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.job import EvaluationJob, TrainingJob, evaluation_job, training_job
-from mlm_core.machine import cores
+from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.model_card import write_card
 from mlm_core.progress import Progress
 from mlm_core.recorder import Recorder
 from mlm_core.results import TrainingResult
-from mlm_core.run_directory import choose_run_directory, create_run_directory, write_facts, write_model
-from mlm_core.sources import Source
+from mlm_core.run_directory import RunDirectory, write_model
 from mlm_core.versions import core_versions
 
 if TYPE_CHECKING:
@@ -26,15 +25,20 @@ if TYPE_CHECKING:
 
 
 class Trainer(ABC):
-    """Trains and evaluates. The public methods are the same for every engine; nobody overrides them."""
+    """Trains and evaluates. The public methods are the same for every engine; nobody overrides them.
 
-    def __init__(self, engine: Engine, config: Config, source: Source) -> None:
+    Args:
+        engine: the engine it belongs to.
+        job: what is to be done, decided but for the framework's part.
+    """
+
+    def __init__(self, engine: Engine, job: EvaluationJob) -> None:
         self.engine = engine
-        self._source = source
-        self.config = replace(config, backend=engine.name, threads=config.threads or cores())
-        self._progress = Progress(quiet=config.quiet, logging_steps=config.logging_steps)
-        self._job: EvaluationJob | None = None
-        self._run: Path | None = None
+        self.job = job
+        self._progress = Progress(
+            quiet=job.config.quiet, verbose=job.config.verbose, logging_steps=job.config.logging_steps
+        )
+        self._loaded = False
 
     def train(self) -> TrainingResult:
         """Train, evaluate before and after, and save the run.
@@ -43,58 +47,74 @@ class Trainer(ABC):
             RequestError: the request is wrong; nothing was written.
             RunError: training failed, at a loss that is not finite for instance.
         """
-        config = self.config
-        directory = choose_run_directory(config.output_dir, self.engine.name, config.overwrite)
-        job = training_job(config, self._source)
+        job = self.job
+        if not isinstance(job, TrainingJob):
+            raise RequestError(
+                "this trainer was made to evaluate only",
+                code="no_training_data",
+                fix="make one with a Config",
+            )
         self._announce(job)
-        self._load(job)
-        self._run = create_run_directory(directory)
-        facts = self._facts(job)
-        write_facts(self._run, facts | {"results": None})
-        verify = config.verify_batches if config.verify_batches is not None else self._on_cpu()
-        with Recorder(job, self._run, self._progress, verify=verify) as recorder:
-            recorder.evaluation(0, self._evaluate(job))
-            self._fit(job, recorder)
-            if recorder.evaluations[-1][0] != job.plan.steps:
-                recorder.evaluation(job.plan.steps, self._evaluate(job))
-        before, after = recorder.evaluations[0][1], recorder.evaluations[-1][1]
-        result = TrainingResult(self._run, self.engine.name, job.plan.steps, before, after)
-        self.save(self._run)
-        write_card(self._run, job, result)
-        write_facts(self._run, facts | {"results": result.as_results() | after.as_results()})
+        with self._memory_errors_explained():
+            self._load()
+            run = RunDirectory.claim(job.config, self.engine.name)
+            with run:
+                result = self._train(job, run)
         return result
 
-    def evaluate(self, *, whole: bool = False, fingerprint: str | None = None) -> MaskedSums:
-        """Evaluate the model on the held-out part of its text, with the run's fixed masks.
-
-        Args:
-            whole: evaluate on all of the text.
-            fingerprint: refuse a text with another fingerprint.
-
-        Raises:
-            RequestError: the request is wrong.
-        """
-        if self._job is None:
-            self._load(evaluation_job(self.config, self._source, whole=whole, fingerprint=fingerprint))
-        assert self._job is not None
-        return self._evaluate(self._job)
+    def evaluate(self) -> MaskedSums:
+        """Evaluate the model as it is now on the job's held-out text, with the run's fixed masks."""
+        with self._memory_errors_explained():
+            self._load()
+            return self._evaluate()
 
     def save(self, directory: str | Path) -> None:
         """Write the model as it is now: config, tokenizer and `model.safetensors` in PyTorch's layout."""
-        if self._job is None:
-            self._load(training_job(self.config, self._source))
-        assert self._job is not None
-        model = self._job.model
+        self._load()
+        model = self.job.model
         write_model(Path(directory), self._weights(), model.config, model.tokenizer, self._architecture())
 
-    def _load(self, job: EvaluationJob) -> None:
-        """Build the framework's model and give it the weights the core decided on."""
-        outline = self._build(job)
-        initial = job.starting_weights(outline)
-        if initial.drawn and job.model.weights is not None:
+    def _train(self, job: TrainingJob, run: RunDirectory) -> TrainingResult:
+        facts = self._facts(job)
+        run.write_facts(facts | {"results": None})
+        verify = job.config.verify_batches if job.config.verify_batches is not None else self._on_cpu()
+        with Recorder(job, run.metrics, self._progress, verify=verify) as recorder:
+            recorder.evaluation(0, self._evaluate())
+            self._fit(job, recorder)
+            if recorder.evaluations[-1][0] != job.plan.steps:
+                recorder.evaluation(job.plan.steps, self._evaluate())
+        before, after = recorder.evaluations[0][1], recorder.evaluations[-1][1]
+        if not math.isfinite(after.loss):
+            raise RunError(
+                f"the held-out loss after the last step is {after.loss}",
+                code="not_finite",
+                fix="try a lower --learning-rate or more --warmup-steps",
+            )
+        result = TrainingResult(run.path, self.engine.name, job.plan.steps, before, after)
+        self.save(run.path)
+        write_card(run.path, job, result)
+        run.finish(facts | {"results": result.as_results() | after.as_results()})
+        return result
+
+    def _load(self) -> None:
+        """Build the framework's model and give it the weights the core decided on; once."""
+        if self._loaded:
+            return
+        self.engine.check_device(self.job.config.device)
+        outline = self._build()
+        initial = self.job.model.starting_weights(outline, self.job.config.seed)
+        if initial.drawn and self.job.model.weights is not None:
+            if not isinstance(self.job, TrainingJob):
+                raise initial.refusal(self.job.model.name)
             self._progress.say(f"drawn by the seed, not in the model: {', '.join(initial.drawn)}")
+        if initial.unused:
+            self._progress.detail(f"in the model, not used: {', '.join(initial.unused)}")
         self._assign(initial.weights)
-        self._job = job
+        self._loaded = True
+
+    def _memory_errors_explained(self) -> Any:
+        fix = "try a smaller --batch-size with more --gradient-accumulation-steps, or a smaller --block-size"
+        return self.engine.memory_errors_as(RunError("out of memory", code="out_of_memory", fix=fix))
 
     def _announce(self, job: TrainingJob) -> None:
         config, plan = job.config, job.plan
@@ -111,12 +131,19 @@ class Trainer(ABC):
             f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
             f"{config.threads} threads"
         )
+        for part, facts in job.stores.items():
+            self._progress.detail(
+                f"{part}: {facts.documents:,} documents, {facts.tokens:,} tokens, {facts.blocks:,} blocks, "
+                f"{facts.dropped_tokens:,} tokens dropped after the last one"
+            )
+        versions = core_versions() | self.engine.versions()
+        self._progress.detail(", ".join(f"{name} {number}" for name, number in versions.items()))
 
     def _facts(self, job: TrainingJob) -> dict[str, Any]:
-        # An absolute path, so that the run can be evaluated from anywhere.
-        dataset = str(Path(job.config.dataset).resolve()) if job.config.dataset else None
+        # Absolute paths, so that the run can be evaluated from anywhere.
+        config = replace(job.config, dataset=_absolute(job.config.dataset), model=_absolute(job.config.model))
         return {
-            "config": replace(job.config, dataset=dataset).to_dict(),
+            "config": config.to_dict(),
             "data": {
                 "source": job.source.name,
                 "fingerprint": job.source.fingerprint,
@@ -129,7 +156,7 @@ class Trainer(ABC):
         }
 
     @abstractmethod
-    def _build(self, job: EvaluationJob) -> ModelOutline:
+    def _build(self) -> ModelOutline:
         """Set the process up (threads, device) and build the model of `job.model.config`."""
 
     @abstractmethod
@@ -153,5 +180,10 @@ class Trainer(ABC):
         """Run every step of `job.plan`; report each step, and an evaluation after each epoch."""
 
     @abstractmethod
-    def _evaluate(self, job: EvaluationJob) -> MaskedSums:
-        """The sums over every row of `job.evaluation_keys`."""
+    def _evaluate(self) -> MaskedSums:
+        """The sums over every row of the job's `evaluation_keys`, without dropout."""
+
+
+def _absolute(name: str | None) -> str | None:
+    """A path from the root where it is a path; a Hub name as it is."""
+    return str(Path(name).resolve()) if name is not None and Path(name).exists() else name

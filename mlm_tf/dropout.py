@@ -7,33 +7,30 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from mlm_core.dropout import dropout_key
-
-_WORD = 2**31
+from mlm_core.dropout import noise_key, noise_position
 
 
 class DropoutKey:
     """The key of the noise of the forward pass that is being traced.
 
-    A graph cannot ask the core for a key at every step, so the core's key for the seed is joined
-    with the step and the micro-batch, which are tensors, and a number for each dropout in the order
-    in which they are traced.
+    The step and the micro-batch are tensors; the layer is a number for each dropout in the order in
+    which they are traced.
     """
 
     def __init__(self, seed: int) -> None:
-        self._seed = dropout_key(seed, 0, 0) % _WORD
+        self._key = noise_key(seed)
         self._position: Any = None
         self._dropouts = 0
 
     def advance(self, step: tf.Tensor, micro_batch: tf.Tensor) -> None:
         """Go to a micro-batch of an optimizer step, both counted from 0, int64 scalars."""
-        self._position = tf.cast(step, tf.int64) * 2**24 + micro_batch
+        self._position = noise_position(tf.cast(step, tf.int64), micro_batch)
         self._dropouts = 0
 
     def next(self) -> tf.Tensor:
         """The seed `[2]` int64 of the next dropout in this forward pass."""
         self._dropouts += 1
-        layer = tf.constant(self._seed * 2**20 + self._dropouts, tf.int64)
+        layer = tf.constant(self._key * 2**20 + self._dropouts, tf.int64)
         return tf.stack([layer, self._position])
 
 

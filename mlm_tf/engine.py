@@ -36,6 +36,11 @@ class TensorFlowEngine(Engine):
 
             return ["cpu", "gpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
 
+    def _is_memory_error(self, error: Exception) -> bool:
+        import tensorflow as tf
+
+        return isinstance(error, tf.errors.ResourceExhaustedError)
+
     def _trainer_class(self) -> type[Trainer]:
         with _silent_import():
             from mlm_tf.trainer import TensorFlowTrainer

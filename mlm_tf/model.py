@@ -32,6 +32,7 @@ class SlotOutput(ModelOutput):
         loss_sum: scalar float32, the sum of the token losses.
         correct: scalar int64, masked tokens whose most likely prediction is right.
         masked_tokens: scalar int64, labels that are not -100.
+        hidden_states, attentions: as from the class itself, where they are asked for.
     """
 
     loss: tf.Tensor | None = None
@@ -39,6 +40,8 @@ class SlotOutput(ModelOutput):
     loss_sum: tf.Tensor | None = None
     correct: tf.Tensor | None = None
     masked_tokens: tf.Tensor | None = None
+    hidden_states: tuple[tf.Tensor, ...] | None = None
+    attentions: tuple[tf.Tensor, ...] | None = None
 
 
 class SlotCall:
@@ -63,11 +66,14 @@ class SlotCall:
         if self.witness is not None and inputs["training"] and block_key is not None:
             received = [inputs["input_ids"], positions, labels, block_key]
             tf.numpy_function(self.witness.receive, received, Tout=[], stateful=True)
-        logits = super().call(**(inputs | {"return_dict": True})).logits  # type: ignore[misc]
+        output = super().call(**(inputs | {"return_dict": True}))  # type: ignore[misc]
+        logits = output.logits
         if positions is not None:
             logits = tf.gather(logits, positions, batch_dims=1)
         logits = tf.cast(logits, tf.float32)
-        return SlotOutput(logits=logits) if labels is None else _with_sums(logits, labels)
+        sums = {} if labels is None else _sums(logits, labels)
+        extras = {"hidden_states": output.hidden_states, "attentions": output.attentions}
+        return SlotOutput(logits=logits, **sums, **extras)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One global batch, micro-batch by micro-batch; the loss is divided by all its masked tokens."""
@@ -148,7 +154,7 @@ def _as_inputs(data: Any) -> dict[str, tf.Tensor]:
     return inputs | {"labels": labels} if labels is not None else dict(inputs)
 
 
-def _with_sums(logits: tf.Tensor, labels: tf.Tensor) -> SlotOutput:
+def _sums(logits: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
     known = labels != IGNORED
     wanted = tf.where(known, labels, 0)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=wanted, logits=logits)
@@ -156,13 +162,12 @@ def _with_sums(logits: tf.Tensor, labels: tf.Tensor) -> SlotOutput:
     masked_tokens = tf.math.count_nonzero(known)
     right = tf.argmax(logits, -1, output_type=wanted.dtype) == wanted
     loss = loss_sum / tf.cast(tf.maximum(masked_tokens, 1), tf.float32)
-    return SlotOutput(
-        loss=tf.reshape(loss, [1]),
-        logits=logits,
-        loss_sum=loss_sum,
-        correct=tf.math.count_nonzero(right & known),
-        masked_tokens=masked_tokens,
-    )
+    return {
+        "loss": tf.reshape(loss, [1]),
+        "loss_sum": loss_sum,
+        "correct": tf.math.count_nonzero(right & known),
+        "masked_tokens": masked_tokens,
+    }
 
 
 def build_model(config: Any, name: str, seed: int = 0) -> Any:
@@ -180,6 +185,14 @@ def build_model(config: Any, name: str, seed: int = 0) -> Any:
             value=name,
             fix="use --backend torch",
         )
+    if not getattr(config, "tie_word_embeddings", True):
+        raise RequestError(
+            "its output matrix is not the word embeddings, as TensorFlow's classes have it",
+            code="untied_output",
+            option="--model",
+            value=name,
+            fix="use --backend torch",
+        )
     base = TF_MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     model = slot_class(base)(config)
     model.build_in_name_scope()
@@ -193,21 +206,17 @@ def build_model(config: Any, name: str, seed: int = 0) -> Any:
     return model
 
 
-def set_up(device: str, threads: int) -> bool:
-    """Give TensorFlow its threads and device; returns whether it computes on the CPU.
+def set_up(device: str, threads: int | None) -> bool:
+    """Give TensorFlow its threads (None: as they are) and device; returns whether it computes on the CPU.
 
     Raises:
-        RequestError: there is no GPU.
         RunError: TensorFlow already runs with other settings, which it cannot change.
     """
-    found = bool(tf.config.list_physical_devices("GPU"))
-    if device == "gpu" and not found:
-        raise RequestError(
-            "TensorFlow sees no GPU", code="no_device", option="--device", value=device, fix="use cpu"
-        )
+    # float32 means float32 on a GPU, too, as it does in PyTorch.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         # 0 stands for all cores. What is set already is not set again: TensorFlow may have started.
-        if threads != (tf.config.threading.get_intra_op_parallelism_threads() or cores()):
+        if threads not in (None, tf.config.threading.get_intra_op_parallelism_threads() or cores()):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
         if device == "cpu" and tf.config.get_visible_devices("GPU"):
             tf.config.set_visible_devices([], "GPU")
@@ -217,4 +226,4 @@ def set_up(device: str, threads: int) -> bool:
             code="wrong_process",
             fix="use one setting in a process",
         ) from None
-    return device == "cpu" or not found
+    return not tf.config.get_visible_devices("GPU")

@@ -9,7 +9,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.job import decided
 from mlm_core.model_source import ModelSource
 from mlm_core.predictor import Predictor
 from mlm_tf.model import build_model, set_up
@@ -21,7 +20,7 @@ class TensorFlowPredictor(Predictor):
     """The core's predictor on TensorFlow."""
 
     def _build(self, model: ModelSource) -> ModelOutline:
-        set_up(self.config.device, decided(self.config.threads))
+        set_up(self.config.device, self.config.threads)
         self._network = build_model(model.config, model.name)
         return outline(self._network)
 

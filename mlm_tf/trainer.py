@@ -8,7 +8,7 @@ from typing import Any, final
 import tf_keras as keras
 
 from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.job import EvaluationJob, TrainingJob, decided
+from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.recorder import Recorder
 from mlm_core.trainer import Trainer
@@ -26,8 +26,9 @@ class TensorFlowTrainer(Trainer):
     _cpu: bool = True
     _test_data: Any = None
 
-    def _build(self, job: EvaluationJob) -> ModelOutline:
-        self._cpu = set_up(job.config.device, decided(job.config.threads))
+    def _build(self) -> ModelOutline:
+        job = self.job
+        self._cpu = set_up(job.config.device, job.config.threads)
         self._model = build_model(job.model.config, job.model.name, job.config.seed)
         self._test_data = planned_dataset(self._model, job.test, job.evaluation_keys)
         if isinstance(job, TrainingJob):
@@ -62,7 +63,7 @@ class TensorFlowTrainer(Trainer):
             verbose=0,
         )
 
-    def _evaluate(self, job: EvaluationJob) -> MaskedSums:
+    def _evaluate(self) -> MaskedSums:
         return _sums(self._model.evaluate(self._test_data, return_dict=True, verbose=0))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mlm_core.dropout import dropout_key
+from mlm_core.dropout import noise_seed
 
 
 def seed_dropout(seed: int, step: int, micro_batch: int) -> None:
@@ -13,4 +13,4 @@ def seed_dropout(seed: int, step: int, micro_batch: int) -> None:
     PyTorch draws it from its global generator in the order of the layers, so seeding the generator
     before each forward pass keys every layer.
     """
-    torch.manual_seed(dropout_key(seed, step, micro_batch))
+    torch.manual_seed(noise_seed(seed, step, micro_batch))

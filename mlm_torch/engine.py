@@ -28,6 +28,12 @@ class TorchEngine(Engine):
 
         return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
 
+    def _is_memory_error(self, error: Exception) -> bool:
+        import torch
+
+        # On a CPU PyTorch has no exception type for it.
+        return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
     def _trainer_class(self) -> type[Trainer]:
         from mlm_torch.trainer import TorchTrainer
 

@@ -26,6 +26,7 @@ class SlotOutput(ModelOutput):
         loss_sum: scalar float32, the sum of the token losses.
         correct: scalar, masked tokens whose most likely prediction is right.
         masked_tokens: scalar, labels that are not -100.
+        hidden_states, attentions: as from the class itself, where they are asked for.
     """
 
     loss: torch.Tensor | None = None
@@ -33,6 +34,8 @@ class SlotOutput(ModelOutput):
     loss_sum: torch.Tensor | None = None
     correct: torch.Tensor | None = None
     masked_tokens: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
 
 
 class SlotForward(torch.nn.Module):
@@ -46,24 +49,26 @@ class SlotForward(torch.nn.Module):
     def forward(  # noqa: D102
         self,
         input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
+        *,
         masked_positions: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         block_key: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
-        **kwargs: Any,
+        **inputs: Any,
     ) -> Any:
-        inputs = kwargs | {"input_ids": input_ids, "attention_mask": attention_mask}
         if masked_positions is None and labels is None:
-            return super().forward(**inputs)
+            return super().forward(input_ids, **inputs)
         if self.witness is not None and self.training and block_key is not None:
             received = (input_ids, masked_positions, labels, block_key)
             self.witness.receive(*(tensor.cpu().numpy() for tensor in received if tensor is not None))
-        logits = super().forward(**inputs, return_dict=True).logits
+        output = super().forward(input_ids, **(inputs | {"return_dict": True}))
+        logits = output.logits
         if masked_positions is not None:
             logits = gather_slots(logits, masked_positions)
         logits = logits.float()
-        return SlotOutput(logits=logits) if labels is None else _with_sums(logits, labels, num_items_in_batch)
+        sums = {} if labels is None else _sums(logits, labels, num_items_in_batch)
+        extras = {"hidden_states": output.hidden_states, "attentions": output.attentions}
+        return SlotOutput(logits=logits, **sums, **extras)
 
 
 def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.Tensor:
@@ -74,19 +79,20 @@ def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.
     return rows.reshape(batch, -1, width)
 
 
-def _with_sums(logits: torch.Tensor, labels: torch.Tensor, divisor: torch.Tensor | int | None) -> SlotOutput:
+def _sums(
+    logits: torch.Tensor, labels: torch.Tensor, divisor: torch.Tensor | int | None
+) -> dict[str, torch.Tensor]:
     flat, wanted = logits.flatten(0, 1), labels.flatten()
     known = wanted != IGNORED
     loss_sum = cross_entropy(flat, wanted, ignore_index=IGNORED, reduction="sum")
     masked_tokens = known.sum()
     count = masked_tokens if divisor is None else torch.as_tensor(divisor)
-    return SlotOutput(
-        loss=loss_sum / count.clamp(min=1),
-        logits=logits,
-        loss_sum=loss_sum,
-        correct=((flat.detach().argmax(-1) == wanted) & known).sum(),
-        masked_tokens=masked_tokens,
-    )
+    return {
+        "loss": loss_sum / count.clamp(min=1),
+        "loss_sum": loss_sum,
+        "correct": ((flat.detach().argmax(-1) == wanted) & known).sum(),
+        "masked_tokens": masked_tokens,
+    }
 
 
 def build_model(config: Any, name: str) -> Any:
@@ -106,18 +112,11 @@ def build_model(config: Any, name: str) -> Any:
         )
     base = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     slot_class: Any = type(base.__name__, (SlotForward, base), {"__module__": base.__module__})
-    return slot_class._from_config(config).float()
+    return slot_class(config).float()
 
 
-def select_device(wanted: str) -> torch.device:
-    """The device for `--device`.
-
-    Raises:
-        RequestError: there is no GPU.
-    """
-    found = torch.cuda.is_available()
-    if wanted == "gpu" and not found:
-        raise RequestError(
-            "PyTorch sees no GPU", code="no_device", option="--device", value=wanted, fix="use cpu"
-        )
-    return torch.device("cuda" if found and wanted != "cpu" else "cpu")
+def set_up(device: str, threads: int | None) -> torch.device:
+    """Give PyTorch its threads (None: as they are) and choose the device, which must be there."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.device("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu")

@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.job import decided
 from mlm_core.model_source import ModelSource
 from mlm_core.predictor import Predictor
-from mlm_torch.model import build_model, select_device
+from mlm_torch.model import build_model, set_up
 from mlm_torch.weights import assign, outline
 
 
@@ -21,8 +20,8 @@ class TorchPredictor(Predictor):
     """The core's predictor on PyTorch."""
 
     def _build(self, model: ModelSource) -> ModelOutline:
-        torch.set_num_threads(decided(self.config.threads))
-        self._network = build_model(model.config, model.name).to(select_device(self.config.device)).eval()
+        device = set_up(self.config.device, self.config.threads)
+        self._network = build_model(model.config, model.name).to(device).eval()
         return outline(self._network)
 
     def _assign(self, weights: Weights) -> None:

@@ -17,7 +17,7 @@ from mlm_core.recorder import Recorder
 from mlm_core.trainer import Trainer
 from mlm_torch.dropout import seed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
-from mlm_torch.model import build_model, select_device
+from mlm_torch.model import build_model, set_up
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.weights import assign, export, outline
 
@@ -29,10 +29,10 @@ class TorchTrainer(Trainer):
     _model: Any = None
     _device: torch.device
 
-    def _build(self, job: EvaluationJob) -> ModelOutline:
-        torch.set_num_threads(decided(job.config.threads))
-        self._device = select_device(job.config.device)
-        self._model = build_model(job.model.config, job.model.name).to(self._device)
+    def _build(self) -> ModelOutline:
+        config = self.job.config
+        self._device = set_up(config.device, config.threads)
+        self._model = build_model(self.job.model.config, self.job.model.name).to(self._device)
         return outline(self._model)
 
     def _assign(self, weights: Weights) -> None:
@@ -50,13 +50,14 @@ class TorchTrainer(Trainer):
     def _fit(self, job: TrainingJob, recorder: Recorder) -> None:
         self._model.witness = recorder.witness
         with tempfile.TemporaryDirectory() as scratch:
-            trainer = MaskedLMTrainer(self._model, _training_arguments(job, scratch), job)
+            trainer = MaskedLMTrainer(self._model, _training_arguments(job, scratch, self._on_cpu()), job)
             trainer.add_callback(_Report(trainer, recorder))
             trainer.train()
 
-    def _evaluate(self, job: EvaluationJob) -> MaskedSums:
+    def _evaluate(self) -> MaskedSums:
         with tempfile.TemporaryDirectory() as scratch:
-            trainer = MaskedLMTrainer(self._model, _arguments(job.config, scratch), job)
+            arguments = _arguments(self.job.config, scratch, self._on_cpu())
+            trainer = MaskedLMTrainer(self._model, arguments, self.job)
             trainer.evaluate()
             return trainer.evaluated
 
@@ -149,10 +150,11 @@ class _Report(transformers.TrainerCallback):
         self._recorder.evaluation(state.global_step, self._trainer.evaluated)
 
 
-def _training_arguments(job: TrainingJob, scratch: str) -> transformers.TrainingArguments:
+def _training_arguments(job: TrainingJob, scratch: str, on_cpu: bool) -> transformers.TrainingArguments:
     return _arguments(
         job.config,
         scratch,
+        on_cpu,
         max_steps=job.plan.steps,
         gradient_accumulation_steps=job.config.gradient_accumulation_steps,
         eval_strategy="epoch",
@@ -161,12 +163,12 @@ def _training_arguments(job: TrainingJob, scratch: str) -> transformers.Training
     )
 
 
-def _arguments(config: Config, scratch: str, **more: Any) -> transformers.TrainingArguments:
-    return transformers.TrainingArguments(
+def _arguments(config: Config, scratch: str, on_cpu: bool, **more: Any) -> transformers.TrainingArguments:
+    arguments = transformers.TrainingArguments(
         output_dir=scratch,
         per_device_train_batch_size=decided(config.batch_size),
         per_device_eval_batch_size=decided(config.batch_size),
-        use_cpu=select_device(config.device).type == "cpu",
+        use_cpu=on_cpu,
         seed=config.seed,
         save_strategy="no",
         logging_strategy="no",
@@ -176,3 +178,7 @@ def _arguments(config: Config, scratch: str, **more: Any) -> transformers.Traini
         report_to=[],
         **more,
     )
+    if arguments.n_gpu > 1:
+        # Trainer would split each batch over all GPUs, which is not the plan's batch any more.
+        arguments._n_gpu = 1
+    return arguments

@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from mlm_core.cache import cache_directory
 from mlm_core.cli import Request
-from mlm_core.engine import Engine
+from mlm_core.errors import RequestError
 from mlm_core.machine import cores
-from mlm_core.registry import engines
+from mlm_core.registry import engine_names, load
 from mlm_core.versions import core_versions
 
 _PROBE = """
@@ -25,11 +26,11 @@ print(json.dumps(load_engine(sys.argv[1]).devices()))
 def run(request: Request) -> dict[str, Any]:
     """Look at the installation; each framework is tried in a process of its own."""
     cache = cache_directory()
-    found = {name: _look(engine) for name, engine in sorted(engines().items())}
+    found = {name: _look(name) for name in engine_names()}
     problems = [f"{name}: {facts['problem']}" for name, facts in found.items() if facts["problem"]]
     if not any(facts["works"] for facts in found.values()):
         problems.append("no backend works: pip install 'mlm[torch]' or 'mlm[tf]'")
-    if not os.access(cache, os.W_OK):
+    if not _can_write(cache):
         problems.append(f"the cache {cache} cannot be written: set MLM_CACHE to a directory that can")
     return {
         "versions": core_versions(),
@@ -59,20 +60,33 @@ def show(results: dict[str, Any]) -> None:
         print(f"problem: {problem}")
 
 
-def _look(engine: Engine) -> dict[str, Any]:
+def _can_write(directory: Path) -> bool:
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    return os.access(existing, os.W_OK)
+
+
+def _look(name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "works": False,
-        "installed": engine.available(),
-        "versions": engine.versions(),
+        "installed": False,
+        "versions": {},
         "devices": [],
         "problem": None,
     }
+    try:
+        engine = load(name)
+    except RequestError as error:
+        return facts | {"problem": f"{error.message}; {error.fix}"}
+    facts |= {"installed": engine.available(), "versions": engine.versions()}
     if not engine.available():
         facts["problem"] = f"{', '.join(engine.missing())} not installed; {engine.install}"
         return facts
-    probe = subprocess.run(
-        [sys.executable, "-c", _PROBE, engine.name], capture_output=True, text=True, check=False
-    )
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE, name], capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        return facts | {"problem": f"{sys.executable} cannot be started ({error.strerror})"}
     if probe.returncode == 0:
         return facts | {"works": True, "devices": json.loads(probe.stdout.splitlines()[-1])}
     reason = (probe.stderr.strip().splitlines() or [f"exit code {probe.returncode}"])[-1]

@@ -21,14 +21,18 @@ def run(request: Request) -> dict[str, Any]:
     model = request.arguments["run"]
     check_model(model)
     path = Path(model)
-    facts = read_facts(path)
+    if given.text_column is not None and given.dataset is None:
+        raise RequestError(
+            "names a column of no dataset", code="usage", option="--text-column", fix="give --dataset, too"
+        )
+    facts = read_facts(path) if path.is_dir() else None
     if facts is None and given.dataset is None:
         raise RequestError(
             "is not a run, so it has no held-out text of its own",
             code="not_a_run",
             option="RUN",
             value=model,
-            fix="say what to evaluate on with --dataset",
+            fix="check the name, or say what to evaluate on with --dataset",
         )
     config = config_of(facts, path) if facts is not None else Config()
     # Of the training run, what decides the text and its masks stays; where and how is asked anew.
@@ -45,15 +49,23 @@ def run(request: Request) -> dict[str, Any]:
         verbose=given.verbose,
         batch_size=given.batch_size or config.batch_size,
     )
-    fingerprint = facts["data"]["fingerprint"] if facts is not None else None
+    engine = find_engine(config.backend)
     if given.dataset is not None:
         config = replace(config, dataset=given.dataset, text_column=given.text_column)
-        fingerprint = None
-    trainer = find_engine(config.backend).trainer(config)
-    return trainer.evaluate(whole=given.dataset is not None, fingerprint=fingerprint).as_results()
+        return engine.evaluator(config, whole=True).evaluate().as_results()
+    assert facts is not None
+    try:
+        evaluator = engine.evaluator(config, fingerprint=facts["data"].get("fingerprint"))
+    except RequestError as error:
+        if error.code == "missing_file":
+            error.message = "the text this run was trained on is no longer there"
+            error.fix = "put it back, or say what to evaluate on with --dataset"
+        raise
+    return evaluator.evaluate().as_results()
 
 
 def show(results: dict[str, Any]) -> None:
     """Print the numbers."""
     for name, value in results.items():
-        print(f"{name:14} {value:,}" if isinstance(value, int) else f"{name:14} {value:.6g}")
+        shown = "not finite" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+        print(f"{name:14} {shown}")

@@ -16,7 +16,7 @@ CORPUS_EXAMPLE = "If the file does not <mask>, an error is raised."
 
 def run(request: Request) -> dict[str, Any]:
     """Train, then fill a blank."""
-    config = Config.from_dict(_file_options(request.arguments["config"]) | request.given)
+    config = Config(**(_file_options(request.arguments["config"]) | request.given))
     # Only now: a wrong option should not wait for imports.
     from mlm_core.registry import find_engine
 
@@ -24,17 +24,25 @@ def run(request: Request) -> dict[str, Any]:
     result = engine.trainer(config).train()
     text = GUIDE_EXAMPLE if config.model or config.dataset else CORPUS_EXAMPLE
     predictor = engine.predictor(result.run_dir, device=config.device, threads=config.threads)
-    return result.as_results() | {"example": {"text": text, "fills": predictor.fill([text], top_k=3)[0]}}
+    try:
+        fills = predictor.fill([text], top_k=3)[0]
+    except RequestError:
+        # The sentence does not suit every model (it may be too long for it); the run is what counts.
+        return result.as_results() | {"example": None}
+    return result.as_results() | {"example": {"text": text, "fills": fills}}
 
 
 def show(results: dict[str, Any]) -> None:
     """Print the outcome and what to do with it."""
-    example = results["example"]
-    fills = ", ".join(f"{fill['token_str'].strip()} {fill['score']:.3f}" for fill in example["fills"])
     before, after = (_shown(results[name]) for name in ("perplexity_before", "perplexity"))
-    print(f"perplexity {before} -> {after} after {results['steps']} steps")
-    print(f"{example['text']}  {fills}")
-    print(f"saved in {results['run_dir']}; next: mlm fill {results['run_dir']} {example['text']!r}")
+    print(f"perplexity {before} -> {after}, steps: {results['steps']}")
+    example = results["example"]
+    if example is not None:
+        fills = "  ".join(f"{fill['token_str'].strip()!r} {fill['score']:.3f}" for fill in example["fills"])
+        print(f"{example['text']}  {fills}")
+        print(f"saved in {results['run_dir']}; next: mlm fill {results['run_dir']} {example['text']!r}")
+    else:
+        print(f"saved in {results['run_dir']}")
 
 
 def _shown(number: float | None) -> str:
@@ -48,14 +56,22 @@ def _file_options(path: str | None) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    except yaml.YAMLError as error:
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+    except (ValueError, yaml.YAMLError) as error:
+        # ValueError: not UTF-8, or a date like 2024-13-45.
         reason = f"is not YAML ({error})"
     else:
-        if content is None:
-            return {}
-        if isinstance(content, dict):
-            return {str(name).replace("-", "_"): value for name, value in content.items()}
+        if content is None or isinstance(content, dict):
+            return _options_in(path, content or {})
         reason = "is not a mapping of options to values"
-    raise RequestError(reason, code="bad_config", option="--config", value=path)
+    fix = "write a line like learning-rate: 3e-5 for each option"
+    raise RequestError(reason, code="bad_config", option="--config", value=path, fix=fix)
+
+
+def _options_in(path: str, content: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return Config.named(content)
+    except RequestError as error:
+        error.message = f"in {path}: {error.message}"
+        raise
