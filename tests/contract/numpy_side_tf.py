@@ -52,6 +52,24 @@ def optimize(weights, gradients_by_step, config, table):
     return {name: variable.numpy() for name, variable in variables.items()}, norms
 
 
+def noisy_model(directory):
+    """Logits of a training-mode forward pass, by seed, step and micro-batch."""
+    from transformers import AutoConfig
+
+    from mlm_core.weight_files import read_weights
+
+    networks = {}
+
+    def forward(ids, seed, step, micro_batch):
+        if seed not in networks:
+            networks[seed] = build_model(AutoConfig.from_pretrained(directory), "test", seed)
+            assign(networks[seed], read_weights(directory))
+        networks[seed].dropout_key.advance(tf.constant(step, tf.int64), tf.constant(micro_batch, tf.int64))
+        return networks[seed]({"input_ids": tf.constant(ids)}, training=True).logits.numpy()
+
+    return forward
+
+
 def gather(hidden, positions):
     return tf.gather(hidden, positions, batch_dims=1).numpy()
 

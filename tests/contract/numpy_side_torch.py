@@ -57,6 +57,21 @@ def optimize(weights, gradients_by_step, config, table):
     return {name: parameter.detach().numpy() for name, parameter in names.items()}, norms
 
 
+def noisy_model(directory):
+    """Logits of a training-mode forward pass, by seed, step and micro-batch."""
+    import mlm_torch
+    from mlm_torch.dropout import seed_dropout
+
+    network = mlm_torch.from_pretrained(directory).train()
+
+    def forward(ids, seed, step, micro_batch):
+        seed_dropout(seed, step, micro_batch)
+        with torch.no_grad():
+            return network(torch.from_numpy(ids)).logits.numpy()
+
+    return forward
+
+
 def gather(hidden, positions):
     return gather_slots(torch.from_numpy(hidden), torch.from_numpy(positions)).numpy()
 

@@ -1,12 +1,13 @@
 """A run from request to saved model."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import THREADS, metrics, steps
+from conftest import metrics, steps
 from tiny_models import FAMILIES, head_shapes
 
 from mlm_core import RequestError, RunError
@@ -43,7 +44,7 @@ def test_it_learns(run):
 
 def test_the_model_received_the_plans_batches(run):
     trainer, result = run
-    job, batches = planned(trainer.config)
+    job, batches = planned(trainer.job.config)
     lines = steps(result.run_dir)
     assert [line["batch_digest"] for line in lines] == [batch_digest([made]) for made in batches]
     assert [line["masked_tokens"] for line in lines] == [(made["labels"] != -100).sum() for made in batches]
@@ -54,7 +55,7 @@ def test_the_model_received_the_plans_batches(run):
 
 def test_metrics_have_every_step_once_and_an_evaluation_per_epoch(run):
     trainer, result = run
-    job, _ = planned(trainer.config)
+    job, _ = planned(trainer.job.config)
     lines = steps(result.run_dir)
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
     assert [line["learning_rate"] for line in lines] == [float(rate) for rate in job.learning_rates]
@@ -83,11 +84,9 @@ def test_run_json_holds_config_versions_and_results(run, engine):
 
 def test_a_saved_run_evaluates_the_same(run, lab):
     trainer, result = run
-    again = lab.trainer(
-        **(trainer.config.to_dict() | {"model": str(result.run_dir), "output_dir": None, "batch_size": 5})
-    )
-    sums = again.evaluate()
     # Another batch size, so other padding: sums do not care.
+    config = replace(trainer.job.config, model=str(result.run_dir), output_dir=None, batch_size=5)
+    sums = lab.engine.evaluator(config, fingerprint=trainer.job.source.fingerprint).evaluate()
     assert sums.masked_tokens == result.after.masked_tokens
     assert sums.correct == result.after.correct
     assert sums.loss == pytest.approx(result.after.loss, rel=1e-6)
@@ -104,9 +103,8 @@ def test_fill_agrees_with_the_pipeline(run, lab, numpy_side):
         for ours, theirs in zip(flat(found), flat(expected), strict=True):
             assert ours.keys() == theirs.keys()
             assert ours["score"] == pytest.approx(theirs["score"], abs=1e-5)
-            if ours["token"] == theirs["token"]:
-                assert ours["sequence"] == theirs["sequence"]
-                assert ours["token_str"] == theirs["token_str"]
+            assert (ours["token"], ours["token_str"]) == (theirs["token"], theirs["token_str"])
+            assert ours["sequence"] == theirs["sequence"]
     assert isinstance(found_two[0], list) and len(found_two) == 2
 
 
@@ -114,8 +112,19 @@ def flat(results):
     return [fill for item in results for fill in (item if isinstance(item, list) else [item])]
 
 
+def test_logits_of_texts(run, lab):
+    predictor = lab.predictor(run[1].run_dir)
+    texts = ["the cat sat.", "a dog"]
+    for text, logits in zip(texts, predictor.logits(texts), strict=True):
+        source = predictor._source()
+        assert logits.shape == (len(source.tokenizer(text)["input_ids"]), source.config.vocab_size)
+        assert logits.dtype == np.float32
+
+
 def test_fill_targets_and_refusals(run, lab):
     predictor = lab.predictor(run[1].run_dir)
+    with pytest.raises(RequestError, match="at least 1"):
+        predictor.fill(["the <mask>"], top_k=0)
     (found,) = predictor.fill(["the cat <mask> on."], targets=["a", "the"], top_k=9)
     assert len(found) == 2 and found[0]["score"] >= found[1]["score"]
     with pytest.raises(RequestError, match="no mask"):
@@ -144,12 +153,24 @@ def test_independent_masking(lab):
     options = {"masking": "independent", "mlm_probability": 0.3}
     trainer = lab.trainer(model=str(lab.model("bert")), max_steps=6, **options)
     lines = steps(trainer.train().run_dir)
-    _, batches = planned(trainer.config)
+    _, batches = planned(trainer.job.config)
     assert [line["batch_digest"] for line in lines] == [batch_digest([made]) for made in batches]
 
 
-def test_dropout_is_keyed_by_the_seed(lab):
-    """The same run twice sees the same noise; another seed's plan aside, noise changes the loss."""
+def test_dropout_noise_is_keyed(numpy_side, lab):
+    """Equal for the same seed, step and micro-batch whatever was drawn before; else different."""
+    model = numpy_side.noisy_model(lab.model("bert", dropout=0.3))
+    ids = np.arange(5, 21)[None].repeat(3, axis=0)
+    first = model(ids, seed=1, step=4, micro_batch=2)
+    model(ids, seed=1, step=9, micro_batch=0)
+    assert (model(ids, seed=1, step=4, micro_batch=2) == first).all()
+    for other in ({"seed": 2}, {"step": 5}, {"micro_batch": 3}):
+        assert np.abs(model(ids, **({"seed": 1, "step": 4, "micro_batch": 2} | other)) - first).max() > 1e-3
+    # Rows of a batch have noise of their own.
+    assert np.abs(first[0] - first[1]).max() > 1e-3
+
+
+def test_dropout_is_on_in_training_and_repeatable(lab):
     options = {"model": str(lab.model("distilbert", dropout=0.3)), "max_steps": 4, "batch_size": 4}
     options |= {"gradient_accumulation_steps": 2, "learning_rate": 1e-3}
     first, again = (steps(lab.train(**options).run_dir) for _ in range(2))
@@ -165,13 +186,13 @@ def test_a_missing_head_is_drawn_by_the_core(lab):
     trainer = lab.trainer(model=str(directory), max_steps=1, learning_rate=0.0, weight_decay=0.0, seed=9)
     result = trainer.train()
     saved, stored = read_weights(result.run_dir), read_weights(directory)
-    settings = trainer._job.model.config
+    settings = trainer.job.model.config
     for name in head_shapes("roberta", settings.vocab_size):
         assert (saved[name] == draw_parameter(name, saved[name].shape, settings, 9)).all()
     for name, array in stored.items():
         assert (saved[f"roberta.{name}"] == array).all()
     assert json.loads((result.run_dir / "config.json").read_text())["architectures"] == ["RobertaForMaskedLM"]
-    with pytest.raises(RequestError, match="cannot fill a blank yet"):
+    with pytest.raises(RequestError, match="train it first"):
         lab.predictor(directory).fill(["a <mask>"])
 
 
@@ -179,7 +200,7 @@ def test_from_scratch_takes_the_architecture_only(lab):
     directory = lab.model("bert")
     trainer = lab.trainer(model=str(directory), from_scratch=True, max_steps=1, learning_rate=0.0, seed=4)
     saved = read_weights(trainer.train().run_dir)
-    settings = trainer._job.model.config
+    settings = trainer.job.model.config
     for name, array in saved.items():
         assert (array == draw_parameter(name, array.shape, settings, 4)).all(), name
 
@@ -200,10 +221,26 @@ def test_a_trainer_evaluates_and_saves_without_training(lab, tmp_path):
     assert all((copied[name] == stored[name]).all() for name in stored)
 
 
-def test_changed_text_is_noticed(lab, tmp_path):
-    trainer = lab.trainer(model=str(lab.model("bert")))
+def test_evaluating_before_training_is_step_0(lab):
+    """Also where the tokenizer is learned from the training text."""
+    trainer = lab.trainer(max_steps=1)
+    before = trainer.evaluate()
+    result = trainer.train()
+    assert result.before == before
+    assert trainer.evaluate() == result.after
+
+
+def test_evaluators_refuse(lab):
+    config = lab.config(model=str(lab.model("bert")), output_dir=None)
     with pytest.raises(RequestError, match="has changed since"):
-        trainer.evaluate(fingerprint="another")
+        lab.engine.evaluator(config, fingerprint="another")
+    with pytest.raises(RequestError, match="evaluate only"):
+        lab.engine.evaluator(config).train()
+    headless = replace(config, model=str(lab.model("bert", head=False)))
+    with pytest.raises(RequestError, match="train it first"):
+        lab.engine.evaluator(headless).evaluate()
+    whole = lab.engine.evaluator(config, whole=True).evaluate()
+    assert whole.masked_tokens > 3 * lab.engine.evaluator(config).evaluate().masked_tokens
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(lab):
@@ -213,35 +250,47 @@ def test_a_loss_that_is_not_finite_stops_the_run(lab):
     lines = metrics(lab.directory / config.output_dir)
     assert len([line for line in lines if "loss" in line]) < 20
     assert not (lab.directory / config.output_dir / "model.safetensors").exists()
+    # Already at the first step: the model that would be saved predicts nothing.
+    hopeless = replace(config, max_steps=1, output_dir=config.output_dir + "-hopeless")
+    with pytest.raises(RunError, match=r"held-out loss|loss at step 1"):
+        lab.engine.trainer(hopeless).train()
+    assert not (lab.directory / hopeless.output_dir / "model.safetensors").exists()
     # The failed run is still a run: it can be replaced.
     assert lab.engine.trainer(replace(config, overwrite=True, learning_rate=1e-5, max_steps=1)).train()
 
 
+def without_mask(directory):
+    path = directory / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mask_token": None}))
+    (directory / "special_tokens_map.json").unlink(missing_ok=True)
+
+
+def encoder_decoder(directory):
+    path = directory / "config.json"
+    path.write_text(json.dumps({"model_type": "bart", "is_encoder_decoder": True}))
+
+
+def short_of_words(directory):
+    path = directory / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 10}))
+
+
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "change", "message"),
     [
-        ({"block_size": 49}, "at most 48"),
-        ({"device": "gpu"}, "sees no GPU"),
-        ({"model": "lost_mask"}, "no mask token"),
-        ({"block_size": 48, "test_size": 0.01}, "less than one block"),
+        ({"block_size": 49}, None, "at most 48"),
+        ({"device": "gpu"}, None, "sees no GPU"),
+        ({"block_size": 48, "test_size": 0.01}, None, "less than a block"),
+        ({}, without_mask, "no mask token"),
+        ({}, encoder_decoder, "has a decoder"),
+        ({}, short_of_words, "its embedding only 10 rows"),
     ],
 )
-def test_refusals_leave_nothing_behind(lab, tmp_path, options, message):
-    model = lab.model("bert")
-    if options.get("model"):
-        directory = tmp_path / "model"
-        directory.mkdir()
-        for path in model.iterdir():
-            content = path.read_bytes().replace(b"[MASK]", b"[LOST]")
-            if path.name in ("tokenizer_config.json", "special_tokens_map.json"):
-                content = json.dumps(
-                    {k: v for k, v in json.loads(content).items() if k != "mask_token"}
-                ).encode()
-            (directory / path.name).write_bytes(content)
-        settings = json.loads((directory / "tokenizer_config.json").read_text())
-        (directory / "tokenizer_config.json").write_text(json.dumps(settings | {"mask_token": None}))
-        options = options | {"model": str(directory)}
-    config = lab.config(**({"model": str(model)} | options))
+def test_refusals_leave_nothing_behind(lab, tmp_path, options, change, message):
+    model = shutil.copytree(lab.model("bert"), tmp_path / "model")
+    if change is not None:
+        change(model)
+    config = lab.config(model=str(model), **options)
     with pytest.raises(RequestError, match=message):
         lab.engine.trainer(config).train()
     assert not (lab.directory / config.output_dir).exists()
@@ -249,4 +298,3 @@ def test_refusals_leave_nothing_behind(lab, tmp_path, options, message):
 
 def test_the_other_framework_was_never_imported(numpy_side):
     assert not set(numpy_side.OTHER_FRAMEWORKS) & set(sys.modules)
-    assert THREADS == 2

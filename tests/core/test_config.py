@@ -19,7 +19,7 @@ def wrong_values():
         if spec.above is not None:
             yield name, str(spec.above)
         if spec.maximum is not None:
-            yield name, str(spec.type(spec.maximum) + 1)
+            yield name, str(spec.type(2 * spec.maximum + 1))
 
 
 @pytest.mark.parametrize(("name", "value"), list(wrong_values()))
@@ -83,6 +83,33 @@ def test_the_command_line_takes_every_option():
     assert request.arguments == {"config": "run.yaml"}
 
 
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("--learning-rat", "did you mean --learning-rate"),
+        ("--num_train_epochs", "here it is --epochs"),
+        ("--per_device_train_batch_size", "here it is --batch-size"),
+        ("--model_name_or_path", "here it is --model"),
+        ("--train_file", "here it is --dataset"),
+        ("--fp16", "no counterpart"),
+        ("my.txt", "did you mean --dataset my.txt"),
+    ],
+)
+def test_names_from_elsewhere_are_explained(written, hint):
+    with pytest.raises(RequestError, match=hint):
+        parse_request(build_parser(), ["train", written, "1"])
+
+
+def test_underscores_are_dashes():
+    request = parse_request(build_parser(), ["train", "--learning_rate", "1e-4", "--max_steps=3"])
+    assert request.given == {"learning_rate": "1e-4", "max_steps": "3"}
+
+
+def test_an_option_twice_is_refused():
+    with pytest.raises(RequestError, match="twice"):
+        Config.from_dict({"learning-rate": 1, "learning_rate": 2})
+
+
 def test_an_unknown_option_suggests_the_nearest():
     with pytest.raises(RequestError, match="did you mean --learning-rate"):
         parse_request(build_parser(), ["train", "--learning-rat", "1"])
@@ -95,9 +122,12 @@ def test_yaml(tmp_path):
     path.write_text("learning-rate: 2e-5\nmax_steps: 3\ndataset: a.txt\n", encoding="utf-8")
     config = Config.from_dict(_file_options(str(path)) | {"max_steps": "5"})
     assert (config.learning_rate, config.max_steps, config.dataset) == (2e-5, 5, "a.txt")
-    for content in ("- a\n- b\n", "a: [\n", "\x00"):
+    for content in ("- a\n- b\n", "a: [\n", "\x00", "seed: 2024-13-45\n"):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(RequestError, match="--config"):
             _file_options(str(path))
     with pytest.raises(RequestError, match="No such file"):
         _file_options(str(tmp_path / "none.yaml"))
+    path.write_text("num_train_epochs: 1\n", encoding="utf-8")
+    with pytest.raises(RequestError, match=r"run\.yaml: no such option; here it is --epochs"):
+        _file_options(str(path))

@@ -74,6 +74,19 @@ def test_wrong_weights_are_refused(tmp_path):
         initial_weights(outline, stored, settings("bert"), 0, "m")
 
 
+def test_an_output_matrix_of_its_own_is_not_dropped_silently(tmp_path):
+    write_model(tmp_path, "bert")
+    stored = read_weights(tmp_path)
+    outline = ModelOutline({name: array.shape for name, array in stored.items()}, "bert")
+    table = stored["bert.embeddings.word_embeddings.weight"]
+    tied = stored | {"cls.predictions.decoder.weight": table.copy(), "bert.pooler.dense.weight": table}
+    initial = initial_weights(outline, tied, settings("bert"), 0, "m")
+    assert initial.unused == ["cls.predictions.decoder.weight", "bert.pooler.dense.weight"]
+    untied = stored | {"cls.predictions.decoder.weight": table + 1}
+    with pytest.raises(RequestError, match="in its place"):
+        initial_weights(outline, untied, settings("bert"), 0, "m")
+
+
 def test_legacy_names(tmp_path):
     write_model(tmp_path, "bert")
     stored = read_weights(tmp_path)

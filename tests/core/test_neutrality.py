@@ -88,6 +88,7 @@ def register(directory: Path, name: str, module: str) -> None:
         "    environment = {}\n"
         "    transformers_check = 'is_torch_available'\n"
         "    def devices(self): return ['cpu']\n"
+        "    def _is_memory_error(self, error): return False\n"
         "    def _trainer_class(self): raise NotImplementedError\n"
         "    def _predictor_class(self): raise NotImplementedError\n"
     )
@@ -101,6 +102,22 @@ def test_a_third_engine_is_a_package(tmp_path, monkeypatch):
     assert set(engines()["third"].versions()) == {"mlm"}
     with pytest.raises(RequestError, match=r"a_framework_nobody_has missing\); install it"):
         find_engine("third")
+
+
+def test_a_broken_engine_harms_no_other(tmp_path, monkeypatch):
+    # A module name of its own: Python keeps what it has imported.
+    register(tmp_path, "third", "broken_engine")
+    (tmp_path / "broken_engine.py").write_text("import a_framework_nobody_has")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert {"tf", "torch"} <= set(engines())
+    assert find_engine("tf").name == "tf"
+    with pytest.raises(RequestError, match=r"is broken.*install third again"):
+        find_engine("third")
+
+
+def test_usual_names_of_the_frameworks():
+    assert find_engine("pytorch").name == "torch"
+    assert find_engine("tensorflow").name == "tf"
 
 
 def test_backend_from_the_environment(monkeypatch):

@@ -1,6 +1,8 @@
 """Wrong requests: exit code 2, one clear line, nothing written, no framework imported."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -17,14 +19,12 @@ def model(tmp_path_factory):
 @pytest.fixture
 def refused(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = set(sys.modules)
 
     def run(*words):
         files = sorted(tmp_path.rglob("*"))
         assert main([*words, "--json"]) == 2
         out, err = capsys.readouterr()
         assert err.startswith("mlm: error: ") and err.count("\n") == 1
-        assert not {"torch", "tensorflow"} & (set(sys.modules) - before)
         assert sorted(tmp_path.rglob("*")) == files
         return json.loads(out)["error"]
 
@@ -97,3 +97,38 @@ def test_usage(refused, words):
 
 def test_a_model_without_a_run_has_no_text_of_its_own(refused, model):
     assert refused("evaluate", str(model))["code"] == "not_a_run"
+
+
+REQUEST_WITHOUT_FRAMEWORK = """
+import sys
+from mlm_core.__main__ import main
+code = main(sys.argv[1:])
+frameworks = {"torch", "tensorflow", "tf_keras"} & set(sys.modules)
+assert not frameworks, frameworks
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "tf"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--dataset", "none.txt"],
+        ["--dataset", "blank.txt"],
+        ["--model", "./none"],
+        ["--batch-size", "0"],
+        ["--output-dir", "."],
+    ],
+)
+def test_a_wrong_request_imports_no_framework(tmp_path, backend, words):
+    (tmp_path / "blank.txt").write_text("\n \n")
+    done = subprocess.run(
+        [sys.executable, "-c", REQUEST_WITHOUT_FRAMEWORK, "train", "--backend", backend, *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("mlm: error: ") and done.stderr.count("\n") == 1

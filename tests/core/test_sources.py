@@ -17,8 +17,8 @@ def rows(path, *objects):
 
 def test_text_file_is_a_document_a_line(tmp_path):
     path = tmp_path / "a.txt"
-    path.write_bytes("\ufefffirst\x0cline\r\n\n  \nsecond\n".encode())
-    assert load_source(str(path), None).documents == ["first\x0cline", "second"]
+    path.write_bytes("\ufefffirst\x0cline\r\n\n  \nsecond\rhalf\n".encode())
+    assert load_source(str(path), None).documents == ["first\x0cline", "second\rhalf"]
 
 
 def test_json_lines_and_nested_lists(tmp_path):
@@ -36,6 +36,13 @@ def test_json_lines_and_nested_lists(tmp_path):
         load_source(dataset, "answers.body")
     with pytest.raises(RequestError, match="holds no text"):
         load_source(dataset, "answers.score")
+    with pytest.raises(RequestError, match="has no columns"):
+        load_source(None, "text")
+
+
+def test_a_row_without_text_is_left_out(tmp_path):
+    dataset = rows(tmp_path / "a.jsonl", {"text": "x"}, {"text": None}, {"other": 3}, {"text": "y"})
+    assert load_source(dataset, None).documents == ["x", "y"]
 
 
 def test_the_text_column_is_found(tmp_path):
@@ -54,6 +61,8 @@ def test_the_text_column_is_found(tmp_path):
         ("a.jsonl", b"[1]", "not a JSON object"),
         ("a.jsonl", b'{"n": 1}', "no column holds text"),
         ("a.parquet", b"PAR1", "unknown kind"),
+        ("a.txt", b"text\n\x00\x01\x02\n", "document 2 is not text"),
+        ("a.jsonl", b'{"text": "half a pair \\ud800"}', "document 1 is not text"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path, name, content, message):
@@ -67,6 +76,8 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, name, content, message):
 def test_missing_file_and_directory(tmp_path):
     with pytest.raises(RequestError, match="no such file"):
         load_source(str(tmp_path / "none.txt"), None)
+    with pytest.raises(RequestError, match="no such file"):
+        load_source("x" * 5000 + ".txt", None)
     with pytest.raises(RequestError, match="is not a file"):
         load_source(str(tmp_path), None)
 

@@ -1,0 +1,112 @@
+"""Runs are claimed, replaced and refused without losing anything."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mlm_core import Config, RequestError, RunError
+from mlm_core.run_directory import RunDirectory, check_output, read_facts
+
+FACTS = {"config": {}, "data": {}, "versions": {"mlm": "0"}, "results": {}}
+
+
+def finished(path):
+    """A finished run at a path, as a trainer leaves it."""
+    run = RunDirectory.claim(Config(output_dir=str(path)), "torch")
+    run.write_facts(FACTS | {"results": None})
+    (run.path / "model.safetensors").write_text("weights")
+    run.finish(FACTS)
+    return run.path
+
+
+def test_default_names_are_never_shared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(lambda _: RunDirectory.claim(Config(), "torch").path, range(16)))
+    assert len(set(runs)) == 16
+    assert {path.name for path in runs} == {"torch", *(f"torch-{number}" for number in range(2, 17))}
+
+
+def test_one_directory_is_claimed_once(tmp_path):
+    def claim(_):
+        try:
+            return RunDirectory.claim(Config(output_dir=str(tmp_path / "run")), "torch")
+        except RequestError as error:
+            return error.code
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(claim, range(16)))
+    assert sum(isinstance(outcome, RunDirectory) for outcome in outcomes) == 1
+    assert outcomes.count("run_exists") == 15
+
+
+def test_a_replaced_run_is_kept_until_the_new_one_is_complete(tmp_path):
+    path = finished(tmp_path / "run")
+    config = Config(output_dir=str(path), overwrite=True)
+    with (
+        pytest.raises(RunError, match=r"the run before is in .*run\.replaced"),
+        RunDirectory.claim(config, "tf"),
+    ):
+        raise RunError("the loss is nan", code="not_finite")
+    assert (tmp_path / "run.replaced" / "model.safetensors").read_text() == "weights"
+    # The failed run can be replaced in its turn; the good one stays where it is.
+    again = RunDirectory.claim(config, "tf")
+    again.finish(FACTS)
+    assert read_facts(path)["files"] == ["run.json"]
+    assert {item.name for item in tmp_path.iterdir()} == {"run", "run.replaced"}
+
+
+def test_replacing_removes_the_runs_own_files_only(tmp_path):
+    path = finished(tmp_path / "run")
+    (path / "notes.txt").write_text("mine")
+    RunDirectory.claim(Config(output_dir=str(path), overwrite=True), "torch").finish(FACTS)
+    assert [item.name for item in (tmp_path / "run.replaced").iterdir()] == ["notes.txt"]
+    other = finished(tmp_path / "other")
+    RunDirectory.claim(Config(output_dir=str(other), overwrite=True), "torch").finish(FACTS)
+    assert not (tmp_path / "other.replaced").exists()
+
+
+def test_what_is_not_a_run_is_not_touched(tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "run.json").write_text(json.dumps({"scripts": 1}))
+    (project / "thesis.txt").write_text("years of work")
+    with pytest.raises(RequestError, match="not a run"):
+        check_output(Config(output_dir=str(project), overwrite=True))
+
+
+def test_a_run_that_is_in_use_is_not_replaced(tmp_path):
+    path = finished(tmp_path / "run")
+    for used in ({"dataset": str(path / "d.jsonl")}, {"model": str(path)}):
+        with pytest.raises(RequestError, match="holds"):
+            check_output(Config(output_dir=str(path), overwrite=True, **used))
+
+
+def test_a_run_killed_at_its_start_can_be_replaced(tmp_path):
+    path = tmp_path / "run"
+    RunDirectory.claim(Config(output_dir=str(path)), "torch")
+    with pytest.raises(RequestError, match="not empty"):
+        check_output(Config(output_dir=str(path)))
+    RunDirectory.claim(Config(output_dir=str(path), overwrite=True), "torch").finish(FACTS)
+    assert read_facts(path)["versions"] == {"mlm": "0"}
+
+
+def test_a_linked_directory_works(tmp_path):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    finished(tmp_path / "link")
+    assert (tmp_path / "target" / "run.json").is_file()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"config": {}}', '{"config": 3, "data": {}}'])
+def test_a_damaged_record_is_refused(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RequestError, match=r"run\.json cannot be read"):
+        read_facts(tmp_path)
+
+
+def test_a_directory_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="cannot be written"):
+        RunDirectory.claim(Config(output_dir=str(tmp_path / "file" / "run")), "torch")
