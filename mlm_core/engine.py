@@ -92,6 +92,7 @@ class Engine(ABC):
         check_output(config)
         source = load_source(config.dataset, config.text_column)
         self.prepare_process()
+        self.check_device(config.device)
         return self.trainer_of(training_job(self._placed(config), source))
 
     def evaluator(self, config: Config, *, whole: bool = False, fingerprint: str | None = None) -> Trainer:
@@ -108,6 +109,7 @@ class Engine(ABC):
         check_model(config.model)
         source = load_source(config.dataset, config.text_column)
         self.prepare_process()
+        self.check_device(config.device)
         return self.trainer_of(
             evaluation_job(self._placed(config), source, whole=whole, fingerprint=fingerprint)
         )
@@ -134,6 +136,7 @@ class Engine(ABC):
         config = Config(model=str(run), device=device, threads=threads)
         check_model(config.model)
         self.prepare_process()
+        self.check_device(config.device)
         return self._predictor_class()(self, config)
 
     def check_device(self, device: Device) -> None:
@@ -142,7 +145,7 @@ class Engine(ABC):
         Raises:
             RequestError: there is no GPU.
         """
-        if device not in ("auto", *self.devices()):
+        if device == "gpu" and "gpu" not in self.devices():
             raise RequestError(
                 f"{self.modules[0]} sees no GPU",
                 code="no_device",

@@ -120,7 +120,6 @@ class Predictor(ABC):
         if self._model is None:
             model = load_model_source(self.config, [])
             check_mask_token(model.tokenizer, model.name)
-            self.engine.check_device(self.config.device)
             initial = model.starting_weights(self._build(model), self.config.seed)
             if initial.drawn:
                 raise initial.refusal(model.name)

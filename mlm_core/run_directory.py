@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +45,10 @@ class RunDirectory:
             RequestError: as `check_output`, or it cannot be written.
         """
         check_output(config)
-        path = Path(config.output_dir).resolve() if config.output_dir is not None else None
+        path = Path(config.output_dir) if config.output_dir is not None else None
+        if path is not None and path.is_symlink():
+            # A link stays; what it points to is put aside.
+            path = path.resolve()
         try:
             if path is None:
                 return cls(_make_free(Path(_DEFAULT_PARENT) / backend), None)
@@ -70,10 +75,14 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, MlmError) and self._replaced is not None:
-            error.fix = "; ".join(
-                part for part in (error.fix, f"the run before is in {self._replaced}") if part
-            )
+        if error is None or self._replaced is None:
+            return
+        kept = f"the run before is in {self._replaced}"
+        if isinstance(error, MlmError):
+            error.fix = "; ".join(part for part in (error.fix, kept) if part)
+        else:
+            # An interrupt has no message of its own to add to.
+            print(f"mlm: {kept}", file=sys.stderr)
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
         """Write `run.json`: resolved config, versions, devices, data fingerprint, results."""
@@ -104,6 +113,9 @@ def check_output(config: Config) -> None:
 
     if path.exists() and not path.is_dir():
         raise refusal("is not a directory", "not_a_directory", "choose another")
+    existing = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise refusal(f"{existing} cannot be written to", "unwritable", "choose another")
     if not path.is_dir() or not any(path.iterdir()):
         return
     if not config.overwrite:

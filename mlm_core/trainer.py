@@ -100,7 +100,6 @@ class Trainer(ABC):
         """Build the framework's model and give it the weights the core decided on; once."""
         if self._loaded:
             return
-        self.engine.check_device(self.job.config.device)
         outline = self._build()
         initial = self.job.model.starting_weights(outline, self.job.config.seed)
         if initial.drawn and self.job.model.weights is not None:
