@@ -53,7 +53,7 @@ class RunDirectory:
             if path is None:
                 return cls(_make_free(Path(_DEFAULT_PARENT) / backend), None)
             replaced = None
-            if path.is_dir() and any(path.iterdir()):
+            if config.overwrite and path.is_dir() and any(path.iterdir()):
                 replaced = _put_aside(path)
             path.mkdir(parents=True, exist_ok=True)
             # Fails where another run was faster.

@@ -155,17 +155,17 @@ def test_changed_text_is_refused(runs, jsonl, tmp_path, encoder):
 
 def test_plain_output_reads_well(runs):
     run = runs["tf"][0]["run_dir"]
-    said, errors = mlm("fill", run, SENTENCE, "the cat <mask>", "--top-k", "2", "--backend", "torch")
+    said, errors = mlm(
+        "fill", run, SENTENCE, "the <mask> sat on <mask>", "--top-k", "2", "--backend", "torch"
+    )
     assert errors == ""
-    assert len(said.splitlines()) == 4
+    headings = [line for line in said.splitlines() if line.startswith("text")]
+    assert headings == ["text 1, blank 1", "text 2, blank 1", "text 2, blank 2"]
+    assert len(said.splitlines()) == 3 + 3 * 2
     evaluated, errors = mlm("evaluate", run, "--backend", "tf", "--quiet")
     assert errors == ""
-    assert [line.split()[0] for line in evaluated.splitlines()] == [
-        "loss",
-        "perplexity",
-        "accuracy",
-        "masked_tokens",
-    ]
+    names = [line.split()[0] for line in evaluated.splitlines()]
+    assert names == ["loss", "perplexity", "accuracy", "masked_tokens"]
 
 
 def test_doctor():

@@ -111,13 +111,16 @@ def test_initialisation_is_distributed_as_the_framework_itself_would(numpy_side,
     """The same standard deviations, zeros and ones as the family's own initialisation."""
     config = AutoConfig.from_pretrained(lab.model(family, dropout=0.0))
     own = numpy_side.Model(config).export()
+    drawn = {name: draw_parameter(name, array.shape, config, 5) for name, array in own.items()}
     for name, array in own.items():
-        drawn = draw_parameter(name, array.shape, config, 5)
         if array.ndim == 1:
-            assert (drawn == array).all(), name
-            continue
-        error = 4 * (1 / (2 * array.size)) ** 0.5 + 0.1  # TensorFlow cuts its normals at two deviations
-        assert drawn.std() == pytest.approx(array.std(), rel=error + 0.05), name
+            assert (drawn[name] == array).all(), name
+    matrices = [name for name, array in own.items() if array.ndim > 1]
+    ours = np.concatenate([drawn[name].ravel() for name in matrices])
+    theirs = np.concatenate([own[name].ravel() for name in matrices])
+    # TensorFlow cuts its normals at two deviations, which takes 12% off the standard deviation.
+    assert len(ours) > 5000
+    assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
 
 
 def test_gather(numpy_side):
