@@ -34,21 +34,7 @@ def run(request: Request) -> dict[str, Any]:
             value=model,
             fix="check the name, or say what to evaluate on with --dataset",
         )
-    config = config_of(facts, path) if facts is not None else Config()
-    # Of the training run, what decides the text and its masks stays; where and how is asked anew.
-    config = replace(
-        config,
-        model=model,
-        from_scratch=False,
-        output_dir=None,
-        overwrite=False,
-        backend=given.backend,
-        device=given.device,
-        threads=given.threads,
-        quiet=given.quiet,
-        verbose=given.verbose,
-        batch_size=given.batch_size or config.batch_size,
-    )
+    config = _evaluation_config(config_of(facts, path) if facts is not None else Config(), given, model)
     engine = find_engine(config.backend)
     if given.dataset is not None:
         config = replace(config, dataset=given.dataset, text_column=given.text_column)
@@ -62,6 +48,23 @@ def run(request: Request) -> dict[str, Any]:
             error.fix = "put it back, or say what to evaluate on with --dataset"
         raise
     return evaluator.evaluate().as_results()
+
+
+def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
+    """Of the training run, what decides the text and its masks stays; where and how is asked anew."""
+    return replace(
+        trained,
+        model=model,
+        from_scratch=False,
+        output_dir=None,
+        overwrite=False,
+        backend=given.backend,
+        device=given.device,
+        threads=given.threads,
+        quiet=given.quiet,
+        verbose=given.verbose,
+        batch_size=given.batch_size or trained.batch_size,
+    )
 
 
 def show(results: dict[str, Any]) -> None:
