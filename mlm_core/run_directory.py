@@ -193,8 +193,9 @@ def _in_use(output_dir: str) -> RequestError:
 
 def _is_run(path: Path) -> bool:
     """Whether everything says that we wrote this directory: a run's record, or a claim not yet filled in."""
-    if {item.name for item in path.iterdir()} <= {_FACTS, _METRICS}:
-        return True
+    record = path / _FACTS
+    if record.is_file() and record.stat().st_size == 0:
+        return {item.name for item in path.iterdir()} <= {_FACTS, _METRICS}
     try:
         facts = read_facts(path)
     except RequestError:

@@ -40,6 +40,6 @@ def key_dropout_layers(model: Any, key: DropoutKey) -> None:
     def dropout(inputs: tf.Tensor, rate: float, noise_shape: Any = None) -> tf.Tensor:
         return tf.nn.experimental.stateless_dropout(inputs, rate, key.next(), noise_shape=noise_shape)
 
-    for layer in model._flatten_layers():
+    for layer in model.submodules:
         if isinstance(layer, keras.layers.Dropout):
             layer._random_generator.dropout = dropout

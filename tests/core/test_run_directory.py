@@ -71,9 +71,12 @@ def test_what_is_not_a_run_is_not_touched(tmp_path):
     project = tmp_path / "project"
     project.mkdir()
     (project / "run.json").write_text(json.dumps({"scripts": 1}))
-    (project / "thesis.txt").write_text("years of work")
-    with pytest.raises(RequestError, match="not a run"):
-        check_output(Config(output_dir=str(project), overwrite=True))
+    # Alone it is no more ours than among other files.
+    for other in (None, "thesis.txt"):
+        if other is not None:
+            (project / other).write_text("years of work")
+        with pytest.raises(RequestError, match="not a run"):
+            check_output(Config(output_dir=str(project), overwrite=True))
 
 
 def test_a_run_that_is_in_use_is_not_replaced(tmp_path):
