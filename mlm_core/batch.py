@@ -16,7 +16,8 @@ from mlm_core.randomness import Stream, raw_rows
 
 Batch = dict[str, NDArray[np.int64]]
 """`input_ids [batch, block]`, `masked_positions [batch, slots]`, `labels [batch, slots]` (-100 in
-unused slots) and `block_key [batch]` (-1 in padding rows), all int64."""
+unused slots) and `block_key [batch]` (-1 in padding rows), all int64; with `attention_mask
+[batch, block]`, 0 on padding, where the last block was filled up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,14 @@ class BatchAssembler:
         rule: how tokens are masked.
         seed: the run's seed.
         stream: the masks' stream; training and evaluation never share masks.
+        padding: how many tokens at the end of the last block only fill it up.
     """
 
     blocks: NDArray[np.integer]
     rule: MaskingRule
     seed: int
     stream: Stream
+    padding: int = 0
 
     def __call__(self, keys: NDArray[np.int64]) -> Batch:
         """The batch of `[batch]` block keys; a padding row repeats another row without labels."""
@@ -46,12 +49,20 @@ class BatchAssembler:
         draws = raw_rows(self.seed, self.stream, filled, self.rule.draws_per_row(ids.shape[1]))
         rows = mask_tokens(ids, draws, self.rule)
         hidden = padding[:, None]
-        return {
-            "input_ids": rows.input_ids,
+        batch = {"input_ids": rows.input_ids}
+        if self.padding:
+            # Only where there is something to hide: without a mask attention is faster.
+            batch["attention_mask"] = self._attention_mask(filled)
+        return batch | {
             "masked_positions": np.where(hidden, 0, rows.masked_positions),
             "labels": np.where(hidden, IGNORED, rows.labels),
             "block_key": keys,
         }
+
+    def _attention_mask(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        mask = np.ones((len(keys), self.blocks.shape[1]), dtype=np.int64)
+        mask[block_of(keys) == len(self.blocks) - 1, -self.padding :] = 0
+        return mask
 
 
 def batch_digest(batches: list[Mapping[str, NDArray[Any]]]) -> str:

@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from mlm_core.errors import RunError
+
 
 def cache_directory() -> Path:
     """`$MLM_CACHE`, else `mlm` in the user's cache directory, else in the temporary directory."""
@@ -19,3 +21,14 @@ def cache_directory() -> Path:
     except OSError:
         return Path(tempfile.gettempdir()) / "mlm-cache"
     return directory if os.access(directory, os.W_OK) else Path(tempfile.gettempdir()) / "mlm-cache"
+
+
+def unwritable_cache(error: OSError) -> RunError:
+    """What to say where something prepared cannot be written."""
+    return RunError(
+        f"the prepared text cannot be written ({error.strerror or error})",
+        code="cache_unwritable",
+        option="MLM_CACHE",
+        value=str(cache_directory()),
+        fix="set MLM_CACHE to a directory with space that can be written",
+    )

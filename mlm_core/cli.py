@@ -12,13 +12,19 @@ from mlm_core.errors import RequestError
 from mlm_core.option_names import flag_of, unknown_option
 from mlm_core.options import Option
 
-_EVALUATE = ("backend", "dataset", "text_column", "batch_size", "device", "threads", "quiet", "verbose")
+_TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column", "num_proc")
+_EVALUATE = ("backend", *_TEXT, "batch_size", "device", "threads", "quiet", "verbose")
+_PREPARE = (
+    *(name for name, option in Config.options().items() if option.group in ("DataConfig", "MaskingConfig")),
+    *("model", "seed", "quiet", "verbose"),
+)
 _FILL = ("backend", "device", "threads", "quiet", "verbose")
 
 COMMANDS = {
     "train": ("train a model, evaluate it before and after, fill a blank", tuple(Config.options())),
     "evaluate": ("perplexity and accuracy of a run on its own held-out text, or on other text", _EVALUATE),
     "fill": ("fill the blank in a text", _FILL),
+    "prepare": ("tokenise and group once, ahead of training; show what becomes of a document", _PREPARE),
     "doctor": ("what is installed, which devices, what would fail and its fix", ()),
 }
 
@@ -44,6 +50,18 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint as ours, so that every error reads alike."""
         raise RequestError(message, code="usage", fix=f"see {self.prog} --help")
+
+
+def whole_number(text: str, option: str, *, least: int) -> int:
+    """The number in an argument that is no config option.
+
+    Raises:
+        RequestError: it is not a whole number, or too small.
+    """
+    if text.isascii() and text.isdigit() and int(text) >= least:
+        return int(text)
+    message = f"must be a whole number of at least {least}"
+    raise RequestError(message, code="invalid_type", option=option, value=text)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -112,10 +130,28 @@ def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument(
             "--config", metavar="FILE", help="YAML file of options; the command line overrules it"
         )
+    if name == "prepare":
+        command.add_argument("--show", default="0", metavar="N", help="documents and blocks to print")
     if name in ("evaluate", "fill"):
         command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
+    if name == "evaluate":
+        command.add_argument(
+            "--metric",
+            action="append",
+            metavar="NAME_OR_PATH",
+            help="a metric of the evaluate library on the masked positions; several: give it again",
+        )
+        command.add_argument(
+            "--metric-option", action="append", metavar="NAME=VALUE", help="for these, as average=macro"
+        )
     if name == "fill":
-        command.add_argument("texts", metavar="TEXT", nargs="+", help="text with <mask> for the blank")
+        command.add_argument(
+            "texts",
+            metavar="TEXT",
+            nargs="*",
+            help="text with <mask> for the blank; - reads lines from stdin",
+        )
+        command.add_argument("--file", metavar="FILE", help="text file, a text a line")
         command.add_argument("--top-k", default="5", metavar="N", help="answers for each blank (default: 5)")
         command.add_argument("--targets", nargs="+", metavar="WORD", help="consider only these words")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from mlm_core.errors import RequestError
 from mlm_core.option_names import flag_of, unknown_option
@@ -18,6 +18,8 @@ from mlm_core.options import Option, check, option, options_of
 
 MAX_SEED = 2**32 - 1
 """The largest seed that numpy, PyTorch and TensorFlow all take."""
+
+T = TypeVar("T")
 
 Device = Literal["auto", "cpu", "gpu"]
 
@@ -27,15 +29,38 @@ class DataConfig:
     """Where the text comes from and how it becomes blocks."""
 
     dataset: str | None = option(
-        None, "text (.txt, a document a line) or JSON lines (.jsonl, .json); default: the embedded corpus"
+        None, "file, directory, glob or name on the Hub with the text; default: the embedded corpus"
+    )
+    dataset_config: str | None = option(None, "configuration of a dataset on the Hub")
+    dataset_revision: str | None = option(None, "branch, tag or commit of a dataset on the Hub")
+    split: str | None = option(
+        None,
+        "rows to use, as train[:5000]; default: train, evaluated on the dataset's validation or test split",
     )
     text_column: str | None = option(
         None, "column with the text, nested as in answers.text; default: text, or the only candidate"
     )
     test_size: float | None = option(
-        None, "share of the documents held out for evaluation", fallback=0.2, above=0.0, maximum=0.9
+        None,
+        "share of the documents held out for evaluation, in the place of the dataset's own split",
+        fallback=0.2,
+        above=0.0,
+        maximum=0.9,
     )
     block_size: int | None = option(None, "tokens in a block", fallback=128, minimum=8, maximum=2**20)
+    last_block: Literal["drop", "pad"] = option(
+        "drop", "drop: leave out the tokens after the last full block; pad: fill that block up"
+    )
+    document_borders: Literal["special-tokens", "separator"] = option(
+        "special-tokens", "special-tokens: the tokenizer's own around each document; separator: one after it"
+    )
+    num_proc: int | None = option(
+        None,
+        "processes that tokenise; default: one, as fast tokenizers use every core; slow ones: one a core",
+        affects="nothing",
+        minimum=1,
+        maximum=1024,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +212,12 @@ class Config(RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, Data
         if self.epochs is not None and self.max_steps is None:
             undecided.pop("max_steps", None)
         return dataclasses.replace(self, **undecided)
+
+
+def decided(value: T | None) -> T:
+    """A value that a resolved config cannot lack."""
+    assert value is not None
+    return value
 
 
 _OPTIONS = dict(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.machine import cores
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlm_core.config import Config, Device
     from mlm_core.job import EvaluationJob
     from mlm_core.predictor import Predictor
+    from mlm_core.progress import Progress
+    from mlm_core.sources import Source
     from mlm_core.trainer import Trainer
 
 
@@ -76,8 +78,13 @@ class Engine(ABC):
                 fix="use one backend in a process, and call load_engine before importing transformers",
             )
 
-    def trainer(self, config: Config) -> Trainer:
+    def trainer(self, config: Config, dataset: Any = None) -> Trainer:
         """A trainer for a config. Text and model are read, checked and prepared here.
+
+        Args:
+            config: every option.
+            dataset: a `datasets.Dataset` or `DatasetDict` to take the text from, in the place of
+                `config.dataset`.
 
         Raises:
             RequestError: the data, the model or the output directory is wrong.
@@ -86,16 +93,15 @@ class Engine(ABC):
         from mlm_core.job import training_job
         from mlm_core.model_source import check_model
         from mlm_core.run_directory import check_output
-        from mlm_core.sources import load_source
 
         check_model(config.model)
         check_output(config)
-        source = load_source(config.dataset, config.text_column)
-        self.prepare_process()
-        self.check_device(config.device)
-        return self.trainer_of(training_job(self._placed(config), source))
+        progress, source = self._source(config, dataset)
+        return self.trainer_of(training_job(self._placed(config), source, progress))
 
-    def evaluator(self, config: Config, *, whole: bool = False, fingerprint: str | None = None) -> Trainer:
+    def evaluator(
+        self, config: Config, dataset: Any = None, *, whole: bool = False, fingerprint: str | None = None
+    ) -> Trainer:
         """A trainer that can only evaluate `config.model`; see `mlm_core.job.evaluation_job`.
 
         Raises:
@@ -104,15 +110,23 @@ class Engine(ABC):
         """
         from mlm_core.job import evaluation_job
         from mlm_core.model_source import check_model
-        from mlm_core.sources import load_source
 
         check_model(config.model)
-        source = load_source(config.dataset, config.text_column)
+        progress, source = self._source(config, dataset)
+        return self.trainer_of(
+            evaluation_job(self._placed(config), source, progress, whole=whole, fingerprint=fingerprint)
+        )
+
+    def _source(self, config: Config, dataset: Any) -> tuple[Progress, Source]:
+        """The text, read before anything of the framework is loaded."""
+        from mlm_core.progress import Progress
+        from mlm_core.sources import load_source
+
+        progress = Progress.of(config)
+        source = load_source(config, dataset, progress=progress)
         self.prepare_process()
         self.check_device(config.device)
-        return self.trainer_of(
-            evaluation_job(self._placed(config), source, whole=whole, fingerprint=fingerprint)
-        )
+        return progress, source
 
     def trainer_of(self, job: EvaluationJob) -> Trainer:
         """A trainer for a job; imports the framework."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception of another library says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class MlmError(Exception):
     """An error with one clear line: what was wrong, which value, and what to do.
 

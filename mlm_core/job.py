@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.batch import BatchAssembler
-from mlm_core.config import Config
+from mlm_core.config import Config, decided
+from mlm_core.documents import Documents
 from mlm_core.errors import RequestError
 from mlm_core.families import length_limit
 from mlm_core.model_source import (
@@ -22,13 +22,11 @@ from mlm_core.model_source import (
 )
 from mlm_core.plan import BatchPlan, evaluation_keys
 from mlm_core.prepare import prepare_data
+from mlm_core.progress import Progress
 from mlm_core.schedule import learning_rates
 from mlm_core.sources import Source
-from mlm_core.split import split_documents
+from mlm_core.split import Split, split_documents
 from mlm_core.store import StoreFacts
-from mlm_core.tokenization import masking_rule
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,26 +55,27 @@ class TrainingJob(EvaluationJob):
     """What a training run needs besides.
 
     Attributes:
+        documents: the texts to train on.
         train: batches of training text by block key.
         plan: block keys by step.
         learning_rates: `[steps]` float32.
     """
 
+    documents: Documents
     train: BatchAssembler
     plan: BatchPlan
     learning_rates: NDArray[np.float32]
 
 
-def training_job(config: Config, source: Source) -> TrainingJob:
+def training_job(config: Config, source: Source, progress: Progress) -> TrainingJob:
     """Split, tokenise and plan.
 
     Raises:
         RequestError: the data, the model or their combination is wrong.
     """
-    resolved = config.resolved(recommended_options(config))
-    split = split_documents(source.documents, decided(resolved.test_size), resolved.seed)
     _check_processes()
-    evaluation, train = _assemble(config, resolved, source, split.train, split.test)
+    resolved, split = _split(config, source)
+    evaluation, train = _assemble(config, resolved, source, split.train, split.test, progress)
     assert train is not None
     resolved = evaluation.config
     plan = _plan(resolved, len(train.blocks))
@@ -86,16 +85,22 @@ def training_job(config: Config, source: Source) -> TrainingJob:
         scheduler=resolved.lr_scheduler,
         warmup_steps=decided(resolved.warmup_steps),
     )
-    return TrainingJob(**vars(evaluation), train=train, plan=plan, learning_rates=rates)
+    return TrainingJob(
+        **vars(evaluation), documents=split.train, train=train, plan=plan, learning_rates=rates
+    )
 
 
-def evaluation_job(config: Config, source: Source, *, whole: bool, fingerprint: str | None) -> EvaluationJob:
+def evaluation_job(
+    config: Config, source: Source, progress: Progress, *, whole: bool, fingerprint: str | None
+) -> EvaluationJob:
     """What an evaluation of a finished model needs.
 
     Args:
         config: the options of the run, with the run as its model.
         source: the text.
-        whole: evaluate on all of the text, not on a held-out share.
+        progress: where it is said how far the preparation is.
+        whole: evaluate on all of the text, not on a held-out share; where the dataset has a split of its
+            own to evaluate on, on that.
         fingerprint: the text must have it; None: any text.
 
     Raises:
@@ -111,28 +116,40 @@ def evaluation_job(config: Config, source: Source, *, whole: bool, fingerprint: 
         )
     if config.model is None:
         raise RequestError("an evaluation needs a model", code="no_model", option="--model", fix="name one")
-    resolved = config.resolved(recommended_options(config))
-    split = None if whole else split_documents(source.documents, decided(resolved.test_size), resolved.seed)
-    test = source.documents if split is None else split.test
-    evaluation, _ = _assemble(config, resolved, source, None, test)
+    if whole:
+        resolved, test = config.resolved(recommended_options(config)), source.held_out or source.documents
+    else:
+        resolved, split = _split(config, source)
+        test = split.test
+    evaluation, _ = _assemble(config, resolved, source, None, test, progress)
     return evaluation
 
 
-def decided(value: T | None) -> T:
-    """A value that a resolved config cannot lack."""
-    assert value is not None
-    return value
+def _split(config: Config, source: Source) -> tuple[Config, Split]:
+    """The resolved config, and what is trained and evaluated on.
+
+    The dataset's own split is taken unless a share was asked for; then there is no share to record.
+    """
+    resolved = config.resolved(recommended_options(config))
+    if source.held_out is not None:
+        return replace(resolved, test_size=None), Split(source.documents, source.held_out)
+    return resolved, split_documents(source.documents, decided(resolved.test_size), resolved.seed)
 
 
 def _assemble(
-    given: Config, resolved: Config, source: Source, train: list[str] | None, test: list[str]
+    given: Config,
+    resolved: Config,
+    source: Source,
+    train: Documents | None,
+    test: Documents,
+    progress: Progress,
 ) -> tuple[EvaluationJob, BatchAssembler | None]:
-    model = load_model_source(resolved, train or [])
+    with progress.phase("loading the tokenizer"):
+        model = load_model_source(resolved, train)
     resolved = replace(resolved, block_size=_fitting_block_size(given, resolved, model))
     if resolved.dropout is not None:
         set_dropout(model.config, resolved.dropout)
-    rule = masking_rule(model.tokenizer, resolved, model.config.vocab_size, model.name)
-    data = prepare_data(train, test, model.tokenizer, rule, resolved)
+    data = prepare_data(train, test, model, resolved, progress)
     keys = evaluation_keys(len(data.test.blocks), decided(resolved.batch_size))
     return EvaluationJob(resolved, source, model, data.test, keys, data.stores), data.train
 

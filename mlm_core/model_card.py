@@ -32,7 +32,7 @@ def write_card(path: Path, job: TrainingJob, result: TrainingResult) -> None:
     card = _CARD.format(
         model=_origin(job),
         backend=result.backend,
-        documents=len(job.source.documents),
+        documents=len(job.documents),
         steps=result.steps,
         before=result.before.perplexity,
         after=result.after.perplexity,

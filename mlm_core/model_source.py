@@ -6,14 +6,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mlm_core.cache import cache_directory, unwritable_cache
 from mlm_core.config import Config
-from mlm_core.errors import RequestError
+from mlm_core.documents import Documents, fingerprint_of
+from mlm_core.errors import RequestError, first_line
 from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
-from mlm_core.tokenization import Tokenizer, train_tokenizer
-from mlm_core.weight_files import read_weights, weight_files
+from mlm_core.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
+from mlm_core.weight_files import read_weights, weight_files, write_atomically
 
 SCRATCH = "small RoBERTa"
 
@@ -95,13 +98,14 @@ def recommended_options(config: Config) -> Mapping[str, Any]:
     return {**_SCRATCH_RECIPE, **_MINUTE_RECIPE}
 
 
-def load_model_source(config: Config, training_documents: list[str]) -> ModelSource:
+def load_model_source(config: Config, training_documents: Documents | None) -> ModelSource:
     """Config and tokenizer of the model asked for; the small default learns its tokenizer from the documents.
 
     Raises:
         RequestError: the directory or Hub name is wrong, or something in it cannot be used.
     """
     if config.model is None:
+        assert training_documents is not None
         return _scratch_model(training_documents)
     check_model(config.model)
     directory = Path(config.model) if Path(config.model).is_dir() else _download(config.model)
@@ -129,10 +133,10 @@ def set_dropout(model_config: Any, rate: float) -> None:
             setattr(model_config, name, rate)
 
 
-def _scratch_model(documents: list[str]) -> ModelSource:
+def _scratch_model(documents: Documents) -> ModelSource:
     from transformers import RobertaConfig
 
-    tokenizer = train_tokenizer(documents, _SCRATCH_VOCABULARY, _SCRATCH_LENGTH)
+    tokenizer = _learned_tokenizer(documents)
     config = RobertaConfig(
         vocab_size=len(tokenizer),
         max_position_embeddings=_SCRATCH_LENGTH + tokenizer.pad_token_id + 1,
@@ -142,6 +146,23 @@ def _scratch_model(documents: list[str]) -> ModelSource:
         **_SCRATCH_SHAPE,
     )
     return ModelSource(SCRATCH, config, tokenizer, None)
+
+
+def _learned_tokenizer(documents: Documents) -> Tokenizer:
+    """A tokenizer trained on the documents, kept for the next run on the same ones."""
+    decides = [documents.fingerprint, str(_SCRATCH_VOCABULARY), version("tokenizers")]
+    kept = cache_directory() / "tokenizers" / f"{fingerprint_of(decides)}.json"
+    try:
+        return roberta_tokenizer(kept.read_text(encoding="utf-8"), _SCRATCH_LENGTH)
+    except Exception:
+        # Not there, or damaged in whatever way: it is made again.
+        tokenizer = train_tokenizer(documents, _SCRATCH_VOCABULARY, _SCRATCH_LENGTH)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, tokenizer.backend_tokenizer.to_str().encode())
+    except OSError as error:
+        raise unwritable_cache(error) from None
+    return tokenizer
 
 
 def _is_hub_name(model: str) -> bool:
@@ -173,7 +194,7 @@ def _load(directory: Path, model: str, part: str, loader: str) -> Any:
         return load(str(directory), local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # Anything in the directory can be wrong, and each library reports it in its own way.
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = first_line(error)
         if part == "tokenizer" and isinstance(error, TypeError):
             # What transformers says of a path that it did not find.
             reason = "its files are missing"
@@ -199,7 +220,7 @@ def _download(model: str) -> Path:
         fix = "give a model directory, or connect"
     except (OSError, ValueError) as error:
         reason, fix = (
-            f"cannot be loaded from the Hub ({str(error).splitlines()[0]})",
+            f"cannot be loaded from the Hub ({first_line(error)})",
             "give a model directory",
         )
     raise RequestError(reason, code="missing_model", option="--model", value=model, fix=fix)

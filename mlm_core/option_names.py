@@ -9,7 +9,10 @@ from mlm_core.errors import RequestError
 
 _ELSEWHERE = {
     "bf16": None,
+    "dataset_config_name": "dataset_config",
     "dataset_name": "dataset",
+    "preprocessing_num_workers": "num_proc",
+    "train_split_name": "split",
     "dataloader_num_workers": None,
     "eval_strategy": None,
     "fp16": None,

@@ -118,7 +118,7 @@ class Predictor(ABC):
     def _source(self) -> ModelSource:
         """The model's source; the framework's model is built and given its weights the first time."""
         if self._model is None:
-            model = load_model_source(self.config, [])
+            model = load_model_source(self.config, None)
             check_mask_token(model.tokenizer, model.name)
             initial = model.starting_weights(self._build(model), self.config.seed)
             if initial.drawn:

@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlm_core.batch import BatchAssembler
-from mlm_core.cache import cache_directory
-from mlm_core.config import Config
-from mlm_core.errors import RequestError, RunError
+from mlm_core.cache import cache_directory, unwritable_cache
+from mlm_core.config import Config, DataConfig, decided
+from mlm_core.documents import BATCH, Documents, fingerprint_of
+from mlm_core.errors import RequestError
 from mlm_core.masking import MaskingRule
+from mlm_core.model_source import ModelSource
+from mlm_core.progress import Progress
 from mlm_core.randomness import Stream
-from mlm_core.sources import fingerprint_of
 from mlm_core.store import BlockStore, StoreFacts, build_store, open_store
-from mlm_core.tokenization import Tokenizer, tokenize, tokenizer_fingerprint
+from mlm_core.tokenization import (
+    DocumentBorders,
+    Tokenizer,
+    document_borders,
+    masking_rule,
+    padding_id,
+    tokenizer_fingerprint,
+)
+from mlm_core.tokenize_documents import tokenize_documents
 
 
 @dataclass(frozen=True)
@@ -28,24 +38,38 @@ class PreparedData:
     stores: Mapping[str, StoreFacts]
 
 
-def block_store(documents: list[str], tokenizer: Tokenizer, block_size: int) -> BlockStore:
-    """The blocks of these documents, from the cache or tokenised now."""
-    content = fingerprint_of(documents)
-    name = fingerprint_of([content, tokenizer_fingerprint(tokenizer), str(block_size)])
-    directory = cache_directory() / "stores" / name
+def block_store(
+    documents: Documents, model: ModelSource, config: DataConfig, part: str, progress: Progress
+) -> BlockStore:
+    """The blocks of these documents, from the cache or tokenised now.
+
+    Raises:
+        RequestError: the tokenizer lacks a token that the options ask for.
+        RunError: the cache cannot be written.
+    """
+    tokenizer = model.tokenizer
+    borders = document_borders(tokenizer, config, model.name)
+    padding = padding_id(tokenizer, model.name) if config.last_block == "pad" else None
+    block_size = decided(config.block_size)
+    directory = cache_directory() / "stores" / _store_name(documents, tokenizer, borders, padding, block_size)
     stored = open_store(directory)
     if stored is not None:
         return stored
+    pieces = tokenize_documents(tokenizer, documents, borders, config.num_proc)
+    batches = -(-len(documents) // BATCH)
+    shown = progress.track(pieces, f"tokenising the {part} text, by {BATCH:,} documents", batches)
     try:
-        return build_store(directory, tokenize(tokenizer, documents), block_size)
+        return build_store(directory, shown, block_size, documents=len(documents), padding_id=padding)
     except OSError as error:
-        raise RunError(
-            f"the prepared text cannot be written ({error.strerror or error})",
-            code="cache_unwritable",
-            option="MLM_CACHE",
-            value=str(cache_directory()),
-            fix="set MLM_CACHE to a directory with space that can be written",
-        ) from None
+        raise unwritable_cache(error) from None
+
+
+def _store_name(
+    documents: Documents, tokenizer: Tokenizer, borders: DocumentBorders, padding: int | None, block_size: int
+) -> str:
+    """Equal names are equal blocks: a hash of everything that decides them."""
+    decides = [documents.fingerprint, tokenizer_fingerprint(tokenizer), str(block_size), str(padding)]
+    return fingerprint_of([*decides, str(borders.special), str(borders.separator)])
 
 
 def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, part: str) -> BatchAssembler:
@@ -59,27 +83,27 @@ def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, p
             f"the {part} text has {store.facts.tokens} tokens, less than a block of {store.facts.block_size}",
             code="too_little_data",
             option="--dataset",
-            fix=f"give more text, or a --block-size below {store.facts.block_size}",
+            fix=f"give more text, a --block-size below {store.facts.block_size}, or --last-block pad",
         )
-    return BatchAssembler(store.blocks, rule, seed, stream)
+    return BatchAssembler(store.blocks, rule, seed, stream, store.facts.padding)
 
 
 def prepare_data(
-    train: list[str] | None, test: list[str], tokenizer: Tokenizer, rule: MaskingRule, config: Config
+    train: Documents | None, test: Documents, model: ModelSource, config: Config, progress: Progress
 ) -> PreparedData:
     """Tokenise, group and get ready to mask; `config` must be resolved.
 
     Raises:
-        RequestError: a part has less text than one block.
+        RequestError: a part has less text than one block, or the tokenizer cannot mask.
     """
-    assert config.block_size is not None
+    rule = masking_rule(model.tokenizer, config, model.name, model.config.vocab_size)
     prepared, stores = {}, {}
     for part, documents, stream in (
         ("training", train, Stream.TRAINING_MASK),
         ("held-out", test, Stream.EVALUATION_MASK),
     ):
         if documents is not None:
-            store = block_store(documents, tokenizer, config.block_size)
+            store = block_store(documents, model, config, part, progress)
             stores[part] = store.facts
             prepared[part] = assembler(store, rule, config.seed, stream, part)
     return PreparedData(prepared.get("training"), prepared["held-out"], stores)

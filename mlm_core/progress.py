@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from mlm_core.config import RuntimeConfig
+
+T = TypeVar("T")
+
+_PATIENCE = 1.0
+"""Seconds after which something that takes longer is shown."""
+
+_INTERVAL = 10.0
+"""Seconds between lines about it where there is no terminal."""
 
 
 class Progress:
-    """A progress bar with loss, tokens/s and time left; lines where stderr is no terminal."""
+    """A progress bar with loss, tokens/s and time left; lines where stderr is no terminal.
+
+    Attributes:
+        quiet: nothing is shown.
+        running_bar: the bar of the run, while there is one.
+    """
 
     def __init__(self, *, quiet: bool, verbose: bool, logging_steps: int) -> None:
-        self._quiet = quiet
+        self.quiet = quiet
         self._verbose = verbose
         self._logging_steps = logging_steps
-        self._bar: Any = None
+        self.running_bar: Any = None
         self._task: Any = None
+        self._evaluation: Counter | None = None
         self._total = 0
         self._started = time.perf_counter()
 
+    @classmethod
+    def of(cls, config: RuntimeConfig) -> Progress:
+        """The progress that a run's options ask for."""
+        return cls(quiet=config.quiet, verbose=config.verbose, logging_steps=config.logging_steps)
+
     def say(self, text: str) -> None:
         """Show a line."""
-        if self._quiet:
+        if self.quiet:
             return
-        if self._bar is not None:
-            self._bar.console.print(text, highlight=False, markup=False)
+        if self.running_bar is not None:
+            self.running_bar.console.print(text, highlight=False, markup=False)
         else:
             print(text, file=sys.stderr, flush=True)
 
@@ -33,25 +58,69 @@ class Progress:
         if self._verbose:
             self.say(text)
 
+    @contextmanager
+    def phase(self, description: str) -> Iterator[None]:
+        """Show that something is going on that cannot say how far it is."""
+        shown = self._status(description)
+        timer = threading.Timer(patience(), shown.start)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            shown.stop()
+
+    def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
+        """The items, while it is shown how many of them have been taken."""
+        counter = self.counter(description, total)
+        try:
+            for item in items:
+                yield item
+                counter.advance()
+        finally:
+            counter.stop()
+
+    def evaluated_batch(self, total: int) -> None:
+        """One batch more of an evaluation of `total` batches is done."""
+        if self._evaluation is None:
+            self._evaluation = self.counter("evaluating", total)
+        self._evaluation.advance()
+        if self._evaluation.done == total:
+            self._evaluation.stop()
+            self._evaluation = None
+
+    def counter(self, description: str, total: int) -> Counter:
+        """Something that goes on in `total` steps, shown once it has taken a while."""
+        return Counter(self, description, total)
+
+    def _status(self, description: str) -> Any:
+        if self.quiet or not sys.stderr.isatty():
+            return _Line(self, description)
+        from rich.console import Console
+
+        return Console(stderr=True).status(description)
+
     def start(self, steps: int) -> None:
         """Begin a run of `steps` steps."""
         self._total, self._started = steps, time.perf_counter()
-        if not self._quiet and sys.stderr.isatty():
-            self._bar = _bar()
-            self._task = self._bar.add_task("training", total=steps, loss="", speed="")
-            self._bar.start()
+        if not self.quiet and sys.stderr.isatty():
+            self.running_bar = _bar()
+            self._task = self.running_bar.add_task("training", total=steps, loss="", speed="")
+            self.running_bar.start()
 
     def stop(self) -> None:
         """End the run, or leave it."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self.running_bar is not None:
+            self.running_bar.stop()
+            self.running_bar = None
 
     def step(self, line: dict[str, Any]) -> None:
         """Show a step's line of metrics."""
         loss, speed = f"loss {_shown(line['loss'])}", f"{line['tokens_per_second']:,.0f} tokens/s"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=line["step"], loss=loss, speed=speed)
+        if self.running_bar is not None:
+            self.running_bar.update(self._task, completed=line["step"], loss=loss, speed=speed)
         elif line["step"] % self._logging_steps == 0 or line["step"] == self._total:
             elapsed = time.perf_counter() - self._started
             left = elapsed / line["step"] * (self._total - line["step"])
@@ -65,11 +134,76 @@ class Progress:
         )
 
 
+class _Line:
+    """A line in the place of a moving sign, where there is no terminal."""
+
+    def __init__(self, progress: Progress, description: str) -> None:
+        self._progress = progress
+        self._description = description
+
+    def start(self) -> None:
+        self._progress.say(f"{self._description} ...")
+
+    def stop(self) -> None:
+        pass
+
+
+class Counter:
+    """How many of so many steps are done: a bar, or a line now and then where there is no terminal.
+
+    Attributes:
+        done: steps so far.
+    """
+
+    def __init__(self, progress: Progress, description: str, total: int) -> None:
+        self._progress = progress
+        self._description = description
+        self._total = total
+        self.done = 0
+        self._bar: Any = None
+        self._task: Any = None
+        self._next = time.perf_counter() + patience()
+
+    def advance(self) -> None:
+        """One step more is done."""
+        self.done += 1
+        if self._progress.quiet or time.perf_counter() < self._next:
+            return
+        if sys.stderr.isatty():
+            self._show_bar()
+            self._next = time.perf_counter() + 0.1
+        else:
+            self._progress.say(f"{self._description}: {self.done:,}/{self._total:,}")
+            self._next = time.perf_counter() + _INTERVAL
+
+    def stop(self) -> None:
+        """It has ended, or was left; its bar goes away."""
+        if self._bar is None:
+            return
+        self._bar.remove_task(self._task)
+        if self._bar is not self._progress.running_bar:
+            self._bar.stop()
+        self._bar = None
+
+    def _show_bar(self) -> None:
+        if self._bar is None:
+            # Two bars at once must be lines of the same display.
+            self._bar = self._progress.running_bar or _bar(transient=True)
+            self._task = self._bar.add_task(self._description, total=self._total, loss="", speed="")
+            self._bar.start()
+        self._bar.update(self._task, completed=self.done)
+
+
+def patience() -> float:
+    """Seconds after which something that takes longer is shown; lines are for what takes long."""
+    return _PATIENCE if sys.stderr.isatty() else _INTERVAL
+
+
 def _shown(number: float | None) -> str:
     return "not finite" if number is None else f"{number:.4g}"
 
 
-def _bar() -> Any:
+def _bar(*, transient: bool = False) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -81,4 +215,5 @@ def _bar() -> Any:
         TextColumn("{task.fields[loss]}  {task.fields[speed]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        transient=transient,
     )

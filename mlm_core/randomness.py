@@ -25,6 +25,7 @@ class Stream(IntEnum):
     EVALUATION_MASK = 4
     INITIALIZATION = 5
     DROPOUT = 6
+    COLLATOR = 7
 
 
 def raw_draws(seed: int, stream: Stream, key: int, count: int) -> UInt64:

@@ -2,212 +2,157 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mlm_core.config import DataConfig
 from mlm_core.corpus import embedded_documents
+from mlm_core.documents import BATCH, Documents, Fingerprint, ListedTexts, Texts, fingerprint_of
 from mlm_core.errors import RequestError
+from mlm_core.open_dataset import OpenedDataset, check_dataset, given_dataset, open_dataset
+from mlm_core.progress import Progress
+from mlm_core.text_column import ColumnTexts, choose_column
 
 EMBEDDED = "embedded corpus"
-_TEXT, _JSON_LINES = {".txt", ".text", ".md"}, {".jsonl", ".json", ".ndjson"}
+FROM_PYTHON = "dataset given from Python"
+
+_HELD_OUT = ("validation", "test")
+"""Splits to evaluate on, the first that is there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """Text to work on.
 
     Attributes:
         name: what the user calls it.
-        documents: its texts, in order, none empty.
-        fingerprint: blake2b (16 bytes, hex) over the documents.
+        documents: its texts, in order, none blank.
+        held_out: the dataset's own texts for evaluation; None: it has none, or a share was asked for.
     """
 
     name: str
-    documents: list[str]
-    fingerprint: str
+    documents: Documents
+    held_out: Documents | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """blake2b (16 bytes, hex) over the texts."""
+        if self.held_out is None:
+            return self.documents.fingerprint
+        return fingerprint_of([self.documents.fingerprint, self.held_out.fingerprint])
 
 
-def check_source(dataset: str | None) -> None:
-    """Refuse a dataset that can be seen to be wrong without reading it.
+def check_source(config: DataConfig) -> None:
+    """Refuse a request for text that can be seen to be wrong without reading any.
 
     Raises:
-        RequestError: no such file, a directory, an unknown kind of file, or an empty one.
+        RequestError: as `check_dataset`, or the embedded corpus is asked for a column or a split.
     """
-    if dataset is None:
+    check_dataset(config)
+    if config.dataset is not None:
         return
-    path = Path(dataset)
-    try:
-        path.stat()
-    except OSError:
-        # Not there, or a name no file can have.
-        raise RequestError(
-            "no such file",
-            code="missing_file",
-            option="--dataset",
-            value=dataset,
-            fix="give a text or JSON-lines file",
-        ) from None
-
-    def refusal(message: str, code: str, fix: str | None = None) -> RequestError:
-        return RequestError(message, code=code, option="--dataset", value=dataset, fix=fix)
-
-    if not path.is_file():
-        raise refusal("is not a file", "not_a_file", "give a text or JSON-lines file")
-    if path.suffix.lower() not in _TEXT | _JSON_LINES:
-        kinds = " ".join(sorted(_TEXT | _JSON_LINES))
-        raise refusal("unknown kind of file", "unknown_format", f"the name must end in one of {kinds}")
-    if path.stat().st_size == 0:
-        raise refusal("the file is empty", "empty_file", "give a file with at least two documents")
+    for option, value in (("--text-column", config.text_column), ("--split", config.split)):
+        if value is not None:
+            raise RequestError(
+                f"the {EMBEDDED} has none",
+                code="usage",
+                option=option,
+                value=value,
+                fix="leave it out, or give a --dataset",
+            )
 
 
-def load_source(dataset: str | None, text_column: str | None) -> Source:
-    """Read every document of a local file, or of the embedded corpus where `dataset` is None.
+def load_source(config: DataConfig, dataset: Any = None, *, progress: Progress) -> Source:
+    """The documents of `dataset`, else of `config.dataset`, else of the embedded corpus.
+
+    Every text is read once: to leave blank ones out, and for the fingerprint.
+
+    Args:
+        config: where the text is.
+        dataset: a `datasets.Dataset` or `DatasetDict`.
+        progress: where it is said how far it is.
 
     Raises:
-        RequestError: the file cannot be read, is malformed, or holds no text.
+        RequestError: the text cannot be read, is malformed, or there is none.
     """
-    check_source(dataset)
-    if dataset is None:
-        documents, name = embedded_documents(), EMBEDDED
+    if dataset is not None:
+        opened, name = given_dataset(dataset, config.split), FROM_PYTHON
+    elif config.dataset is not None:
+        with progress.phase(f"opening {config.dataset}"):
+            opened, name = open_dataset(config), config.dataset
     else:
-        lines = _lines(Path(dataset))
-        if Path(dataset).suffix.lower() in _JSON_LINES:
-            lines = _json_texts(dataset, lines, text_column)
-        documents, name = [text for line in lines if (text := line.strip())], dataset
-    if text_column is not None and (dataset is None or Path(dataset).suffix.lower() in _TEXT):
-        raise RequestError(
-            f"{name} has no columns",
-            code="usage",
-            option="--text-column",
-            value=text_column,
-            fix="leave it out",
-        )
-    for number, text in enumerate(documents, 1):
-        _check_text(name, number, text)
-    if not documents:
-        raise RequestError("holds no text", code="empty_file", option="--dataset", value=name)
-    return Source(name, documents, fingerprint_of(documents))
+        check_source(config)
+        with progress.phase(f"collecting the {EMBEDDED}"):
+            texts = ListedTexts(embedded_documents())
+        return Source(EMBEDDED, _documents(texts, EMBEDDED, progress))
+    train = _training_split(opened, name)
+    held_out = next((split for split in _HELD_OUT if split in opened.splits and split != train), None)
+    if config.test_size is not None:
+        held_out = None
+    parts = [
+        _documents(_texts(opened, split, name, config, progress), name, progress, lines=opened.lines)
+        for split in (train, held_out)
+        if split is not None
+    ]
+    return Source(name, *parts)
 
 
-def _check_text(name: str, number: int, text: str) -> None:
-    """Refuse what no tokenizer takes: half of a surrogate pair, or bytes of a binary file."""
-    if "\x00" not in text and (text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)):
-        return
+def _training_split(opened: OpenedDataset, name: str) -> str:
+    splits = list(opened.splits)
+    if "train" in splits or len(splits) == 1:
+        return "train" if "train" in splits else splits[0]
     raise RequestError(
-        f"document {number} is not text: it holds characters that no text has",
+        f"{name} has several splits, none of them called train",
+        code="ambiguous_split",
+        option="--split",
+        fix=f"choose from {', '.join(splits)}",
+    )
+
+
+def _texts(opened: OpenedDataset, split: str, name: str, config: DataConfig, progress: Progress) -> Texts:
+    rows = opened.splits[split]
+    if opened.lines:
+        if config.text_column not in (None, "text"):
+            progress.say(f"{name} is plain text, a document a line: it has no column {config.text_column}")
+        return ColumnTexts(rows, "text")
+    return ColumnTexts(rows, choose_column(rows.features, config.text_column, name))
+
+
+def _documents(texts: Texts, name: str, progress: Progress, *, lines: bool = False) -> Documents:
+    """The rows that hold text.
+
+    Raises:
+        RequestError: there are none, or something that is not text is among them.
+    """
+    kept, fingerprint = [], Fingerprint()
+    for row, text in enumerate(progress.track(_all(texts), "reading documents", len(texts))):
+        if not text.strip():
+            continue
+        if lines and "\x00" in text:
+            raise _no_text(name, f"line {row + 1}")
+        try:
+            fingerprint.add(text)
+        except UnicodeEncodeError:
+            raise _no_text(name, f"document {row + 1}") from None
+        kept.append(row)
+    if not kept:
+        raise RequestError("holds no text", code="empty_file", option="--dataset", value=name)
+    return Documents(texts, np.array(kept, dtype=np.int64), fingerprint.hexdigest())
+
+
+def _all(texts: Texts) -> Iterator[str]:
+    for start in range(0, len(texts), BATCH):
+        yield from texts.fetch(np.arange(start, min(start + BATCH, len(texts))))
+
+
+def _no_text(name: str, place: str) -> RequestError:
+    return RequestError(
+        f"{place} is not text: it holds characters that no text has",
         code="malformed_file",
         option="--dataset",
         value=name,
         fix="remove it",
     )
-
-
-def fingerprint_of(texts: Iterable[str]) -> str:
-    """blake2b (16 bytes, hex) over texts, each with its length, so that their borders count."""
-    digest = hashlib.blake2b(digest_size=16)
-    for text in texts:
-        content = text.encode("utf-8", "surrogatepass")
-        digest.update(len(content).to_bytes(8, "little"))
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        # Only "\n" ends a document; str.splitlines would also cut at form feeds and the like.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return file.read().split("\n")
-    except UnicodeDecodeError as error:
-        message = f"is not UTF-8 text (byte {error.start})"
-    except OSError as error:
-        message = f"cannot be read ({error.strerror})"
-    raise RequestError(message, code="unreadable_file", option="--dataset", value=str(path))
-
-
-def _json_texts(dataset: str, lines: list[str], text_column: str | None) -> list[str]:
-    rows = [_row(dataset, number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if not rows:
-        return []
-    column = text_column or _only_candidate(dataset, rows[0])
-    if not any(_has(row, column) for row in rows):
-        raise RequestError(
-            f"{dataset} has no such column",
-            code="missing_column",
-            option="--text-column",
-            value=column,
-            fix=_choices(_candidates(rows[0])),
-        )
-    return [_text(dataset, number, row, column) for number, row in enumerate(rows, 1)]
-
-
-def _has(row: dict[str, Any], column: str) -> bool:
-    value: Any = row
-    for part in column.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return False
-        value = value[part]
-    return True
-
-
-def _row(dataset: str, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        reason = f"line {number} is not JSON ({error})"
-    else:
-        if isinstance(row, dict):
-            return row
-        reason = f"line {number} is not a JSON object"
-    raise RequestError(
-        reason, code="malformed_file", option="--dataset", value=dataset, fix="write one JSON object a line"
-    )
-
-
-def _text(dataset: str, number: int, row: dict[str, Any], column: str) -> str:
-    """The text of a row; empty where it has none."""
-    value: Any = row
-    for part in column.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    if value is None or isinstance(value, str):
-        return value or ""
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return " ".join(value)
-    raise RequestError(
-        f"row {number} of {dataset} holds no text there",
-        code="wrong_column",
-        option="--text-column",
-        value=column,
-        fix=_choices(_candidates(row)),
-    )
-
-
-def _only_candidate(dataset: str, row: dict[str, Any]) -> str:
-    candidates = _candidates(row)
-    if "text" in candidates:
-        return "text"
-    if len(candidates) == 1:
-        return candidates[0]
-    message = "several columns could be the text" if candidates else "no column holds text"
-    raise RequestError(
-        message, code="ambiguous_column", option="--dataset", value=dataset, fix=_choices(candidates)
-    )
-
-
-def _candidates(row: dict[str, Any], prefix: str = "") -> list[str]:
-    found = []
-    for name, value in row.items():
-        if isinstance(value, dict):
-            found += _candidates(value, f"{prefix}{name}.")
-        elif isinstance(value, str) or (
-            isinstance(value, list) and value and all(isinstance(item, str) for item in value)
-        ):
-            found.append(prefix + name)
-    return found
-
-
-def _choices(candidates: list[str]) -> str | None:
-    return f"choose with --text-column: {', '.join(candidates)}" if candidates else None

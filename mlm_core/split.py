@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from mlm_core.documents import Documents
 from mlm_core.errors import RequestError
 from mlm_core.randomness import Stream, permutation
 
@@ -12,11 +15,11 @@ from mlm_core.randomness import Stream, permutation
 class Split:
     """Documents to train on and documents held out, each in their original order."""
 
-    train: list[str]
-    test: list[str]
+    train: Documents
+    test: Documents
 
 
-def split_documents(documents: list[str], test_size: float, seed: int) -> Split:
+def split_documents(documents: Documents, test_size: float, seed: int) -> Split:
     """Hold out a share of the documents (at least one), drawn by the seed.
 
     Splitting whole documents before they are tokenised keeps a document's two halves from landing
@@ -34,8 +37,6 @@ def split_documents(documents: list[str], test_size: float, seed: int) -> Split:
         )
     held_out = min(max(1, round(test_size * len(documents))), len(documents) - 1)
     order = permutation(seed, Stream.SPLIT, 0, len(documents))
-    test = set(order[:held_out].tolist())
     return Split(
-        train=[text for index, text in enumerate(documents) if index not in test],
-        test=[text for index, text in enumerate(documents) if index in test],
+        train=documents.select(np.sort(order[held_out:])), test=documents.select(np.sort(order[:held_out]))
     )

@@ -30,8 +30,24 @@ class StoreFacts:
 
     @property
     def dropped_tokens(self) -> int:
-        """Tokens after the last full block."""
-        return self.tokens - self.blocks * self.block_size
+        """Tokens after the last full block that are in none."""
+        return max(0, self.tokens - self.blocks * self.block_size)
+
+    @property
+    def padding(self) -> int:
+        """Tokens at the end of the last block that only fill it up."""
+        return max(0, self.blocks * self.block_size - self.tokens)
+
+    def __str__(self) -> str:
+        rest = ""
+        if self.dropped_tokens:
+            rest = f", the last {self.dropped_tokens} tokens dropped"
+        if self.padding:
+            rest = f", the last one filled up with {self.padding}"
+        return (
+            f"{self.documents:,} documents, {self.tokens:,} tokens, "
+            f"{self.blocks:,} blocks of {self.block_size}{rest}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +72,30 @@ def open_store(directory: Path) -> BlockStore | None:
         return None
 
 
-def build_store(directory: Path, documents: Iterable[list[int]], block_size: int) -> BlockStore:
-    """Group tokenised documents and put the store in place at once, when it is complete."""
+def build_store(
+    directory: Path,
+    pieces: Iterable[NDArray[np.int32]],
+    block_size: int,
+    *,
+    documents: int,
+    padding_id: int | None = None,
+) -> BlockStore:
+    """Group token ids and put the store in place at once, when it is complete.
+
+    Args:
+        directory: where.
+        pieces, block_size, padding_id: as in `group_into_blocks`.
+        documents: how many documents the ids are of.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        _write(building, documents, block_size)
+        tokens, blocks = _write_blocks(building / _BLOCKS, pieces, block_size, padding_id)
+        facts = StoreFacts(block_size=block_size, documents=documents, tokens=tokens, blocks=blocks)
+        write_atomically(building / _FACTS, json.dumps(asdict(facts)).encode())
         _put_in_place(building, directory)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -71,24 +105,26 @@ def build_store(directory: Path, documents: Iterable[list[int]], block_size: int
     return store
 
 
-def _write(directory: Path, documents: Iterable[list[int]], block_size: int) -> None:
-    count = tokens = blocks = 0
+def _write_blocks(
+    path: Path, pieces: Iterable[NDArray[np.int32]], block_size: int, padding_id: int | None
+) -> tuple[int, int]:
+    """Write the blocks; returns the numbers of tokens and of blocks."""
+    tokens = blocks = 0
 
-    def counted() -> Iterable[list[int]]:
-        nonlocal count, tokens
-        for document in documents:
-            count, tokens = count + 1, tokens + len(document)
-            yield document
+    def counted() -> Iterable[NDArray[np.int32]]:
+        nonlocal tokens
+        for piece in pieces:
+            tokens += len(piece)
+            yield piece
 
-    with (directory / _BLOCKS).open("wb") as file:
-        for rows in group_into_blocks(counted(), block_size):
+    with path.open("wb") as file:
+        for rows in group_into_blocks(counted(), block_size, padding_id):
             file.write(rows.astype("<i4").tobytes())
             blocks += len(rows)
         # Before the rename: a power cut must not leave a store of the right size with zeros in it.
         file.flush()
         os.fsync(file.fileno())
-    facts = StoreFacts(block_size=block_size, documents=count, tokens=tokens, blocks=blocks)
-    write_atomically(directory / _FACTS, json.dumps(asdict(facts)).encode())
+    return tokens, blocks
 
 
 def _put_in_place(building: Path, directory: Path) -> None:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlm_core.config import MaskingConfig
+from mlm_core.config import DataConfig, MaskingConfig
+from mlm_core.documents import fingerprint_of
 from mlm_core.errors import RequestError
 from mlm_core.masking import MaskingRule
-from mlm_core.sources import fingerprint_of
 
 Tokenizer = Any
 """A transformers tokenizer; the library has no types to name here."""
 
-_BATCH = 1000
+TokenIds = NDArray[np.int32]
 
 
 def train_tokenizer(documents: Iterable[str], vocabulary: int, model_max_length: int) -> Tokenizer:
@@ -32,7 +34,6 @@ def train_tokenizer(documents: Iterable[str], vocabulary: int, model_max_length:
     """
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers, processors, trainers
-    from transformers import RobertaTokenizerFast
 
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     backend = tokenizers.Tokenizer(models.BPE())
@@ -46,19 +47,88 @@ def train_tokenizer(documents: Iterable[str], vocabulary: int, model_max_length:
     )
     backend.train_from_iterator(documents, trainer)
     backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return roberta_tokenizer(backend.to_str(), model_max_length)
+
+
+def roberta_tokenizer(description: str, model_max_length: int) -> Tokenizer:
+    """RoBERTa's tokenizer class on what `tokenizers` wrote down of a tokenizer."""
+    import tokenizers
+    from transformers import RobertaTokenizerFast
+
+    backend = tokenizers.Tokenizer.from_str(description)
     return RobertaTokenizerFast(tokenizer_object=backend, model_max_length=model_max_length)
 
 
-def tokenize(tokenizer: Tokenizer, documents: Iterable[str]) -> Iterator[list[int]]:
-    """The token ids of each document, whole, with its special tokens.
+@dataclass(frozen=True)
+class DocumentBorders:
+    """What stands around each document.
 
-    The fast tokenizers use every core by themselves.
+    Attributes:
+        special: the tokenizer's own special tokens.
+        separator: the id of a token after each document, or None.
     """
-    remaining = iter(documents)
-    while batch := list(islice(remaining, _BATCH)):
-        yield from tokenizer(
-            batch, truncation=False, padding=False, return_attention_mask=False, verbose=False
-        )["input_ids"]
+
+    special: bool
+    separator: int | None
+
+
+def document_borders(tokenizer: Tokenizer, config: DataConfig, model: str) -> DocumentBorders:
+    """What `--document-borders` says, in a tokenizer's terms.
+
+    Raises:
+        RequestError: a separator is asked for and the tokenizer has none.
+    """
+    if config.document_borders == "special-tokens":
+        return DocumentBorders(special=True, separator=None)
+    for separator in (tokenizer.sep_token_id, tokenizer.eos_token_id):
+        if separator is not None:
+            return DocumentBorders(special=False, separator=int(separator))
+    raise RequestError(
+        f"the tokenizer of {model} has no separator",
+        code="no_separator",
+        option="--document-borders",
+        value=config.document_borders,
+        fix="use special-tokens",
+    )
+
+
+def token_ids(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) -> list[list[int]]:
+    """The token ids of each text, whole, with its borders."""
+    encoded: list[list[int]] = tokenizer(
+        texts,
+        add_special_tokens=borders.special,
+        truncation=False,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )["input_ids"]
+    after = [] if borders.separator is None else [borders.separator]
+    return [ids + after for ids in encoded]
+
+
+def joined_token_ids(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) -> TokenIds:
+    """The token ids of all texts one after the other, `[tokens]` int32."""
+    ids = token_ids(tokenizer, texts, borders)
+    return np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=sum(map(len, ids)))
+
+
+def padding_id(tokenizer: Tokenizer, model: str) -> int:
+    """The token that fills rows up: the tokenizer's own, else, as in the guide, its end token.
+
+    Raises:
+        RequestError: it has neither.
+    """
+    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.sep_token_id):
+        if token is not None:
+            return int(token)
+    raise RequestError(
+        "its tokenizer has no token to fill rows up with",
+        code="no_pad_token",
+        option="--model",
+        value=model,
+        fix="give the tokenizer a pad token",
+    )
 
 
 def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
@@ -90,14 +160,20 @@ def check_mask_token(tokenizer: Tokenizer, model: str) -> None:
         )
 
 
-def masking_rule(tokenizer: Tokenizer, config: MaskingConfig, vocab_size: int, model: str) -> MaskingRule:
+def masking_rule(
+    tokenizer: Tokenizer, config: MaskingConfig, model: str, vocab_size: int | None = None
+) -> MaskingRule:
     """The masking rule for a tokenizer, over the `vocab_size` rows of the model's embedding.
+
+    Without a `vocab_size` it is as large as the tokenizer's ids.
 
     Raises:
         RequestError: the tokenizer has no mask token, or knows ids that the model does not.
     """
     check_mask_token(tokenizer, model)
     known = np.array(sorted(set(tokenizer.get_vocab().values())), dtype=np.int64)
+    if vocab_size is None:
+        vocab_size = int(known[-1]) + 1
     if known[-1] >= vocab_size:
         raise RequestError(
             f"its tokenizer has ids up to {known[-1]}, its embedding only {vocab_size} rows",

@@ -9,6 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.batch import Batch
 from mlm_core.errors import RequestError, RunError
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import EvaluationJob, TrainingJob
@@ -22,6 +26,7 @@ from mlm_core.versions import core_versions
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
+    from mlm_core.named_metrics import NamedMetrics
 
 
 class Trainer(ABC):
@@ -35,9 +40,7 @@ class Trainer(ABC):
     def __init__(self, engine: Engine, job: EvaluationJob) -> None:
         self.engine = engine
         self.job = job
-        self._progress = Progress(
-            quiet=job.config.quiet, verbose=job.config.verbose, logging_steps=job.config.logging_steps
-        )
+        self._progress = Progress.of(job.config)
         self._loaded = False
 
     def train(self) -> TrainingResult:
@@ -68,6 +71,20 @@ class Trainer(ABC):
             self._load()
             return self._evaluate()
 
+    def measure(self, metrics: NamedMetrics) -> dict[str, Any]:
+        """What metrics of the `evaluate` library say of the held-out text's masked positions.
+
+        Raises:
+            RequestError: a metric fails on what it is given.
+        """
+        with self._memory_errors_explained():
+            self._load()
+            keys = self.job.evaluation_keys
+            for row in self._progress.track(keys, "measuring held-out batches", len(keys)):
+                batch = self.job.test(row)
+                metrics.add(self._predict(batch), batch["labels"])
+        return metrics.compute()
+
     def save(self, directory: str | Path) -> None:
         """Write the model as it is now: config, tokenizer and `model.safetensors` in PyTorch's layout."""
         self._load()
@@ -96,6 +113,10 @@ class Trainer(ABC):
         run.finish(facts | {"results": result.as_results() | after.as_results()})
         return result
 
+    def _evaluated_batch(self) -> None:
+        """Engines call this after each batch of an evaluation."""
+        self._progress.evaluated_batch(len(self.job.evaluation_keys))
+
     def _load(self) -> None:
         """Build the framework's model and give it the weights the core decided on; once."""
         if self._loaded:
@@ -119,22 +140,15 @@ class Trainer(ABC):
         config, plan = job.config, job.plan
         say = self._progress.say
         say(f"{self.engine.name}: {job.model.name} on {job.source.name} ({job.source.fingerprint})")
+        for part, facts in job.stores.items():
+            say(f"{part} text: {facts}")
         say(
-            f"{len(job.train.blocks):,} training and {len(job.test.blocks):,} held-out blocks of "
-            f"{config.block_size} tokens, {plan.steps:,} steps of {plan.batch_size} blocks "
-            f"({plan.epoch_at(plan.steps):.3g} epochs)"
-        )
-        say(
+            f"{plan.steps:,} steps of {plan.batch_size} blocks ({plan.epoch_at(plan.steps):.3g} epochs), "
             f"learning rate {config.learning_rate:g} ({config.lr_scheduler}, {config.warmup_steps} steps "
             f"of warm-up), weight decay {config.weight_decay:g}, clipping {config.max_grad_norm:g}, "
             f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
             f"{config.threads} threads"
         )
-        for part, facts in job.stores.items():
-            self._progress.detail(
-                f"{part}: {facts.documents:,} documents, {facts.tokens:,} tokens, {facts.blocks:,} blocks, "
-                f"{facts.dropped_tokens:,} tokens dropped after the last one"
-            )
         versions = core_versions() | self.engine.versions()
         self._progress.detail(", ".join(f"{name} {number}" for name, number in versions.items()))
 
@@ -146,7 +160,7 @@ class Trainer(ABC):
             "data": {
                 "source": job.source.name,
                 "fingerprint": job.source.fingerprint,
-                "documents": len(job.source.documents),
+                "documents": sum(facts.documents for facts in job.stores.values()),
                 "train_blocks": len(job.train.blocks),
                 "test_blocks": len(job.test.blocks),
             },
@@ -179,10 +193,16 @@ class Trainer(ABC):
         """Run every step of `job.plan`; report each step, and an evaluation after each epoch."""
 
     @abstractmethod
+    def _predict(self, batch: Batch) -> NDArray[np.int64]:
+        """The most likely token at each masked position, `[batch, slots]`, without dropout."""
+
+    @abstractmethod
     def _evaluate(self) -> MaskedSums:
         """The sums over every row of the job's `evaluation_keys`, without dropout."""
 
 
 def _absolute(name: str | None) -> str | None:
-    """A path from the root where it is a path; a Hub name as it is."""
-    return str(Path(name).resolve()) if name is not None and Path(name).exists() else name
+    """A path or glob from the root; a Hub name as it is."""
+    if name is not None and (Path(name).exists() or any(sign in name for sign in "*?[")):
+        return str(Path(name).resolve())
+    return name

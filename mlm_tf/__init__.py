@@ -18,4 +18,13 @@ def from_pretrained(directory: str | Path) -> Any:
     return TensorFlowEngine().predictor(directory).model()
 
 
-__all__ = ["from_pretrained"]
+def __getattr__(name: str) -> Any:
+    # Imported when it is asked for: `import mlm_tf` alone loads no framework.
+    if name == "MaskingCollator":
+        from mlm_core.collator import MaskingCollator
+
+        return MaskingCollator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["MaskingCollator", "from_pretrained"]

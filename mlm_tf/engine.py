@@ -29,6 +29,16 @@ class TensorFlowEngine(Engine):
     )
     transformers_check = "is_tf_available"
 
+    def prepare_process(self) -> None:
+        """See `Engine.prepare_process`."""
+        super().prepare_process()
+        import transformers.utils.import_utils as found
+
+        # transformers 4.57 cannot import its pipelines, nor `evaluate` itself, without PyTorch where
+        # accelerate is installed. accelerate is for PyTorch: here it is as good as not there.
+        if hasattr(found, "_accelerate_available"):
+            found._accelerate_available = False
+
     def devices(self) -> list[str]:
         """See `Engine.devices`."""
         with _silent_import():

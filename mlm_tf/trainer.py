@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
+import numpy as np
+import tensorflow as tf
 import tf_keras as keras
+from numpy.typing import NDArray
 
+from mlm_core.batch import Batch
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums
@@ -58,13 +62,18 @@ class TensorFlowTrainer(Trainer):
             validation_data=self._test_data,
             epochs=job.plan.epochs,
             steps_per_epoch=job.plan.steps_per_epoch,
-            callbacks=[_Report(job.plan.steps, recorder)],
+            callbacks=[_Report(job.plan.steps, recorder), _Evaluation(self._evaluated_batch)],
             shuffle=False,
             verbose=0,
         )
 
+    def _predict(self, batch: Batch) -> NDArray[np.int64]:
+        inputs = {name: tf.constant(array) for name, array in batch.items()}
+        return tf.argmax(self._model(inputs, training=False).logits, -1).numpy()
+
     def _evaluate(self) -> MaskedSums:
-        return _sums(self._model.evaluate(self._test_data, return_dict=True, verbose=0))
+        shown = [_Evaluation(self._evaluated_batch)]
+        return _sums(self._model.evaluate(self._test_data, callbacks=shown, return_dict=True, verbose=0))
 
 
 class _Report(keras.callbacks.Callback):
@@ -86,6 +95,18 @@ class _Report(keras.callbacks.Callback):
     def on_test_end(self, logs: Any = None) -> None:
         """Report an evaluation."""
         self._recorder.evaluation(self._step, _sums(logs))
+
+
+class _Evaluation(keras.callbacks.Callback):
+    """Passes on how far an evaluation is."""
+
+    def __init__(self, evaluated_batch: Callable[[], None]) -> None:
+        super().__init__()
+        self._evaluated_batch = evaluated_batch
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Report a batch."""
+        self._evaluated_batch()
 
 
 def _sums(logs: Mapping[str, Any]) -> MaskedSums:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from mlm_core.batch import Batch, BatchAssembler
+from mlm_core.collator import MaskingCollator as NumpyCollator
 from mlm_core.plan import BatchPlan
 
 Keys = NDArray[np.int64]
@@ -65,6 +66,20 @@ class PlannedLoader(DataLoader[Batch]):
 def evaluation_loader(assemble: BatchAssembler, keys: Keys) -> DataLoader[Batch]:
     """Every batch of an evaluation, `keys` being `[batches, batch]`."""
     return DataLoader(_Batches(assemble), batch_size=None, sampler=list(keys), collate_fn=_tensors)
+
+
+@final
+class MaskingCollator(NumpyCollator):
+    """The core's collator, with tensors: the `data_collator` of a stock `transformers.Trainer`."""
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """See the core's; every entry is an int64 tensor."""
+        return _tensors(super().__call__(rows))
+
+    def _salt(self) -> int:
+        # Each worker process of a data loader has a copy; PyTorch gives them seeds, new ones every epoch.
+        worker = get_worker_info()
+        return worker.seed if worker is not None else 0
 
 
 def _tensors(batch: Batch) -> dict[str, Any]:

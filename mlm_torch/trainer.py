@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
+import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 
-from mlm_core.config import Config
+from mlm_core.batch import Batch
+from mlm_core.config import Config, decided
 from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.job import EvaluationJob, TrainingJob, decided
+from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.recorder import Recorder
 from mlm_core.trainer import Trainer
@@ -50,14 +53,20 @@ class TorchTrainer(Trainer):
     def _fit(self, job: TrainingJob, recorder: Recorder) -> None:
         self._model.witness = recorder.witness
         with tempfile.TemporaryDirectory() as scratch:
-            trainer = MaskedLMTrainer(self._model, _training_arguments(job, scratch, self._on_cpu()), job)
+            arguments = _training_arguments(job, scratch, self._on_cpu())
+            trainer = MaskedLMTrainer(self._model, arguments, job, self._evaluated_batch)
             trainer.add_callback(_Report(trainer, recorder))
             trainer.train()
+
+    def _predict(self, batch: Batch) -> NDArray[np.int64]:
+        inputs = {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}
+        with torch.inference_mode():
+            return self._model.eval()(**inputs).logits.argmax(-1).cpu().numpy()
 
     def _evaluate(self) -> MaskedSums:
         with tempfile.TemporaryDirectory() as scratch:
             arguments = _arguments(self.job.config, scratch, self._on_cpu())
-            trainer = MaskedLMTrainer(self._model, arguments, self.job)
+            trainer = MaskedLMTrainer(self._model, arguments, self.job, self._evaluated_batch)
             trainer.evaluate()
             return trainer.evaluated
 
@@ -65,13 +74,20 @@ class TorchTrainer(Trainer):
 class MaskedLMTrainer(transformers.Trainer):
     """`transformers.Trainer` on the plan's batches, reporting sums instead of means of means."""
 
-    def __init__(self, model: Any, arguments: transformers.TrainingArguments, job: EvaluationJob) -> None:
+    def __init__(
+        self,
+        model: Any,
+        arguments: transformers.TrainingArguments,
+        job: EvaluationJob,
+        evaluated_batch: Callable[[], None],
+    ) -> None:
         self._loader = evaluation_loader(job.test, job.evaluation_keys)
         super().__init__(model, arguments, eval_dataset=self._loader.dataset, compute_metrics=self._sum_up)
         self.remove_callback(transformers.PrinterCallback)
         # The loss is divided by the masked tokens of the whole accumulated batch, here and not by Trainer.
         self.model_accepts_loss_kwargs = True
         self._job = job
+        self._evaluated_batch = evaluated_batch
         self._micro_batch = 0
         self._sums: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self.evaluated = MaskedSums()
@@ -121,6 +137,7 @@ class MaskedLMTrainer(transformers.Trainer):
             output = model(**self._prepare_inputs(inputs))
         parts = (output.loss_sum.double(), output.correct.double(), output.masked_tokens.double())
         sums = torch.stack(parts)[None]
+        self._evaluated_batch()
         # Trainer calls compute_metrics only where there are labels; the sums serve as both.
         return output.loss.detach(), sums, sums
 

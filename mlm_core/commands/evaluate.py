@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlm_core.cli import Request
 from mlm_core.config import Config
 from mlm_core.errors import RequestError
+
+if TYPE_CHECKING:
+    from mlm_core.trainer import Trainer
+
+_TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
+"""Options that say which text."""
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -17,14 +23,13 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.model_source import check_model
     from mlm_core.registry import find_engine
     from mlm_core.run_directory import config_of, read_facts
+    from mlm_core.sources import FROM_PYTHON
 
     model = request.arguments["run"]
     check_model(model)
     path = Path(model)
-    if given.text_column is not None and given.dataset is None:
-        raise RequestError(
-            "names a column of no dataset", code="usage", option="--text-column", fix="give --dataset, too"
-        )
+    if given.dataset is None:
+        _check_no_choice_of_text(given)
     facts = read_facts(path) if path.is_dir() else None
     if facts is None and given.dataset is None:
         raise RequestError(
@@ -37,9 +42,17 @@ def run(request: Request) -> dict[str, Any]:
     config = _evaluation_config(config_of(facts, path) if facts is not None else Config(), given, model)
     engine = find_engine(config.backend)
     if given.dataset is not None:
-        config = replace(config, dataset=given.dataset, text_column=given.text_column)
-        return engine.evaluator(config, whole=True).evaluate().as_results()
+        config = replace(config, test_size=None, **{name: getattr(given, name) for name in _TEXT})
+        return _results(engine.evaluator(config, whole=True), request.arguments)
     assert facts is not None
+    if facts["data"].get("source") == FROM_PYTHON:
+        raise RequestError(
+            f"it was trained on a {FROM_PYTHON}, which is not there any more",
+            code="no_dataset",
+            option="RUN",
+            value=model,
+            fix="say what to evaluate on with --dataset",
+        )
     try:
         evaluator = engine.evaluator(config, fingerprint=facts["data"].get("fingerprint"))
     except RequestError as error:
@@ -47,7 +60,45 @@ def run(request: Request) -> dict[str, Any]:
             error.message = "the text this run was trained on is no longer there"
             error.fix = "put it back, or say what to evaluate on with --dataset"
         raise
-    return evaluator.evaluate().as_results()
+    return _results(evaluator, request.arguments)
+
+
+def _results(evaluator: Trainer, arguments: dict[str, Any]) -> dict[str, Any]:
+    names = arguments["metric"]
+    if not names:
+        return evaluator.evaluate().as_results()
+    from mlm_core.named_metrics import NamedMetrics
+
+    options = _metric_options(arguments["metric_option"] or [])
+    metrics = NamedMetrics(names, options, evaluator.job.model.tokenizer)
+    return evaluator.evaluate().as_results() | {"metrics": evaluator.measure(metrics)}
+
+
+def _metric_options(written: list[str]) -> dict[str, Any]:
+    import yaml
+
+    options = {}
+    for item in written:
+        name, equals, value = item.partition("=")
+        if not (name and equals):
+            raise RequestError(
+                "must be a name and a value",
+                code="invalid_type",
+                option="--metric-option",
+                value=item,
+                fix="write it as average=macro",
+            )
+        options[name] = yaml.safe_load(value)
+    return options
+
+
+def _check_no_choice_of_text(given: Config) -> None:
+    for name in _TEXT:
+        if getattr(given, name) is not None:
+            flag = Config.options()[name].flag
+            raise RequestError(
+                "is about the text of a dataset", code="usage", option=flag, fix="give --dataset, too"
+            )
 
 
 def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
@@ -63,12 +114,21 @@ def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
         threads=given.threads,
         quiet=given.quiet,
         verbose=given.verbose,
+        num_proc=given.num_proc,
         batch_size=given.batch_size or trained.batch_size,
     )
 
 
 def show(results: dict[str, Any]) -> None:
     """Print the numbers."""
-    for name, value in results.items():
-        shown = "not finite" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
-        print(f"{name:14} {shown}")
+    for name, value in (results | results.get("metrics", {})).items():
+        if name != "metrics":
+            print(f"{name:14} {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not finite"
+    return (
+        f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    )

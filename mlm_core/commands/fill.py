@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
-from mlm_core.cli import Request
+from mlm_core.cli import Request, whole_number
 from mlm_core.config import Config
-from mlm_core.errors import RequestError
 from mlm_core.metrics import finite
 
 
@@ -14,12 +15,13 @@ def run(request: Request) -> dict[str, Any]:
     """Fill the blanks of each text."""
     given = Config.from_dict(request.given)
     arguments = request.arguments
-    top_k = _top_k(arguments["top_k"])
+    texts = _texts(arguments)
+    top_k = whole_number(arguments["top_k"], "--top-k", least=1)
     from mlm_core.registry import find_engine
 
     engine = find_engine(given.backend)
     predictor = engine.predictor(arguments["run"], device=given.device, threads=given.threads)
-    results = predictor.fill(arguments["texts"], top_k=top_k, targets=arguments["targets"])
+    results = predictor.fill(texts, top_k=top_k, targets=arguments["targets"])
     return {"results": [_finite(result) for result in results]}
 
 
@@ -38,16 +40,41 @@ def show(results: dict[str, Any]) -> None:
                 print(f"{score}  {fill['token_str'].strip():16}  {sentence}".rstrip())
 
 
+def _texts(arguments: dict[str, Any]) -> list[str]:
+    """The texts on the command line, with the lines of stdin and of a file where these are named."""
+    texts: list[str] = []
+    for text in arguments["texts"]:
+        texts += _lines("stdin", sys.stdin.buffer.read()) if text == "-" else [text]
+    path = arguments["file"]
+    if path is not None:
+        try:
+            texts += _lines(path, Path(path).read_bytes())
+        except OSError as error:
+            raise RequestError(
+                f"cannot be read ({error.strerror})", code="unreadable_file", option="--file", value=path
+            ) from None
+    if not texts:
+        raise RequestError(
+            "there is no text to fill",
+            code="usage",
+            option="TEXT",
+            fix='give a text like "a <mask> day", --file FILE, or - to read lines from stdin',
+        )
+    return texts
+
+
+def _lines(name: str, content: bytes) -> list[str]:
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            f"is not UTF-8 text (byte {error.start})", code="unreadable_file", option="--file", value=name
+        ) from None
+    return [line.strip() for line in lines if line.strip()]
+
+
 def _finite(result: Any) -> Any:
     """The result with null for scores that JSON has no word for."""
     if isinstance(result, list):
         return [_finite(item) for item in result]
     return result | {"score": finite(result["score"])}
-
-
-def _top_k(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) >= 1:
-        return int(text)
-    raise RequestError(
-        "must be a whole number of at least 1", code="invalid_type", option="--top-k", value=text
-    )

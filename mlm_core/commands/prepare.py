@@ -1,0 +1,72 @@
+"""mlm prepare."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from mlm_core.cli import Request, whole_number
+from mlm_core.config import Config
+
+_LONGEST = 300
+"""Characters of a text that are shown."""
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Read, split, tokenise and group as training would, and keep the blocks for it."""
+    config = Config(**request.given)
+    shown = whole_number(request.arguments["show"], "--show", least=0)
+    # Nothing here needs a framework; transformers would look for both.
+    os.environ.update({"USE_TORCH": "0", "USE_TF": "0", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"})
+    from mlm_core.cache import cache_directory
+    from mlm_core.job import training_job
+    from mlm_core.model_source import check_model
+    from mlm_core.progress import Progress
+    from mlm_core.sample import sample_blocks, sample_documents
+    from mlm_core.sources import load_source
+
+    check_model(config.model)
+    progress = Progress.of(config)
+    job = training_job(config, load_source(config, progress=progress), progress)
+    return {
+        "source": job.source.name,
+        "fingerprint": job.source.fingerprint,
+        "cache": str(cache_directory()),
+        "stores": {
+            part: vars(facts) | {"dropped_tokens": facts.dropped_tokens, "padding": facts.padding}
+            for part, facts in job.stores.items()
+        },
+        "summary": [f"{part} text: {facts}" for part, facts in job.stores.items()],
+        "documents": sample_documents(job, shown),
+        "blocks": sample_blocks(job, shown),
+    }
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the sample, then what was prepared."""
+    for number, document in enumerate(results["documents"], 1):
+        print(f"document {number} of the training text")
+        raw = document["raw"]
+        print(f"  raw        {_cut(raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False))}")
+        print(f"  text       {_cut(document['text'])}")
+        print(f"  tokens     {_cut(' '.join(document['tokens']))}")
+        print(f"  ids        {_cut(' '.join(map(str, document['token_ids'])))}")
+    for block in results["blocks"]:
+        print(f"block {block['block']}")
+        print(f"  grouped    {_cut(block['text'])}")
+        print(f"  masked     {_cut(block['masked'])}")
+        print(f"  to guess   {_cut(', '.join(map(_guess, block['to_guess'])))}")
+    for line in results["summary"]:
+        print(line)
+    print(f"kept in {results['cache']}; mlm train with the same options takes it from there")
+
+
+def _guess(slot: dict[str, Any]) -> str:
+    seen, wanted = slot["seen"], slot["token"]
+    return repr(wanted) if seen != wanted else f"{wanted!r} (left as it is)"
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} characters)"

@@ -1,0 +1,52 @@
+"""What becomes of a document on its way into a batch, step by step, for a person to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlm_core.job import TrainingJob
+from mlm_core.masking import IGNORED
+from mlm_core.tokenization import document_borders, token_ids
+
+
+def sample_documents(job: TrainingJob, count: int) -> list[dict[str, Any]]:
+    """The first training documents: `raw` row, `text` taken from it, `tokens` and `token_ids`."""
+    tokenizer = job.model.tokenizer
+    borders = document_borders(tokenizer, job.config, job.model.name)
+    found = []
+    for index in range(min(count, len(job.documents))):
+        text = job.documents[index]
+        (ids,) = token_ids(tokenizer, [text], borders)
+        tokens = tokenizer.convert_ids_to_tokens(ids)
+        found.append({"raw": job.documents.raw(index), "text": text, "tokens": tokens, "token_ids": ids})
+    return found
+
+
+def sample_blocks(job: TrainingJob, count: int) -> list[dict[str, Any]]:
+    """The first training blocks of the first epoch: `text`, `masked` text, and what is `to_guess` where."""
+    tokenizer = job.model.tokenizer
+    keys = np.arange(min(count, len(job.train.blocks)))
+    if not len(keys):
+        return []
+    batch = job.train(keys)
+    found = []
+    for key, masked, positions, labels in zip(
+        keys.tolist(), batch["input_ids"], batch["masked_positions"], batch["labels"], strict=True
+    ):
+        used = labels != IGNORED
+        seen = tokenizer.convert_ids_to_tokens(masked[positions[used]].tolist())
+        wanted = tokenizer.convert_ids_to_tokens(labels[used].tolist())
+        found.append(
+            {
+                "block": key,
+                "text": tokenizer.decode(job.train.blocks[key].tolist()),
+                "masked": tokenizer.decode(masked.tolist()),
+                "to_guess": [
+                    {"position": position, "seen": shown, "token": token}
+                    for position, shown, token in zip(positions[used].tolist(), seen, wanted, strict=True)
+                ],
+            }
+        )
+    return found
