@@ -130,6 +130,11 @@ class Engine(ABC):
 
     def trainer_of(self, job: EvaluationJob) -> Trainer:
         """A trainer for a job; imports the framework."""
+        from mlm_core.progress import Progress
+
+        if self.modules[0] not in sys.modules:
+            # A framework may silence stderr while it starts, so nothing can move there meanwhile.
+            Progress.of(job.config).aside(f"starting {self.modules[0]}, which takes seconds")
         return self._trainer_class()(self, job)
 
     def predictor(self, run: str | Path, *, device: Device = "auto", threads: int | None = None) -> Predictor:

@@ -8,6 +8,7 @@ import gzip
 import json
 import lzma
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,16 +18,21 @@ from mlm_core.local_files import FileKind, LocalFiles
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
-def find_fault(files: LocalFiles) -> RequestError | None:
-    """The first fault in files of text, found by reading them plainly; None where nothing was seen."""
+def find_fault(files: LocalFiles, *, first_row_only: bool = False) -> RequestError | None:
+    """The first fault in files of text, found by reading them plainly; None where nothing was seen.
+
+    Args:
+        files: what to read.
+        first_row_only: look no further than the first row, in tables.
+    """
     for path in files.paths:
-        reason = _fault(path, files.kind)
+        reason = _fault(path, files.kind, 1 if first_row_only else None)
         if reason is not None:
             return RequestError(reason, code="malformed_file", option="--dataset", value=str(path))
     return None
 
 
-def _fault(path: Path, kind: FileKind) -> str | None:
+def _fault(path: Path, kind: FileKind, rows: int | None) -> str | None:
     if kind.builder not in ("text", "csv", "json"):
         return None
     try:
@@ -34,7 +40,7 @@ def _fault(path: Path, kind: FileKind) -> str | None:
             if kind.builder == "json":
                 return _json_fault(file)
             if kind.builder == "csv":
-                return _ragged_row(file, kind.options.get("sep", ","))
+                return _ragged_row(file, kind.options.get("sep", ","), rows)
             for _ in file:
                 pass
     except UnicodeDecodeError as error:
@@ -70,13 +76,13 @@ def _array_fault(content: str) -> str | None:
     return f"item {wrong} of the array is not a JSON object" if wrong is not None else None
 
 
-def _ragged_row(file: Iterable[str], separator: str) -> str | None:
+def _ragged_row(file: Iterable[str], separator: str, count: int | None) -> str | None:
     # The field limit is there against broken quoting; a document may be long.
     previous = csv.field_size_limit(2**31 - 1)
     try:
         rows = csv.reader(file, delimiter=separator)
         header = next(rows, [])
-        for row in rows:
+        for row in islice(rows, count):
             if row and len(row) != len(header):
                 return f"line {rows.line_num} has {len(row)} fields, the header has {len(header)}"
     except csv.Error as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -79,7 +80,11 @@ def _split_of(path: Path) -> str:
 
 def saved_dataset(dataset: str) -> bool:
     """Whether this is a directory written by `save_to_disk`."""
-    return any((Path(dataset) / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    # os.path takes any name; pathlib raises at one that is too long for a file.
+    return any(
+        os.path.isfile(os.path.join(dataset, name))  # noqa: PTH113, PTH118
+        for name in ("dataset_dict.json", "state.json")
+    )
 
 
 def local_files(dataset: str) -> LocalFiles | None:

@@ -110,14 +110,15 @@ def _from_files(files: LocalFiles, config: DataConfig) -> OpenedDataset:
         opened = datasets.load_dataset(
             files.kind.builder, data_files=files.by_split(), cache_dir=cache, **files.kind.options
         )
-    except OSError:
-        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         # Each reader has exceptions of its own.
         raise find_fault(files) or _explained(error, config) from None
-    if files.kind.builder == "csv" and any(_ends_in_nothing(rows) for rows in opened.values()):
-        # A row that is too short was filled up silently.
-        fault = find_fault(files)
+    if files.kind.builder == "csv":
+        # Silent otherwise: fields too many in the first row become an index, missing ones are filled up.
+        filled_up = any(_ends_in_nothing(rows) for rows in opened.values())
+        fault = find_fault(files, first_row_only=not filled_up)
         if fault is not None:
             raise fault
     return OpenedDataset(_picked(opened, config.split), lines=files.kind.builder == "text")

@@ -53,6 +53,11 @@ class Progress:
         else:
             print(text, file=sys.stderr, flush=True)
 
+    def aside(self, text: str) -> None:
+        """Show a line that is of use only to someone who watches."""
+        if sys.stderr.isatty():
+            self.say(text)
+
     def detail(self, text: str) -> None:
         """Show a line that only `--verbose` asks for."""
         if self._verbose:

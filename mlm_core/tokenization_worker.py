@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -76,7 +77,9 @@ class TokenizationWorker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            pipe.close()
+            # Closing writes what was not taken; nobody is left to take it.
+            with suppress(OSError):
+                pipe.close()
         self._directory.cleanup()
 
 

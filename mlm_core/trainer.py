@@ -121,6 +121,11 @@ class Trainer(ABC):
         """Build the framework's model and give it the weights the core decided on; once."""
         if self._loaded:
             return
+        with self._progress.phase("loading the model"):
+            self._load_now()
+        self._loaded = True
+
+    def _load_now(self) -> None:
         outline = self._build()
         initial = self.job.model.starting_weights(outline, self.job.config.seed)
         if initial.drawn and self.job.model.weights is not None:
@@ -130,7 +135,6 @@ class Trainer(ABC):
         if initial.unused:
             self._progress.detail(f"in the model, not used: {', '.join(initial.unused)}")
         self._assign(initial.weights)
-        self._loaded = True
 
     def _memory_errors_explained(self) -> Any:
         fix = "try a smaller --batch-size with more --gradient-accumulation-steps, or a smaller --block-size"

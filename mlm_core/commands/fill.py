@@ -8,6 +8,7 @@ from typing import Any
 
 from mlm_core.cli import Request, whole_number
 from mlm_core.config import Config
+from mlm_core.errors import RequestError
 from mlm_core.metrics import finite
 
 

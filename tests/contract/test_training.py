@@ -15,6 +15,7 @@ from mlm_core.batch import batch_digest
 from mlm_core.initialization import draw_parameter
 from mlm_core.job import training_job
 from mlm_core.metrics import MaskedSums
+from mlm_core.progress import Progress
 from mlm_core.sources import load_source
 from mlm_core.weight_files import read_weights
 
@@ -32,7 +33,8 @@ def run(request, lab):
 
 def planned(config):
     """The batches that the plan has for a run, by the core alone."""
-    job = training_job(config, load_source(config.dataset, None))
+    progress = Progress.of(config)
+    job = training_job(config, load_source(config, progress=progress), progress)
     return job, [job.train(job.plan.keys(step)) for step in range(job.plan.steps)]
 
 

@@ -14,13 +14,16 @@ EVERY_CORE_MODULE = """
 import importlib, pkgutil, sys
 import mlm_core
 for module in pkgutil.walk_packages(mlm_core.__path__, "mlm_core."):
-    if not module.name.endswith("__main__"):
+    # masked_metrics is a plug-in of evaluate, which imports every framework it finds.
+    if not module.name.endswith(("__main__", "masked_metrics")):
         importlib.import_module(module.name)
 from mlm_core.config import Config
 from mlm_core.job import training_job
+from mlm_core.progress import Progress
 from mlm_core.sources import load_source
 config = Config(dataset=sys.argv[1], block_size=16, batch_size=4, max_steps=2, threads=1)
-job = training_job(config, load_source(config.dataset, None))
+progress = Progress.of(config)
+job = training_job(config, load_source(config, progress=progress), progress)
 job.train(job.plan.keys(0))
 frameworks = {"torch", "tensorflow", "tf_keras", "keras", "jax"}
 print(sorted({name.split(".")[0] for name in sys.modules} & frameworks))

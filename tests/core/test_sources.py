@@ -1,54 +1,260 @@
-import json
+"""Text from wherever it is."""
 
+import bz2
+import csv
+import gzip
+import json
+import lzma
+import os
+import time
+from pathlib import Path
+
+import datasets
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlm_core import RequestError
+from mlm_core import Config, RequestError
 from mlm_core.corpus import embedded_documents
+from mlm_core.documents import listed_documents
+from mlm_core.local_files import local_files
+from mlm_core.progress import Progress
 from mlm_core.sources import load_source
 from mlm_core.split import split_documents
+
+SAMPLE = Path(__file__).parents[1] / "data" / "eli5_sample.jsonl"
+ANSWERS = "answers.text"
+
+
+def load(dataset=None, given=None, **options):
+    config = Config(dataset=None if dataset is None else str(dataset), **options)
+    return load_source(config, given, progress=Progress(quiet=True, verbose=False, logging_steps=1))
+
+
+def texts(dataset, **options):
+    return list(load(dataset, **options).documents)
 
 
 def rows(path, *objects):
     path.write_text("\n".join(json.dumps(item) for item in objects), encoding="utf-8")
-    return str(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def answers(sample):
+    return [" ".join(row["answers"]["text"]) for row in sample]
+
+
+def test_the_sample_has_the_guides_schema(sample):
+    assert len(sample) >= 24
+    for row in sample:
+        assert list(row) == [
+            "q_id", "title", "selftext", "category", "subreddit", "answers", "title_urls", "selftext_urls"
+        ]  # fmt: skip
+        assert list(row["answers"]) == ["a_id", "text", "score", "text_urls"]
+        assert len({len(column) for column in row["answers"].values()}) == 1
+    # What breaks careless readers is in it.
+    text = "".join(text for row in sample for text in row["answers"]["text"])
+    assert all(sign in text for sign in '\n",é')
+
+
+def as_table(path, rows, separator=","):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=separator)
+        writer.writerow(["q_id", ANSWERS])
+        writer.writerows([row["q_id"], " ".join(row["answers"]["text"])] for row in rows)
+
+
+def as_array(path, rows):
+    path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def as_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def as_parquet(path, rows):
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+def as_arrow(path, rows):
+    table = pyarrow.Table.from_pylist(rows)
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+WRITERS = {
+    ".jsonl": as_lines,
+    ".json": as_array,
+    ".csv": as_table,
+    ".tsv": lambda path, rows: as_table(path, rows, "\t"),
+    ".parquet": as_parquet,
+    ".arrow": as_arrow,
+}
+
+
+COMPRESSED = [
+    (suffix, ending) for suffix in (".jsonl", ".json", ".csv", ".tsv") for ending in (".gz", ".bz2", ".xz")
+]
+
+
+@pytest.mark.parametrize(("suffix", "compression"), [*((suffix, "") for suffix in WRITERS), *COMPRESSED])
+def test_every_kind_of_file_holds_the_same_documents(tmp_path, sample, answers, suffix, compression):
+    path = tmp_path / f"posts{suffix}"
+    WRITERS[suffix](path, sample)
+    if compression:
+        opener = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[compression]
+        with opener(f"{path}{compression}", "wb") as file:
+            file.write(path.read_bytes())
+        path = Path(f"{path}{compression}")
+    assert texts(path, text_column=ANSWERS) == answers
+
+
+def test_a_directory_a_glob_and_a_saved_dataset(tmp_path, sample, answers):
+    for part in range(3):
+        as_lines(tmp_path / f"part-{part}.jsonl", sample[16 * part : 16 * (part + 1)])
+    (tmp_path / "README.md").write_text("what this is", encoding="utf-8")
+    (tmp_path / ".hidden.csv").write_text("a,b", encoding="utf-8")
+    assert texts(tmp_path, text_column=ANSWERS) == answers
+    assert texts(tmp_path / "part-*.jsonl", text_column=ANSWERS) == answers
+    assert texts(tmp_path / "part-[01].jsonl", text_column=ANSWERS) == answers[:32]
+    saved = datasets.Dataset.from_list(sample)
+    saved.save_to_disk(tmp_path / "saved")
+    assert texts(tmp_path / "saved", text_column=ANSWERS) == answers
+    datasets.DatasetDict({"train": saved, "test": saved.select([3])}).save_to_disk(tmp_path / "both")
+    assert list(load(tmp_path / "both", text_column=ANSWERS).held_out) == answers[3:4]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train.jsonl", "train"),
+        ("my_train-00001.jsonl", "train"),
+        ("latest.jsonl", "train"),
+        ("validation.jsonl", "validation"),
+        ("dev/a.jsonl", "validation"),
+        ("data/test-0.jsonl", "test"),
+        ("contest.jsonl", "train"),
+    ],
+)
+def test_names_in_a_directory_tell_the_split(tmp_path, name, split):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    rows(path, {"text": "x"})
+    assert local_files(str(tmp_path)).by_split() == {split: [str(path)]}
+
+
+def test_a_split_of_its_own_is_held_out_unless_a_share_is_asked_for(tmp_path, sample, answers):
+    as_lines(tmp_path / "train.jsonl", sample[:40])
+    as_lines(tmp_path / "test.jsonl", sample[40:44])
+    own = load(tmp_path, text_column=ANSWERS)
+    assert (list(own.documents), list(own.held_out)) == (answers[:40], answers[40:44])
+    as_lines(tmp_path / "validation.jsonl", sample[44:])
+    assert list(load(tmp_path, text_column=ANSWERS).held_out) == answers[44:]
+    assert load(tmp_path, text_column=ANSWERS, test_size=0.5).held_out is None
+    one = load(tmp_path, text_column=ANSWERS, split="test")
+    assert (list(one.documents), one.held_out) == (answers[40:44], None)
+    fingerprints = {
+        load(tmp_path, text_column=ANSWERS, **more).fingerprint for more in ({}, {"test_size": 0.5})
+    }
+    assert len({own.fingerprint, *fingerprints}) == 3
+    (tmp_path / "train.jsonl").unlink()
+    with pytest.raises(RequestError, match="choose from test, validation"):
+        load(tmp_path, text_column=ANSWERS)
+
+
+def test_split_slices(tmp_path, sample, answers):
+    path = tmp_path / "a.parquet"
+    as_parquet(path, sample)
+    assert texts(path, text_column=ANSWERS, split="train[:5]") == answers[:5]
+    assert texts(path, text_column=ANSWERS, split="train[25%:50%]") == answers[12:24]
+    assert texts(path, text_column=ANSWERS, split="train[:2]+train[40:]") == answers[:2] + answers[40:]
+    for wrong in ("tarin", "train[:x]", "train[:5"):
+        with pytest.raises(RequestError) as caught:
+            load(path, text_column=ANSWERS, split=wrong)
+        assert (caught.value.option, caught.value.value) == ("--split", wrong)
+
+
+def test_a_dataset_from_python(sample, answers):
+    given = datasets.Dataset.from_list(sample)
+    source = load(given=given, text_column=ANSWERS)
+    assert list(source.documents) == answers
+    assert source.documents.raw(3) == sample[3]
+    both = datasets.DatasetDict({"train": given, "validation": given.select([0, 1])})
+    assert list(load(given=both, text_column=ANSWERS).held_out) == answers[:2]
+    assert list(load(given=given, text_column=ANSWERS, split="train[:3]").documents) == answers[:3]
+    # Rows that were chosen or put in another order in Python.
+    assert list(load(given=given.select([5, 2]), text_column=ANSWERS).documents) == [answers[5], answers[2]]
+    for wrong in (given.to_iterable_dataset(), ["a text"]):
+        with pytest.raises(RequestError, match="neither a datasets"):
+            load(given=wrong)
 
 
 def test_text_file_is_a_document_a_line(tmp_path):
     path = tmp_path / "a.txt"
-    path.write_bytes("\ufefffirst\x0cline\r\n\n  \nsecond\rhalf\n".encode())
-    assert load_source(str(path), None).documents == ["first\x0cline", "second\rhalf"]
+    path.write_bytes("\ufefffirst\x0cline\r\n\n  \n  second \u2028half\n".encode())
+    assert texts(path) == ["first\x0cline", "  second \u2028half"]
+    # A column that lines do not have is no reason to stop.
+    assert texts(path, text_column=ANSWERS) == texts(path)
 
 
-def test_json_lines_and_nested_lists(tmp_path):
-    path = tmp_path / "a.jsonl"
-    dataset = rows(
-        path,
-        {"title": "t", "answers": {"text": ["one", "two"], "score": [1, 2]}},
-        {"title": "u", "answers": {"text": ["three"], "score": [1]}},
+def test_cells_that_look_empty_are_text(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('id,text\n1,NA\n2,null\n3,""\n4,None\n', encoding="utf-8")
+    assert texts(path) == ["NA", "null", "None"]
+
+
+def test_nested_columns_and_lists(tmp_path):
+    path = rows(
+        tmp_path / "a.jsonl",
+        {
+            "title": "t",
+            "posts": [{"body": "one", "n": 1}, {"body": "two", "n": 2}],
+            "deep": [["a"], ["b", "c"]],
+        },
+        {"title": "u", "posts": [], "deep": []},
     )
-    assert load_source(dataset, "answers.text").documents == ["one two", "three"]
-    assert load_source(dataset, "title").documents == ["t", "u"]
-    with pytest.raises(RequestError, match=r"choose with --text-column: title, answers\.text"):
-        load_source(dataset, None)
-    with pytest.raises(RequestError, match="no such column"):
-        load_source(dataset, "answers.body")
-    with pytest.raises(RequestError, match="holds no text"):
-        load_source(dataset, "answers.score")
-    with pytest.raises(RequestError, match="has no columns"):
-        load_source(None, "text")
+    assert texts(path, text_column="posts.body") == ["one two"]
+    assert texts(path, text_column="title") == ["t", "u"]
+    assert texts(path, text_column="deep") == ["a b c"]
+    with pytest.raises(RequestError, match=r"choose with --text-column: title, posts\.body"):
+        load(path)
+    with pytest.raises(RequestError, match=r"no such column; choose with .*title, posts\.body"):
+        load(path, text_column="posts.text")
+    with pytest.raises(RequestError, match="holds int64, not text"):
+        load(path, text_column="posts.n")
+    with pytest.raises(RequestError, match="holds columns body, n, not text"):
+        load(path, text_column="posts")
+
+
+def test_values_of_several_types(tmp_path):
+    mixed = rows(tmp_path / "a.jsonl", {"text": "a"}, {"text": ["b", "c"]}, {"text": None})
+    assert texts(mixed) == ["a", "b c"]
+    wrong = rows(tmp_path / "b.jsonl", {"text": "a"}, {"text": 3})
+    with pytest.raises(RequestError, match="row 2 holds int 3, not text"):
+        load(wrong)
 
 
 def test_a_row_without_text_is_left_out(tmp_path):
-    dataset = rows(tmp_path / "a.jsonl", {"text": "x"}, {"text": None}, {"other": 3}, {"text": "y"})
-    assert load_source(dataset, None).documents == ["x", "y"]
+    path = rows(
+        tmp_path / "a.jsonl", {"text": "x"}, {"text": None}, {"other": 3}, {"text": " "}, {"text": "y"}
+    )
+    source = load(path)
+    assert list(source.documents) == ["x", "y"]
+    assert source.documents.raw(1)["text"] == "y"
 
 
 def test_the_text_column_is_found(tmp_path):
     path = tmp_path / "a.jsonl"
-    assert load_source(rows(path, {"id": 1, "body": "x"}), None).documents == ["x"]
-    assert load_source(rows(path, {"title": "t", "text": "x"}, {"text": None}), None).documents == ["x"]
+    assert texts(rows(path, {"id": 1, "body": "x"})) == ["x"]
+    assert texts(rows(path, {"title": "t", "text": "x"}, {"text": None})) == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -56,39 +262,86 @@ def test_the_text_column_is_found(tmp_path):
     [
         ("a.txt", b"", "is empty"),
         ("a.txt", b"\n \n", "holds no text"),
-        ("a.txt", b"\xff\xfe\x00", "not UTF-8"),
+        ("a.txt", b"\xff\xfe\x00", r"not UTF-8 text \(byte 0xff\)"),
+        ("a.txt", "a café".encode("latin-1"), "not UTF-8"),
+        ("a.txt", b"text\n\x00\x01\x02\n", "line 2 is not text"),
+        ("a.csv", "text\ncafé\n".encode("latin-1"), "not UTF-8"),
+        ("a.csv", b"id,text\n1,a\n2,a,b\n", "line 3 has 3 fields, the header has 2"),
+        ("a.csv", b"id,text,more\n1,a,b\n2,a\n", "line 3 has 2 fields, the header has 3"),
+        ("a.tsv", b"id\ttext\n1\ta\tb\n", "line 2 has 3 fields, the header has 2"),
         ("a.jsonl", b'{"text": "x"}\n{"text"', "line 2 is not JSON"),
-        ("a.jsonl", b"[1]", "not a JSON object"),
-        ("a.jsonl", b'{"n": 1}', "no column holds text"),
-        ("a.parquet", b"PAR1", "unknown kind"),
-        ("a.txt", b"text\n\x00\x01\x02\n", "document 2 is not text"),
-        ("a.jsonl", b'{"text": "half a pair \\ud800"}', "document 1 is not text"),
+        ("a.jsonl", b'{"text": "x"}\nplain\n', "line 2 is not JSON"),
+        ("a.jsonl", b"3\n", "line 1 is not a JSON object"),
+        ("a.json", b'[{"text": "x"},\n {"text": }]', "line 2 is not JSON"),
+        ("a.json", b'[{"text": "x"}, 3]', "item 2 of the array is not a JSON object"),
+        ("a.jsonl", b'{"n": 1}', r"no column holds text: n \(int64\)"),
+        ("a.jsonl", b'{"text": [1, 2]}', r"no column holds text: text \(lists of int64\)"),
+        ("a.jsonl", b'{"text": "half a pair \\ud800"}', "surrogate pair"),
+        ("a.jsonl", bytes(range(256)), "not UTF-8"),
+        ("a.parquet", b"PAR1", "cannot be read"),
+        ("a.arrow", b"ARROW1", "cannot be read"),
+        ("a.jsonl.gz", b"not compressed", "cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "x"}\n' * 1000)[:40], "cannot be read"),
+        ("a.pdf", b"%PDF", "unknown kind"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(RequestError, match=message) as caught:
-        load_source(str(path), None)
-    assert caught.value.option == "--dataset"
+        load(path)
+    assert (caught.value.option, caught.value.value) == ("--dataset", str(path))
 
 
-def test_missing_file_and_directory(tmp_path):
-    with pytest.raises(RequestError, match="no such file"):
-        load_source(str(tmp_path / "none.txt"), None)
-    with pytest.raises(RequestError, match="no such file"):
-        load_source("x" * 5000 + ".txt", None)
-    with pytest.raises(RequestError, match="is not a file"):
-        load_source(str(tmp_path), None)
+def test_the_faulty_one_of_several_files_is_named(tmp_path):
+    rows(tmp_path / "a.jsonl", {"text": "x"})
+    (tmp_path / "b.jsonl").write_text('{"text": "x"}\n{"text": ', encoding="utf-8")
+    with pytest.raises(RequestError, match=r"b\.jsonl: line 2 is not JSON"):
+        load(tmp_path / "*.jsonl")
 
 
-def test_fingerprint_counts_borders(tmp_path):
-    one, two = tmp_path / "1.txt", tmp_path / "2.txt"
-    one.write_text("ab\nc", encoding="utf-8")
-    two.write_text("a\nbc", encoding="utf-8")
-    first, second = load_source(str(one), None), load_source(str(two), None)
-    assert first.fingerprint != second.fingerprint
-    assert first.fingerprint == load_source(str(one), None).fingerprint
+def test_what_is_not_there_or_not_one_kind(tmp_path):
+    for missing in (tmp_path / "none.txt", "x" * 5000 + ".txt", tmp_path / "*.jsonl", "./none"):
+        with pytest.raises(RequestError, match="no such file"):
+            load(missing)
+    with pytest.raises(RequestError, match="holds no file of text"):
+        load(tmp_path)
+    rows(tmp_path / "a.jsonl", {"text": "x"})
+    (tmp_path / "b.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(RequestError, match=r"several kinds, \.jsonl and \.txt"):
+        load(tmp_path)
+    (tmp_path / "secret.txt").write_text("x", encoding="utf-8")
+    (tmp_path / "secret.txt").chmod(0)
+    if os.geteuid():
+        with pytest.raises(RequestError, match="cannot be read"):
+            load(tmp_path / "secret.txt")
+
+
+@pytest.mark.parametrize("name", ["eli5", "ELI5", "eli5_category", "rexarski/eli5_category"])
+def test_eli5_is_gone_and_what_works_is_said(name):
+    with pytest.raises(RequestError, match="no longer loads") as caught:
+        load(name)
+    assert "--dataset dany0407/eli5_category --dataset-revision refs/convert/parquet" in caught.value.fix
+    assert "--text-column answers.text" in caught.value.fix
+
+
+def test_options_for_another_kind_of_dataset(tmp_path):
+    path = rows(tmp_path / "a.jsonl", {"text": "x"})
+    for options in ({"dataset_revision": "main"}, {"dataset_config": "en"}):
+        with pytest.raises(RequestError, match="for a dataset on the Hub"):
+            load(path, **options)
+    for options in ({"text_column": "text"}, {"split": "train"}):
+        with pytest.raises(RequestError, match="embedded corpus has none"):
+            load(**options)
+
+
+def test_a_changed_file_is_read_again(tmp_path):
+    path = rows(tmp_path / "a.jsonl", {"text": "x"})
+    before = load(path).fingerprint
+    time.sleep(0.05)
+    rows(path, {"text": "y"})
+    assert texts(path) == ["y"]
+    assert load(path).fingerprint != before
 
 
 def test_embedded_corpus_is_prose_in_one_line_each():
@@ -101,15 +354,18 @@ def test_embedded_corpus_is_prose_in_one_line_each():
 @settings(max_examples=60, deadline=None)
 @given(count=st.integers(2, 200), test_size=st.floats(0.01, 0.9), seed=st.integers(0, 2**32 - 1))
 def test_split_keeps_every_document_once_and_in_order(count, test_size, seed):
-    documents = [f"{number:04}" for number in range(count)]
+    documents = listed_documents([f"{number:04}" for number in range(count)])
     split = split_documents(documents, test_size, seed)
-    assert sorted(split.train + split.test) == documents
-    assert split.train == sorted(split.train) and split.test == sorted(split.test)
-    assert split.train and split.test
-    assert abs(len(split.test) - test_size * count) <= 1
-    assert split == split_documents(documents, test_size, seed)
+    train, test = list(split.train), list(split.test)
+    assert sorted(train + test) == list(documents)
+    assert train == sorted(train) and test == sorted(test)
+    assert train and test
+    assert abs(len(test) - test_size * count) <= 1
+    again = split_documents(documents, test_size, seed)
+    assert (list(again.train), list(again.test)) == (train, test)
+    assert again.train.fingerprint == split.train.fingerprint != split.test.fingerprint
 
 
 def test_one_document_cannot_be_split():
     with pytest.raises(RequestError, match="too few"):
-        split_documents(["alone"], 0.2, 0)
+        split_documents(listed_documents(["alone"]), 0.2, 0)

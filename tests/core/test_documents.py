@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from mlm_core.documents import BATCH, Documents, fingerprint_of, listed_documents
+
+
+class Counting:
+    """A table that notes which rows were fetched at once."""
+
+    def __init__(self, count):
+        self.count = count
+        self.fetched = []
+
+    def __len__(self):
+        return self.count
+
+    def fetch(self, rows):
+        self.fetched.append(len(rows))
+        return [f"text {row}" for row in rows]
+
+    def raw(self, row):
+        return {"row": row}
+
+
+def test_documents_are_fetched_some_at_a_time():
+    table = Counting(2 * BATCH + 1)
+    documents = Documents(table, np.arange(len(table)), "f")
+    assert table.fetched == []
+    assert list(documents) == [f"text {row}" for row in range(len(table))]
+    assert table.fetched == [BATCH, BATCH, 1]
+
+
+def test_selections_keep_row_and_text_together():
+    documents = Documents(Counting(10), np.array([1, 3, 5, 7]), "f")
+    some = documents.select(np.array([3, 0]))
+    assert list(some) == ["text 7", "text 1"]
+    assert some.raw(0) == {"row": 7}
+    assert documents[1:3][1] == "text 5" and documents[0] == "text 1"
+    with pytest.raises(IndexError):
+        documents[4]
+
+
+def test_fingerprints_tell_texts_borders_and_selections_apart():
+    fingerprint = listed_documents(["ab", "c"]).fingerprint
+    assert fingerprint == fingerprint_of(["ab", "c"]) == listed_documents(["ab", "c"]).fingerprint
+    assert fingerprint != listed_documents(["a", "bc"]).fingerprint
+    documents = listed_documents(["a", "b", "c"])
+    chosen = [documents.select(np.array(rows)).fingerprint for rows in ([0, 1], [1, 0], [0, 2], [0])]
+    assert len({documents.fingerprint, *chosen}) == 5
+    assert documents.select(np.array([0, 1])).fingerprint == chosen[0]

@@ -1,0 +1,95 @@
+"""Documents to token ids: whole, in order, however the work is cut or shared out."""
+
+import numpy as np
+import pytest
+from tiny_models import sentences, write_tokenizer
+
+from mlm_core import Config, RequestError, RunError
+from mlm_core.documents import listed_documents
+from mlm_core.tokenization import DocumentBorders, document_borders, padding_id, train_tokenizer
+from mlm_core.tokenization_worker import TokenizationWorker
+from mlm_core.tokenize_documents import tokenize_documents
+
+SPECIAL = DocumentBorders(special=True, separator=None)
+
+
+@pytest.fixture(scope="module")
+def documents():
+    # Longer than the model takes, so that a cut would show; more than one batch in number.
+    return listed_documents([*sentences(2300), "the cat " * 200])
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(sentences(200), 300, 64)
+
+
+def whole(tokenizer, documents, borders=SPECIAL, processes=1):
+    return np.concatenate(list(tokenize_documents(tokenizer, documents, borders, processes)))
+
+
+def test_documents_are_whole_with_their_special_tokens(tokenizer, documents):
+    joined = sum((tokenizer(text)["input_ids"] for text in documents), [])  # noqa: RUF017
+    assert whole(tokenizer, documents).tolist() == joined
+    assert joined[0] == tokenizer.bos_token_id and joined[-1] == tokenizer.eos_token_id
+    assert len(tokenizer(documents[len(documents) - 1])["input_ids"]) > 64
+
+
+def test_no_length_warning(tokenizer, documents, caplog, capsys):
+    tokenizer.deprecation_warnings.clear()
+    whole(tokenizer, documents[2300:])
+    assert not caplog.records
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("batch", "processes"), [(7, 1), (7, 3), (1000, 2)])
+def test_content_and_order_depend_on_neither_batch_nor_processes(
+    tokenizer, documents, monkeypatch, batch, processes
+):
+    expected = whole(tokenizer, documents)
+    some = documents if batch == 1000 else documents[:60]
+    monkeypatch.setattr("mlm_core.documents.BATCH", batch)
+    monkeypatch.setattr("mlm_core.tokenize_documents.BATCH", batch)
+    found = whole(tokenizer, some, processes=processes)
+    assert np.array_equal(found, expected[: len(found)])
+    assert len(found) == len(whole(tokenizer, some))
+
+
+def test_a_slow_tokenizer_stays_one_in_its_processes(tmp_path, documents):
+    from transformers import BertTokenizer
+
+    write_tokenizer(tmp_path, "bert")
+    slow = BertTokenizer.from_pretrained(tmp_path)
+    assert np.array_equal(whole(slow, documents, processes=2), whole(slow, documents, processes=1))
+
+
+def test_one_separator_for_each_document(tokenizer):
+    borders = document_borders(tokenizer, Config(document_borders="separator"), "a model")
+    assert borders == DocumentBorders(special=False, separator=tokenizer.sep_token_id)
+    texts = ["the cat sat", "a dog"]
+    plain = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    expected = [*plain[0], tokenizer.sep_token_id, *plain[1], tokenizer.sep_token_id]
+    assert whole(tokenizer, listed_documents(texts), borders).tolist() == expected
+    tokenizer_without = train_tokenizer(sentences(20), 300, 64)
+    tokenizer_without.sep_token = tokenizer_without.eos_token = None
+    with pytest.raises(RequestError, match="no separator"):
+        document_borders(tokenizer_without, Config(document_borders="separator"), "a model")
+
+
+def test_padding_token_is_the_tokenizers_own_and_the_end_token_only_where_it_has_none(tokenizer):
+    assert padding_id(tokenizer, "a model") == tokenizer.pad_token_id
+    without = train_tokenizer(sentences(20), 300, 64)
+    without.pad_token = None
+    assert padding_id(without, "a model") == without.eos_token_id
+    without.eos_token = without.sep_token = None
+    with pytest.raises(RequestError, match="fill rows up"):
+        padding_id(without, "a model")
+
+
+def test_a_process_that_ends_is_an_error(tokenizer):
+    with TokenizationWorker(tokenizer, SPECIAL) as worker:
+        assert worker(["the cat"]).tolist() == tokenizer("the cat")["input_ids"]
+        worker._process.kill()
+        worker._process.wait()
+        with pytest.raises(RunError, match="has ended"):
+            worker(["the cat"])
