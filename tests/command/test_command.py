@@ -7,18 +7,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from file_kinds import ANSWERS, SAMPLE, answers_of, sample_rows
 from tiny_models import write_model
 
 ENGINES = ("torch", "tf")
 SENTENCE = "the <mask> sat on a mat."
 
 
-def mlm(*words, code=0, **environment):
+def mlm(*words, code=0, stdin=None, **environment):
     """Run the command; its JSON object and what it said on stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "mlm_core", *map(str, words)],
         capture_output=True,
         text=True,
+        input=stdin,
         env=os.environ | environment,
         check=False,
     )
@@ -151,6 +153,120 @@ def test_changed_text_is_refused(runs, jsonl, tmp_path, encoder):
     results, said = mlm("evaluate", run, "--backend", "torch", "--json", code=2)
     assert results["error"]["code"] == "changed_data"
     assert said.startswith("mlm: error: ") and said.count("\n") == 1
+
+
+def test_texts_from_a_file_and_from_stdin(runs, tmp_path):
+    run = runs["tf"][0]["run_dir"]
+    (tmp_path / "texts.txt").write_text(f"{SENTENCE}\n\nthe cat [MASK] on\n", encoding="utf-8")
+    words = ["fill", run, "--backend", "tf", "--json"]
+    listed, _ = mlm(*words, SENTENCE, "the cat <mask> on")
+    from_file, _ = mlm(*words, "--file", tmp_path / "texts.txt")
+    from_stdin, _ = mlm(*words, "-", stdin=(tmp_path / "texts.txt").read_text(encoding="utf-8"))
+    assert from_file == from_stdin == listed
+    assert len(listed["results"]) == 2
+
+
+METRIC = """
+import datasets
+import evaluate
+
+
+class Right(evaluate.Metric):
+    def _info(self):
+        features = {name: datasets.Value("int64") for name in ("predictions", "references")}
+        return evaluate.MetricInfo(
+            description="", citation="", inputs_description="", features=datasets.Features(features)
+        )
+
+    def _compute(self, predictions, references, scale):
+        right = sum(one == other for one, other in zip(predictions, references))
+        return {"right": right * scale, "seen": len(references)}
+"""
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_any_metric_on_the_masked_positions(runs, tmp_path, backend):
+    path = tmp_path / "right.py"
+    path.write_text(METRIC, encoding="utf-8")
+    words = ["evaluate", runs["torch"][0]["run_dir"], "--backend", backend, "--metric", path]
+    found, _ = mlm(*words, "--metric-option", "scale=2", "--json", HF_HOME=str(tmp_path))
+    right = round(found["accuracy"] * found["masked_tokens"])
+    assert found["metrics"] == {"right": 2 * right, "seen": found["masked_tokens"]}
+    error, said = mlm(*words, "--json", code=2, HF_HOME=str(tmp_path))
+    assert error["error"]["option"] == "--metric" and said.count("\n") == 1
+    shown, _ = mlm(*words, "--metric-option", "scale=1", "--quiet", HF_HOME=str(tmp_path))
+    assert shown.splitlines()[-1].split() == ["seen", f"{found['masked_tokens']:,}"]
+
+
+def test_prepare_shows_every_step_and_keeps_the_blocks(tmp_path, encoder):
+    cache = {"MLM_CACHE": str(tmp_path / "cache")}
+    words = ["--dataset", SAMPLE, "--text-column", ANSWERS, "--model", encoder, "--block-size", "32"]
+    found, _ = mlm("prepare", *words, "--show", "2", "--json", **cache)
+    rows = sample_rows()
+    assert len(found["documents"]) == len(found["blocks"]) == 2
+    for document in found["documents"]:
+        assert document["raw"] in rows and document["text"] == answers_of(document["raw"])
+        assert len(document["tokens"]) == len(document["token_ids"])
+    first, block = found["documents"][0], found["blocks"][0]
+    assert first["text"].startswith(block["text"].removeprefix("<s>")[:40])
+    assert "<mask>" in block["masked"] and 4 <= len(block["to_guess"]) <= 5
+    for slot in block["to_guess"]:
+        assert first["tokens"][slot["position"]] == slot["token"]
+    stores = found["stores"]
+    assert {part: facts["documents"] for part, facts in stores.items()} == {"training": 38, "held-out": 10}
+    plain, _ = mlm("prepare", *words, "--show", "1", **cache)
+    assert [line.split()[0] for line in plain.splitlines()] == [
+        "document", "raw", "text", "tokens", "ids", "block", "grouped", "masked", "to", "training", "held-out", "kept"
+    ]  # fmt: skip
+    # Training finds the blocks: it writes nothing into the cache of blocks, and needs no processes for it.
+    before = sorted(path.name for path in (tmp_path / "cache" / "stores").iterdir())
+    mlm("train", "--backend", "torch", *words, "--max-steps", "1", "--output-dir", tmp_path / "run", **cache)
+    assert sorted(path.name for path in (tmp_path / "cache" / "stores").iterdir()) == before
+    facts = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert facts["data"]["fingerprint"] == found["fingerprint"]
+    assert facts["data"]["train_blocks"] == stores["training"]["blocks"]
+
+
+def test_a_run_on_a_dataset_from_python_says_so(tmp_path, encoder):
+    program = """
+import datasets, json, sys
+from mlm_core import Config, load_engine
+rows = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+config = Config(model=sys.argv[2], output_dir=sys.argv[3], text_column="title", block_size=16, max_steps=1, quiet=True)
+load_engine("torch").trainer(config, dataset=datasets.Dataset.from_list(rows)).train()
+"""
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", program, str(SAMPLE), str(encoder), str(run)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+    assert done.returncode == 0, done.stderr
+    error, said = mlm("evaluate", run, "--backend", "torch", "--json", code=2)
+    assert error["error"]["code"] == "no_dataset" and said.count("\n") == 1
+    words = ["--dataset", SAMPLE, "--text-column", "title", "--json"]
+    assert mlm("evaluate", run, "--backend", "torch", *words)[0]["masked_tokens"] > 50
+
+
+def test_two_runs_at_once_prepare_the_same_blocks(tmp_path, encoder):
+    words = [
+        "--dataset",
+        SAMPLE,
+        "--text-column",
+        ANSWERS,
+        "--model",
+        encoder,
+        "--block-size",
+        "32",
+        "--json",
+    ]
+    command = [sys.executable, "-m", "mlm_core", "prepare", *map(str, words)]
+    environment = os.environ | {"MLM_CACHE": str(tmp_path / "cache")}
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        for _ in range(3)
+    ]
+    said = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0, 0], said
+    assert len({out for out, _ in said}) == 1
+    assert len(list((tmp_path / "cache" / "stores").iterdir())) == 2
 
 
 def test_plain_output_reads_well(runs):

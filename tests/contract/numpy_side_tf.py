@@ -74,34 +74,52 @@ def gather(hidden, positions):
     return tf.gather(hidden, positions, batch_dims=1).numpy()
 
 
-def fill_mask_pipeline(run, text, top_k):
-    """What the fill-mask pipeline says of a model directory, by hand as the guide has it.
+def fill_mask_pipeline(run, text, top_k, targets=None):
+    """What transformers' own pipeline says of a model directory."""
+    from transformers import AutoTokenizer, pipeline
 
-    transformers 4.57 cannot import its pipelines without PyTorch where accelerate is installed.
-    """
+    import mlm_tf
+
+    model, tokenizer = mlm_tf.from_pretrained(run), AutoTokenizer.from_pretrained(run)
+    # Without a dtype: transformers 4.57 would look its default up in PyTorch.
+    fill = pipeline("fill-mask", model=model, tokenizer=tokenizer, framework="tf", dtype=None)
+    return fill(text, top_k=top_k, targets=targets)
+
+
+def fill_by_hand(run, text, top_k):
+    """The guide's last lines: find the mask, take the logits there, replace it by the best tokens."""
     from transformers import AutoTokenizer
 
     import mlm_tf
 
-    tokenizer, model = AutoTokenizer.from_pretrained(run), mlm_tf.from_pretrained(run)
+    tokenizer = AutoTokenizer.from_pretrained(run)
     inputs = tokenizer(text, return_tensors="tf")
-    ids = inputs["input_ids"].numpy()[0]
-    (masks,) = np.nonzero(ids == tokenizer.mask_token_id)
-    results = []
-    for position in masks:
-        best = tf.math.top_k(tf.nn.softmax(model(**inputs).logits[0, position]), k=top_k)
-        results.append([])
-        for score, token in zip(best.values.numpy(), best.indices.numpy(), strict=True):
-            filled = np.where(np.arange(len(ids)) == position, token, ids)
-            results[-1].append(
-                {
-                    "score": float(score),
-                    "token": int(token),
-                    "token_str": tokenizer.decode([token]),
-                    "sequence": tokenizer.decode(filled, skip_special_tokens=len(masks) == 1),
-                }
-            )
-    return results[0] if len(masks) == 1 else results
+    mask_token_index = tf.where(inputs["input_ids"] == tokenizer.mask_token_id)[0, 1]
+
+    model = mlm_tf.from_pretrained(run)
+    logits = model(**inputs).logits
+    mask_token_logits = logits[0, mask_token_index, :]
+
+    top_tokens = tf.math.top_k(mask_token_logits, top_k).indices.numpy()
+    return [text.replace(tokenizer.mask_token, tokenizer.decode([token])) for token in top_tokens]
+
+
+def stock_guide(directory, train_rows, test_rows):
+    """The guide's training with stock classes and our collator; the losses per epoch and held out."""
+    from transformers import AdamWeightDecay, AutoConfig, AutoTokenizer, TFAutoModelForMaskedLM
+
+    import mlm_tf
+
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    keras.utils.set_random_seed(0)
+    model = TFAutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(directory))
+    collate = mlm_tf.MaskingCollator(tokenizer, mlm_probability=0.15)
+    fixed = mlm_tf.MaskingCollator(tokenizer, mlm_probability=0.15, fixed=True)
+    train_set = model.prepare_tf_dataset(train_rows, shuffle=True, batch_size=16, collate_fn=collate)
+    test_set = model.prepare_tf_dataset(test_rows, shuffle=False, batch_size=16, collate_fn=fixed)
+    model.compile(optimizer=AdamWeightDecay(learning_rate=5e-3, weight_decay_rate=0.01))
+    history = model.fit(x=train_set, validation_data=test_set, epochs=3, verbose=0).history
+    return history["loss"], model.evaluate(test_set, verbose=0)
 
 
 def stock_training_loss(network, batches):

@@ -76,14 +76,67 @@ def gather(hidden, positions):
     return gather_slots(torch.from_numpy(hidden), torch.from_numpy(positions)).numpy()
 
 
-def fill_mask_pipeline(run, text, top_k):
+def fill_mask_pipeline(run, text, top_k, targets=None):
     """What transformers' own pipeline says of a model directory."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
     model, info = AutoModelForMaskedLM.from_pretrained(run, output_loading_info=True)
     assert not any(info.values()), info
     tokenizer = AutoTokenizer.from_pretrained(run)
-    return pipeline("fill-mask", model=model, tokenizer=tokenizer, device="cpu")(text, top_k=top_k)
+    fill = pipeline("fill-mask", model=model, tokenizer=tokenizer, device="cpu")
+    return fill(text, top_k=top_k, targets=targets)
+
+
+def fill_by_hand(run, text, top_k):
+    """The guide's last lines: find the mask, take the logits there, replace it by the best tokens."""
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(run)
+    inputs = tokenizer(text, return_tensors="pt")
+    mask_token_index = torch.where(inputs["input_ids"] == tokenizer.mask_token_id)[1]
+
+    model = AutoModelForMaskedLM.from_pretrained(run)
+    logits = model(**inputs).logits
+    mask_token_logits = logits[0, mask_token_index, :]
+
+    top_tokens = torch.topk(mask_token_logits, top_k, dim=1).indices[0].tolist()
+    return [text.replace(tokenizer.mask_token, tokenizer.decode([token])) for token in top_tokens]
+
+
+def stock_guide(directory, train_rows, test_rows):
+    """The guide's training with stock classes and our collator; the losses per epoch and held out."""
+    from tempfile import TemporaryDirectory
+
+    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, Trainer, TrainingArguments
+
+    import mlm_torch
+
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    torch.manual_seed(0)
+    model = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(directory))
+    with TemporaryDirectory() as scratch:
+        arguments = TrainingArguments(
+            scratch,
+            learning_rate=5e-3,
+            num_train_epochs=3,
+            weight_decay=0.01,
+            per_device_train_batch_size=16,
+            logging_strategy="epoch",
+            save_strategy="no",
+            use_cpu=True,
+            report_to=[],
+            disable_tqdm=True,
+        )
+        trainer = Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=train_rows,
+            eval_dataset=test_rows,
+            data_collator=mlm_torch.MaskingCollator(tokenizer, mlm_probability=0.15),
+        )
+        trainer.train()
+        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        return losses, trainer.evaluate()["eval_loss"]
 
 
 def stock_training_loss(network, batches):

@@ -42,6 +42,59 @@ def test_empty_file(refused, tmp_path):
     assert refused("train", "--dataset", "a.txt")["code"] == "empty_file"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words", "code"),
+    [
+        (
+            "a.jsonl",
+            b'{"title": "t", "answers": {"text": ["x"]}}\n',
+            ["--text-column", "body"],
+            "missing_column",
+        ),
+        ("a.jsonl", b'{"title": "t", "body": "u"}\n', [], "ambiguous_column"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": \n', [], "malformed_file"),
+        ("a.csv", b"id,text\n1,a\n2,a,b\n", [], "malformed_file"),
+        ("a.txt", "a café".encode("latin-1"), [], "malformed_file"),
+        ("a.txt", b"\x00\x01\x02\n", [], "malformed_file"),
+        ("a.parquet", b"no parquet", [], "malformed_file"),
+        ("a.txt", b"\n \n", [], "empty_file"),
+        ("a.jsonl", b'{"text": [1, 2]}\n', [], "ambiguous_column"),
+        ("a.jsonl", b'{"text": [1, 2], "title": "x"}\n', ["--text-column", "text"], "wrong_column"),
+        ("a.jsonl", b'{"text": "x"}\n', ["--split", "test"], "bad_split"),
+        ("a.jsonl", b'{"text": "only one"}\n', [], "too_little_data"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "prepare"])
+def test_text_that_cannot_be_used(refused, tmp_path, command, name, content, words, code):
+    (tmp_path / name).write_bytes(content)
+    error = refused(command, "--dataset", name, *words)
+    assert error["code"] == code
+    if code in ("missing_column", "wrong_column"):
+        assert "choose with --text-column: title" in error["fix"]
+
+
+@pytest.mark.parametrize("command", ["train", "prepare"])
+def test_eli5(refused, command):
+    error = refused(command, "--dataset", "eli5")
+    assert error["code"] == "gone_dataset" and "dany0407/eli5_category" in error["fix"]
+
+
+def test_a_dataset_of_no_kind_with_the_hub_out_of_reach(refused):
+    assert refused("train", "--dataset", "no/such")["code"] == "missing_dataset"
+
+
+def test_fill_wants_text(refused, tmp_path, model):
+    assert refused("fill", str(model))["code"] == "usage"
+    assert refused("fill", str(model), "--file", "none.txt")["code"] == "unreadable_file"
+    (tmp_path / "a.txt").write_bytes(b"\xff <mask>")
+    assert refused("fill", str(model), "--file", "a.txt")["code"] == "unreadable_file"
+
+
+def test_evaluate_wants_a_dataset_for_what_is_about_one(refused, model):
+    for option in ("--text-column", "--split", "--dataset-config", "--dataset-revision"):
+        assert refused("evaluate", str(model), option, "x")["option"] == option
+
+
 def test_unknown_backend(refused):
     assert refused("train", "--backend", "jax")["code"] == "unknown_backend"
 
@@ -81,6 +134,10 @@ def test_output_directory_in_use(refused, tmp_path):
         (["train", "--learning-rate", "fast"], "--learning-rate"),
         (["train", "--masking", "some"], "--masking"),
         (["fill", "RUN", "a <mask>", "--top-k", "0"], "--top-k"),
+        (["prepare", "--show", "-1"], "--show"),
+        (["train", "--last-block", "keep"], "--last-block"),
+        (["train", "--num-proc", "0"], "--num-proc"),
+        (["train", "--dataset-revision", "main"], "--dataset-revision"),
         (["fill", "RUN", "a <mask>", "--top-k", "two"], "--top-k"),
         (["evaluate", "RUN", "--threads", "-1"], "--threads"),
         (["train", "--no-such-option"], "--no-such-option"),
@@ -90,7 +147,9 @@ def test_wrong_number_or_type(refused, words, option):
     assert refused(*words)["option"] == option
 
 
-@pytest.mark.parametrize("words", [["train", "--seed"], ["tarin"], ["fill"], ["train", "extra"]])
+@pytest.mark.parametrize(
+    "words", [["train", "--seed"], ["tarin"], ["fill"], ["prepare", "--batch-size", "3"], ["train", "extra"]]
+)
 def test_usage(refused, words):
     assert refused(*words)["message"]
 

@@ -1,18 +1,13 @@
 """Text from wherever it is."""
 
-import bz2
-import csv
 import gzip
 import json
-import lzma
 import os
 import time
-from pathlib import Path
 
 import datasets
-import pyarrow
-import pyarrow.parquet
 import pytest
+from file_kinds import ANSWERS, WRITERS, as_lines, as_parquet, compressed, sample_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,9 +18,6 @@ from mlm_core.local_files import local_files
 from mlm_core.progress import Progress
 from mlm_core.sources import load_source
 from mlm_core.split import split_documents
-
-SAMPLE = Path(__file__).parents[1] / "data" / "eli5_sample.jsonl"
-ANSWERS = "answers.text"
 
 
 def load(dataset=None, given=None, **options):
@@ -44,7 +36,7 @@ def rows(path, *objects):
 
 @pytest.fixture(scope="module")
 def sample():
-    return [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+    return sample_rows()
 
 
 @pytest.fixture(scope="module")
@@ -65,41 +57,6 @@ def test_the_sample_has_the_guides_schema(sample):
     assert all(sign in text for sign in '\n",é')
 
 
-def as_table(path, rows, separator=","):
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=separator)
-        writer.writerow(["q_id", ANSWERS])
-        writer.writerows([row["q_id"], " ".join(row["answers"]["text"])] for row in rows)
-
-
-def as_array(path, rows):
-    path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-
-
-def as_lines(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def as_parquet(path, rows):
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-
-
-def as_arrow(path, rows):
-    table = pyarrow.Table.from_pylist(rows)
-    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, table.schema) as writer:
-        writer.write_table(table)
-
-
-WRITERS = {
-    ".jsonl": as_lines,
-    ".json": as_array,
-    ".csv": as_table,
-    ".tsv": lambda path, rows: as_table(path, rows, "\t"),
-    ".parquet": as_parquet,
-    ".arrow": as_arrow,
-}
-
-
 COMPRESSED = [
     (suffix, ending) for suffix in (".jsonl", ".json", ".csv", ".tsv") for ending in (".gz", ".bz2", ".xz")
 ]
@@ -110,10 +67,7 @@ def test_every_kind_of_file_holds_the_same_documents(tmp_path, sample, answers, 
     path = tmp_path / f"posts{suffix}"
     WRITERS[suffix](path, sample)
     if compression:
-        opener = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[compression]
-        with opener(f"{path}{compression}", "wb") as file:
-            file.write(path.read_bytes())
-        path = Path(f"{path}{compression}")
+        path = compressed(path, compression)
     assert texts(path, text_column=ANSWERS) == answers
 
 

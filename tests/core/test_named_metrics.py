@@ -1,0 +1,132 @@
+"""Metrics of the `evaluate` library, offline. Its import loads what frameworks it finds: hence a process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+METRIC = """
+import datasets
+import evaluate
+
+
+class {name}(evaluate.Metric):
+    def _info(self):
+        kind = datasets.Value("{kind}")
+        features = datasets.Features({{"predictions": kind, "references": kind}})
+        return evaluate.MetricInfo(description="", citation="", inputs_description="", features=features)
+
+    def _compute(self, predictions, references, scale=1):
+        right = sum(one == other for one, other in zip(predictions, references))
+        share = scale * right / len(references)
+        return {{"{name}": share, "first_{name}": str(references[0]), "odd": float("nan")}}
+"""
+
+PROGRAM = """
+import json, sys
+import numpy as np
+from mlm_core import RequestError
+from mlm_core.named_metrics import NamedMetrics
+
+class Tokenizer:
+    def convert_ids_to_tokens(self, ids):
+        return [f"token {number}" for number in ids]
+
+def measured(names, batches, options):
+    metrics = NamedMetrics(names, options, Tokenizer())
+    for predictions, labels in batches:
+        metrics.add(np.array(predictions), np.array(labels))
+    return metrics.compute()
+
+out = []
+for names, batches, options in json.load(sys.stdin):
+    try:
+        out.append(measured(names, batches, options))
+    except RequestError as error:
+        out.append(str(error))
+print(json.dumps(out))
+"""
+
+BATCHES = [([[5, 6], [7, 0]], [[5, 9], [7, -100]]), ([[1, 2]], [[-100, -100]]), ([[4, 4]], [[4, -100]])]
+"""Four labels that count, three of them right."""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("metrics")
+    for name, kind in (("Ids", "int64"), ("Tokens", "string")):
+        path = directory / f"{name.lower()}.py"
+        path.write_text(METRIC.format(name=name, kind=kind), encoding="utf-8")
+    ids, tokens = str(directory / "ids.py"), str(directory / "tokens.py")
+    ours = str(Path(__file__).parents[2] / "mlm_core" / "masked_metrics.py")
+    requests = {
+        "both": ([ids, tokens], BATCHES, {"scale": 2}),
+        "ours": ([ours], BATCHES, {}),
+        "wrong option": ([ids], BATCHES, {"average": "macro"}),
+        "no such file": (["none.py"], BATCHES, {}),
+        "not here": (["f1"], BATCHES, {}),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps(list(requests.values())),
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        env=os.environ | {"USE_TF": "0", "HF_HOME": str(directory / "home")},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(requests, json.loads(done.stdout.splitlines()[-1]), strict=True))
+
+
+def test_metrics_see_the_masked_positions_as_ids_or_as_tokens(measured):
+    assert measured["both"] == {
+        "Ids": 1.5, "first_Ids": "5", "Tokens": 1.5, "first_Tokens": "token 5", "odd": None
+    }  # fmt: skip
+
+
+def test_ours_is_one_of_them(measured):
+    assert measured["ours"] == {"masked_accuracy": 0.75, "masked_tokens": 4}
+
+
+@pytest.mark.parametrize(
+    ("request_name", "message"),
+    [
+        ("wrong option", "failed (.*--metric-option"),
+        ("no such file", "--metric none.py: cannot be loaded"),
+        ("not here", "--metric f1: cannot be loaded"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(measured, request_name, message):
+    start, _, end = message.partition(".*")
+    assert start in measured[request_name] and end in measured[request_name]
+    assert "\n" not in measured[request_name]
+
+
+SUMS = """
+import json
+import numpy as np
+from mlm_core.masked_metrics import MaskedAccuracy, MaskedPerplexity
+perplexity, accuracy = MaskedPerplexity(), MaskedAccuracy()
+for losses, predictions, labels in (([1.0, 9.0], [3, 4], [3, -100]), ([2.0, 3.0], [5, 6], [5, 7])):
+    perplexity.add_batch(predictions=losses, references=labels)
+    accuracy.add_batch(predictions=predictions, references=labels)
+print(json.dumps([perplexity.compute(), accuracy.compute()]))
+"""
+
+
+def test_ours_are_sums_divided_once(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SUMS],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"USE_TF": "0", "HF_HOME": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    perplexity, accuracy = json.loads(done.stdout)
+    assert perplexity == {"loss": 2.0, "perplexity": pytest.approx(7.389056), "masked_tokens": 3}
+    assert accuracy == {"masked_accuracy": pytest.approx(2 / 3), "masked_tokens": 3}
