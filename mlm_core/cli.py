@@ -16,7 +16,7 @@ _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column"
 _EVALUATE = ("backend", *_TEXT, "batch_size", "device", "threads", "quiet", "verbose")
 _PREPARE = (
     *(name for name, option in Config.options().items() if option.group in ("DataConfig", "MaskingConfig")),
-    *("model", "seed", "quiet", "verbose"),
+    *("model", "from_scratch", "seed", "quiet", "verbose"),
 )
 _FILL = ("backend", "device", "threads", "quiet", "verbose")
 
@@ -98,6 +98,10 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
         parser.print_help(sys.stderr)
         raise SystemExit(2)
     options = COMMANDS[values.command][1]
+    if values.command == "fill":
+        # argparse takes RUN alone for all positional words where an option follows it.
+        values.texts += [word for word in unknown if _is_text(word)]
+        unknown = [word for word in unknown if not _is_text(word)]
     if unknown:
         raise _unknown(unknown[0], values.command)
     given = {name: value for name in options if (value := getattr(values, name)) is not None}
@@ -107,6 +111,10 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
         if name not in {*options, "command", "json", "version"}
     }
     return Request(values.command, given, values.json, arguments)
+
+
+def _is_text(word: str) -> bool:
+    return word == "-" or not word.startswith("-")
 
 
 def _dashed(word: str) -> str:

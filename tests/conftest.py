@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared blocks of this test run, away from the user's."""
     directory = Path(os.environ.setdefault("MLM_CACHE", str(tmp_path_factory.mktemp("cache"))))
     return directory
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Commands that run in this process may set variables for themselves; the next test has none of them."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

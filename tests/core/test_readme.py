@@ -1,0 +1,46 @@
+"""What the README says is what there is."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from mlm_core.__main__ import main
+from mlm_core.cli import build_parser, parse_request
+from mlm_core.options_table import with_table
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_table_of_options_is_up_to_date():
+    assert with_table(README) == README, "run: python -m mlm_core.options_table README.md"
+
+
+def commands():
+    lines = "\n".join(SHELL).replace("\\\n", " ").splitlines()
+    return [line.split("   #")[0].strip() for line in lines if line.startswith("mlm ")]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_is_one(line):
+    words = shlex.split(line)[1:]
+    assert parse_request(build_parser(), words).command == words[0]
+
+
+def test_what_prepare_shows_is_what_it_shows(monkeypatch, capsys):
+    (line,) = (line for line in commands() if "--show" in line)
+    monkeypatch.chdir(ROOT)
+    assert main(shlex.split(line)[1:]) == 0
+    shown = README.split("```\ndocument 1")[1].split("```")[0].splitlines()
+    printed = capsys.readouterr().out.splitlines()
+    # The README ends long lines with "...", the command adds where it keeps what it made.
+    for promised, found in zip(["document 1" + shown[0], *shown[1:]], printed[:-1], strict=True):
+        assert found.startswith(promised.removesuffix(" ...")), promised
+
+
+@pytest.mark.parametrize("name", re.findall(r"`(tests/[\w/.]+|benchmarks/[\w/.]+)`", README))
+def test_every_file_it_names_is_there(name):
+    assert (ROOT / name).exists()
