@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from mlm_core.cache import cache_directory
 from mlm_core.config import DataConfig
@@ -158,23 +159,30 @@ def _picked(splits: Splits, split: str | None) -> Splits:
 
 def _from_hub(config: DataConfig) -> OpenedDataset:
     import datasets
+    from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
+        LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
     assert config.dataset is not None
     name, revision = config.dataset, config.dataset_revision
+    # Whatever fails, the library takes the latest copy in its cache, of any revision: each has its own.
+    own = None if revision is None else str(cache_directory() / "revisions" / quote(revision, safe=""))
     try:
         if not constants.HF_HUB_OFFLINE:
             # Asked first: the library's own attempts take half a minute where there is no network.
             HfApi().dataset_info(name, revision=revision, timeout=_HUB_TIMEOUT)
-        opened = datasets.load_dataset(name, config.dataset_config, split=config.split, revision=revision)
-    except GatedRepoError:
+        opened = datasets.load_dataset(
+            name, config.dataset_config, split=config.split, revision=revision, cache_dir=own
+        )
+    except (GatedRepoError, DatasetNotFoundError):
+        # The Hub tells about a gated dataset, so that the library is the first to find it closed.
         reason, fix = "is gated", "accept its terms on the Hub and log in with hf auth login"
     except RevisionNotFoundError:
         reason, fix = f"has no revision {revision}", "check --dataset-revision"
@@ -184,13 +192,16 @@ def _from_hub(config: DataConfig) -> OpenedDataset:
     except HfHubHTTPError as error:
         raise RunError(f"the Hub failed ({first_line(error)})", code="hub_failed", value=name) from None
     except FileNotFoundError as error:
+        if LocalEntryNotFoundError.__name__ in str(error):
+            raise RunError("the Hub failed to give a file", code="hub_failed", value=name) from None
         # How the library says that a repository holds no data it can read.
         raise _explained(error, config) from None
     except OSError as error:
         if error.errno is not None and not isinstance(error, ConnectionError):
             raise
-        reason = "no such file, and the Hub cannot be reached"
-        fix = "give a local file, or connect; HF_HUB_OFFLINE=1 takes an earlier download"
+        reason, fix = "no such file, and the Hub cannot be reached", "give a local file, or connect"
+        if not constants.HF_HUB_OFFLINE:
+            fix += "; HF_HUB_OFFLINE=1 takes an earlier download"
     except Exception as error:
         raise _explained(error, config) from None
     else:
@@ -226,16 +237,21 @@ def _bad_split(split: str, reason: str) -> RequestError:
 def _quiet_library() -> Iterator[None]:
     """The library logs what fails at length and draws bars of its own; both are told here in one line."""
     import datasets
+    from huggingface_hub import utils as hub
 
-    level, bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    datasets.disable_progress_bars()
+    # The second one reads cards and downloads for the first.
+    libraries = [(datasets.logging, datasets), (hub.logging, hub)]
+    before = [(log.get_verbosity(), bars.are_progress_bars_disabled()) for log, bars in libraries]
+    for log, bars in libraries:
+        log.set_verbosity(log.CRITICAL)
+        bars.disable_progress_bars()
     try:
         yield
     finally:
-        datasets.logging.set_verbosity(level)
-        if not bars:
-            datasets.enable_progress_bars()
+        for (log, bars), (level, disabled) in zip(libraries, before, strict=True):
+            log.set_verbosity(level)
+            if not disabled:
+                bars.enable_progress_bars()
 
 
 def _refusal(value: str, message: str, code: str, fix: str | None = None) -> RequestError:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from threading import Thread
@@ -70,12 +69,12 @@ class HubServer(ThreadingHTTPServer):
         if repository in self.refusing:
             raise _RefusalError(*self.refusing[repository])
         if repository not in self.repositories:
-            raise _RefusalError(HTTPStatus.UNAUTHORIZED, "RepoNotFound")
+            raise _RefusalError(401, "RepoNotFound")
         for name, files in self.repositories[repository].items():
             commit = _digest(repr((repository, name, sorted(files.items()))).encode())
             if revision in (name, commit):
                 return commit, files
-        raise _RefusalError(HTTPStatus.NOT_FOUND, "RevisionNotFound")
+        raise _RefusalError(404, "RevisionNotFound")
 
 
 class _RefusalError(Exception):
@@ -94,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             for pattern, answer in ((_INFO, self._info), (_TREE, self._tree), (_FILE, self._file)):
                 if found := pattern.fullmatch(address.path):
                     return answer(*(unquote(part or "") for part in found.groups()))
-            raise _RefusalError(HTTPStatus.NOT_FOUND, "RepoNotFound")
+            raise _RefusalError(404, "RepoNotFound")
         except _RefusalError as refusal:
             self._send(refusal.status, b"", refusal.headers)
 
@@ -109,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         start = f"{folder}/" if folder else ""
         inside = [entry for entry in _entries(files) if entry["path"].startswith(start)]
         if folder and not inside:
-            raise _RefusalError(HTTPStatus.NOT_FOUND, "EntryNotFound", commit)
+            raise _RefusalError(404, "EntryNotFound", commit)
         if "recursive=True" not in self.path:
             inside = [entry for entry in inside if "/" not in entry["path"].removeprefix(start)]
         self._send_json(inside)
@@ -117,14 +116,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, repository: str, revision: str, path: str) -> None:
         commit, files = self.server.find(repository, revision)
         if repository in self.server.gated:
-            raise _RefusalError(HTTPStatus.FORBIDDEN, "GatedRepo")
+            raise _RefusalError(403, "GatedRepo")
         if path not in files:
-            raise _RefusalError(HTTPStatus.NOT_FOUND, "EntryNotFound", commit)
+            raise _RefusalError(404, "EntryNotFound", commit)
         headers = {"ETag": f'"{_digest(files[path])}"', "X-Repo-Commit": commit}
-        self._send(HTTPStatus.OK, files[path], headers)
+        self._send(200, files[path], headers)
 
     def _send_json(self, value: Any) -> None:
-        self._send(HTTPStatus.OK, json.dumps(value).encode(), {"Content-Type": "application/json"})
+        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
@@ -141,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
 def _entries(files: Files) -> list[dict[str, Any]]:
     """Folders and files as the Hub lists them."""
     folders = {str(folder) for path in files for folder in PurePosixPath(path).parents} - {"."}
-    listed = [{"type": "directory", "path": path, "oid": _digest(path.encode())} for path in sorted(folders)]
+    listed: list[dict[str, Any]] = [
+        {"type": "directory", "path": path, "oid": _digest(path.encode())} for path in sorted(folders)
+    ]
     for path, content in files.items():
         listed.append({"type": "file", "path": path, "oid": _digest(content), "size": len(content)})
     return listed

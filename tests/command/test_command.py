@@ -215,10 +215,9 @@ def test_prepare_shows_every_step_and_keeps_the_blocks(tmp_path, encoder):
     stores = found["stores"]
     assert {part: facts["documents"] for part, facts in stores.items()} == {"training": 38, "held-out": 10}
     plain, _ = mlm("prepare", *words, "--show", "1", **cache)
-    assert [line.split()[0] for line in plain.splitlines()] == [
-        "document", "raw", "text", "tokens", "ids", "block", "grouped", "masked", "to", "training", "held-out", "kept"
-    ]  # fmt: skip
-    # Training finds the blocks: it writes nothing into the cache of blocks, and needs no processes for it.
+    shown = "document raw text tokens ids block grouped masked to training held-out kept"
+    assert [line.split()[0] for line in plain.splitlines()] == shown.split()
+    # Training finds the blocks: it adds none to the cache.
     before = sorted(path.name for path in (tmp_path / "cache" / "stores").iterdir())
     mlm("train", "--backend", "torch", *words, "--max-steps", "1", "--output-dir", tmp_path / "run", **cache)
     assert sorted(path.name for path in (tmp_path / "cache" / "stores").iterdir()) == before
@@ -232,7 +231,9 @@ def test_a_run_on_a_dataset_from_python_says_so(tmp_path, encoder):
 import datasets, json, sys
 from mlm_core import Config, load_engine
 rows = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
-config = Config(model=sys.argv[2], output_dir=sys.argv[3], text_column="title", block_size=16, max_steps=1, quiet=True)
+config = Config(
+    model=sys.argv[2], output_dir=sys.argv[3], text_column="title", block_size=16, max_steps=1, quiet=True
+)
 load_engine("torch").trainer(config, dataset=datasets.Dataset.from_list(rows)).train()
 """
     run = tmp_path / "run"

@@ -7,11 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
 import pytest
+from file_kinds import ANSWERS, as_lines, as_parquet, sample_rows
 from hub_server import HubServer
 from tiny_models import write_model
 
@@ -19,59 +17,49 @@ from mlm_core import Config
 from mlm_core.progress import Progress
 from mlm_core.sources import load_source
 
-SAMPLE = Path(__file__).parents[1] / "data" / "eli5_sample.jsonl"
-ANSWERS = ("--text-column", "answers.text")
 ELI5 = "dany0407/eli5_category"
-COPY = ("--dataset", ELI5, "--dataset-revision", "refs/convert/parquet", *ANSWERS)
+COPY = (ELI5, "--dataset-revision", "refs/convert/parquet")
 GUIDE = (*COPY, "--split", "train[:20]")
 TWO_CONFIGS = b"""---
 configs:
 - config_name: short
-  data_files: short.jsonl
+  data_files: short.parquet
 - config_name: long
   data_files:
   - split: train
-    path: long/a.jsonl
+    path: long/a.parquet
   - split: test
-    path: long/b.jsonl
+    path: long/b.parquet
 ---
 Two configurations.
 """
 
 
-def as_parquet(rows):
-    file = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
-    return file.getvalue()
-
-
-def as_lines(rows):
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
 @pytest.fixture(scope="module")
-def sample():
-    return [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+def repositories():
+    sample = sample_rows()
 
+    def rows(start, stop):
+        file = io.BytesIO()
+        as_parquet(file, sample[start:stop])
+        return file.getvalue()
 
-@pytest.fixture(scope="module")
-def repositories(sample):
     copy = {
-        "default/train/0000.parquet": as_parquet(sample[:12]),
-        "default/train/0001.parquet": as_parquet(sample[12:40]),
-        "default/validation/0000.parquet": as_parquet(sample[40:]),
+        "default/train/0000.parquet": rows(0, 12),
+        "default/train/0001.parquet": rows(12, 40),
+        "default/validation/0000.parquet": rows(40, 48),
     }
     two = {
         "README.md": TWO_CONFIGS,
-        "short.jsonl": as_lines(sample[:6]),
-        "long/a.jsonl": as_lines(sample[:30]),
-        "long/b.jsonl": as_lines(sample[30:37]),
+        "short.parquet": rows(0, 6),
+        "long/a.parquet": rows(0, 30),
+        "long/b.parquet": rows(30, 37),
     }
     return {
         ELI5: {"main": {"eli5_category.py": b"import datasets\n"}, "refs/convert/parquet": copy},
         "someone/two": {"main": two},
         "someone/pictures": {"main": {"README.md": b"No text here.\n", "notes.xyz": b"x"}},
-        "someone/gated": {"main": {"posts.jsonl": as_lines(sample)}},
+        "someone/gated": {"main": {"posts.parquet": rows(0, 48)}},
     }
 
 
@@ -91,24 +79,15 @@ def model(tmp_path_factory):
 def prepare(model, tmp_path):
     """Runs the command against a Hub; what it answered. Nothing is cached before the first call."""
     own = {"HF_HOME": str(tmp_path / "hub"), "MLM_CACHE": str(tmp_path / "mlm"), "NO_PROXY": "127.0.0.1"}
-    own["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"  # Counted elsewhere than at the Hub.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    # Loads are counted at another server, not at the Hub.
+    own["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    command = [sys.executable, "-m", "mlm_core", "prepare", "--model", str(model), "--block-size", "16"]
 
     def run(url, *words, code=0, offline=False):
         begun = time.monotonic()
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "mlm_core",
-                "prepare",
-                "--model",
-                model,
-                "--block-size",
-                "16",
-                "--json",
-                *words,
-            ],
+            [*command, "--json", "--text-column", ANSWERS, "--dataset", *words],
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -121,7 +100,6 @@ def prepare(model, tmp_path):
             return results
         assert time.monotonic() - begun < 30
         assert done.stderr.startswith("mlm: error: ") and done.stderr.count("\n") == 1, done.stderr
-        assert done.stderr.endswith("\n")
         return results["error"]
 
     return run
@@ -131,17 +109,16 @@ def documents(results):
     return {part: facts["documents"] for part, facts in results["stores"].items()}
 
 
-def test_the_guides_request(prepare, hub, sample, tmp_path):
+def test_the_guides_request(prepare, hub, tmp_path):
     before = len(hub.requests)
     results = prepare(hub.url, *GUIDE)
-    path = tmp_path / "first.jsonl"
-    path.write_bytes(as_lines(sample[:20]))
-    config = Config(dataset=str(path), text_column="answers.text")
+    as_lines(tmp_path / "first.jsonl", sample_rows()[:20])
+    config = Config(dataset=str(tmp_path / "first.jsonl"), text_column=ANSWERS)
     local = load_source(config, progress=Progress(quiet=True, verbose=False, logging_steps=1))
     assert results["fingerprint"] == local.fingerprint
     assert results["source"] == ELI5
     assert sum(documents(results).values()) == 20
-    # Only the dataset was looked for there.
+    # Nothing but the dataset was looked for there.
     assert all(f"/datasets/{ELI5}/" in request for request in hub.requests[before:])
 
 
@@ -150,11 +127,12 @@ def test_the_datasets_own_split_is_held_out(prepare, hub):
 
 
 def test_one_of_several_configurations(prepare, hub):
-    words = ("--dataset", "someone/two", *ANSWERS)
-    assert documents(prepare(hub.url, *words, "--dataset-config", "long")) == {"training": 30, "held-out": 7}
-    assert sum(documents(prepare(hub.url, *words, "--dataset-config", "short")).values()) == 6
+    long = prepare(hub.url, "someone/two", "--dataset-config", "long")
+    assert documents(long) == {"training": 30, "held-out": 7}
+    short = prepare(hub.url, "someone/two", "--dataset-config", "short")
+    assert sum(documents(short).values()) == 6
     for given, value in (((), None), (("--dataset-config", "wide"), "wide")):
-        error = prepare(hub.url, *words, *given, code=2)
+        error = prepare(hub.url, "someone/two", *given, code=2)
         assert (error["option"], error["value"]) == ("--dataset-config", value)
         assert "short" in error["message"] and "long" in error["message"]
 
@@ -162,18 +140,18 @@ def test_one_of_several_configurations(prepare, hub):
 @pytest.mark.parametrize(
     ("words", "code", "kind", "said"),
     [
-        (("nowhere",), 2, "missing_dataset", "no such dataset on the Hub"),
-        (("someone/nothing",), 2, "missing_dataset", "no such dataset on the Hub"),
-        (("someone/two", "--dataset-revision", "v9/x"), 2, "missing_dataset", "no revision v9/x"),
-        (("someone/closed",), 2, "missing_dataset", "hf auth login"),
-        (("someone/gated",), 2, "missing_dataset", "hf auth login"),
-        (("someone/pictures",), 2, "malformed_file", "cannot be read"),
-        ((ELI5,), 2, "gone_dataset", "refs/convert/parquet"),
-        (("someone/broken",), 1, "hub_failed", "500"),
+        (["nowhere"], 2, "missing_dataset", "no such dataset on the Hub"),
+        (["someone/nothing"], 2, "missing_dataset", "no such dataset on the Hub"),
+        (["someone/two", "--dataset-revision", "v9/x"], 2, "missing_dataset", "no revision v9/x"),
+        (["someone/closed"], 2, "missing_dataset", "hf auth login"),
+        (["someone/gated"], 2, "missing_dataset", "hf auth login"),
+        (["someone/pictures"], 2, "malformed_file", "cannot be read"),
+        ([ELI5], 2, "gone_dataset", "refs/convert/parquet"),
+        (["someone/broken"], 1, "hub_failed", "500"),
     ],
 )
 def test_what_the_hub_does_not_give(prepare, hub, words, code, kind, said):
-    error = prepare(hub.url, "--dataset", *words, *ANSWERS, code=code)
+    error = prepare(hub.url, *words, code=code)
     assert (error["code"], error["value"]) == (kind, words[0])
     assert said in f"{error['message']}; {error['fix']}"
 
@@ -191,3 +169,10 @@ def test_an_earlier_download_needs_no_hub(prepare, repositories):
     with HubServer(repositories) as server:
         before = prepare(server.url, *GUIDE)
     assert prepare(server.url, *GUIDE, offline=True) == before
+
+
+def test_what_is_cached_of_another_revision_is_not_taken(prepare, hub):
+    prepare(hub.url, *GUIDE)
+    assert prepare(hub.url, ELI5, code=2)["code"] == "gone_dataset"
+    other = (ELI5, "--dataset-revision", "v7")
+    assert "cannot be reached" in prepare(hub.url, *other, code=2, offline=True)["message"]
