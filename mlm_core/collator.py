@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.config import Config
+from mlm_core.data.tokenization import Tokenizer, masking_rule, padding_id
 from mlm_core.errors import RequestError
 from mlm_core.masking import full_width_labels, mask_tokens
 from mlm_core.randomness import Stream, UInt64, raw_draws
-from mlm_core.tokenization import Tokenizer, masking_rule, padding_id
 
 _PER_TOKEN = {"input_ids": None, "attention_mask": 0, "token_type_ids": 0}
 """Entries of a row that are kept, and what fills them up; None: the padding token."""

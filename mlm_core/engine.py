@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlm_core.config import Config, Device
+    from mlm_core.data.sources import Source
     from mlm_core.job import EvaluationJob
     from mlm_core.predictor import Predictor
     from mlm_core.progress import Progress
-    from mlm_core.sources import Source
     from mlm_core.trainer import Trainer
 
 
@@ -119,8 +119,8 @@ class Engine(ABC):
 
     def _source(self, config: Config, dataset: Any) -> tuple[Progress, Source]:
         """The text, read before anything of the framework is loaded."""
+        from mlm_core.data.sources import load_source
         from mlm_core.progress import Progress
-        from mlm_core.sources import load_source
 
         progress = Progress.of(config)
         source = load_source(config, dataset, progress=progress)

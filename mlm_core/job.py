@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from mlm_core.batch import BatchAssembler
 from mlm_core.config import Config, decided
-from mlm_core.documents import Documents
+from mlm_core.data.documents import Documents
+from mlm_core.data.prepare import prepare_data
+from mlm_core.data.sources import Source
+from mlm_core.data.split import Split, split_documents
+from mlm_core.data.store import StoreFacts
 from mlm_core.errors import RequestError
 from mlm_core.families import length_limit
 from mlm_core.model_source import (
@@ -21,12 +25,8 @@ from mlm_core.model_source import (
     set_dropout,
 )
 from mlm_core.plan import BatchPlan, evaluation_keys
-from mlm_core.prepare import prepare_data
 from mlm_core.progress import Progress
 from mlm_core.schedule import learning_rates
-from mlm_core.sources import Source
-from mlm_core.split import Split, split_documents
-from mlm_core.store import StoreFacts
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,10 @@ from typing import Any
 
 from mlm_core.cache import cache_directory, unwritable_cache
 from mlm_core.config import Config
-from mlm_core.documents import Documents, fingerprint_of
+from mlm_core.data.documents import Documents, fingerprint_of
+from mlm_core.data.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
 from mlm_core.errors import RequestError, first_line
 from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
-from mlm_core.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
 from mlm_core.weight_files import read_weights, weight_files, write_atomically
 
 SCRATCH = "small RoBERTa"

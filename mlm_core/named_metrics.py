@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlm_core.data.tokenization import Tokenizer
 from mlm_core.errors import RequestError, first_line
 from mlm_core.masking import IGNORED
-from mlm_core.tokenization import Tokenizer
 
 _STRING = "string"
 

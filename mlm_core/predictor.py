@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.config import Config
+from mlm_core.data.tokenization import check_mask_token
 from mlm_core.errors import RequestError
 from mlm_core.families import length_limit
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.model_source import ModelSource, load_model_source
-from mlm_core.tokenization import check_mask_token
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine

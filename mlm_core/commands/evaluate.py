@@ -20,10 +20,10 @@ _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column"
 def run(request: Request) -> dict[str, Any]:
     """Evaluate a run on its held-out text, or any model directory on a given text."""
     given = Config.from_dict(request.given)
+    from mlm_core.data.sources import FROM_PYTHON
     from mlm_core.model_source import check_model
     from mlm_core.registry import find_engine
     from mlm_core.run_directory import config_of, read_facts
-    from mlm_core.sources import FROM_PYTHON
 
     model = request.arguments["run"]
     check_model(model)

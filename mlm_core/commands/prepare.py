@@ -20,11 +20,11 @@ def run(request: Request) -> dict[str, Any]:
     # Nothing here needs a framework; transformers would look for both.
     os.environ.update({"USE_TORCH": "0", "USE_TF": "0", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"})
     from mlm_core.cache import cache_directory
+    from mlm_core.data.sample import sample_blocks, sample_documents
+    from mlm_core.data.sources import load_source
     from mlm_core.job import training_job
     from mlm_core.model_source import check_model
     from mlm_core.progress import Progress
-    from mlm_core.sample import sample_blocks, sample_documents
-    from mlm_core.sources import load_source
 
     check_model(config.model)
     progress = Progress.of(config)

@@ -14,9 +14,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from mlm_core import Config, RequestError
+from mlm_core.data.sources import load_source
 from mlm_core.job import training_job
 from mlm_core.progress import Progress
-from mlm_core.sources import load_source
 
 SAMPLE = Path(__file__).parents[1] / "data" / "eli5_sample.jsonl"
 COUNT, BLOCK = 40, 32

@@ -12,11 +12,11 @@ from tiny_models import FAMILIES, head_shapes
 
 from mlm_core import RequestError, RunError
 from mlm_core.batch import batch_digest
+from mlm_core.data.sources import load_source
 from mlm_core.initialization import draw_parameter
 from mlm_core.job import training_job
 from mlm_core.metrics import MaskedSums
 from mlm_core.progress import Progress
-from mlm_core.sources import load_source
 from mlm_core.weight_files import read_weights
 
 STEPS = 50

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlm_core.documents import BATCH, Documents, fingerprint_of, listed_documents
+from mlm_core.data.documents import BATCH, Documents, fingerprint_of, listed_documents
 
 
 class Counting:

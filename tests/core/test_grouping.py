@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlm_core.grouping import group_into_blocks
-from mlm_core.store import build_store, open_store
+from mlm_core.data.grouping import group_into_blocks
+from mlm_core.data.store import build_store, open_store
 
 PIECES = st.lists(st.lists(st.integers(0, 60_000), max_size=30), max_size=30)
 PAD = 70_000

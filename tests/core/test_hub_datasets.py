@@ -14,8 +14,8 @@ from hub_server import HubServer
 from tiny_models import write_model
 
 from mlm_core import Config
+from mlm_core.data.sources import load_source
 from mlm_core.progress import Progress
-from mlm_core.sources import load_source
 
 ELI5 = "dany0407/eli5_category"
 COPY = (ELI5, "--dataset-revision", "refs/convert/parquet")

@@ -20,7 +20,7 @@ for module in pkgutil.walk_packages(mlm_core.__path__, "mlm_core."):
 from mlm_core.config import Config
 from mlm_core.job import training_job
 from mlm_core.progress import Progress
-from mlm_core.sources import load_source
+from mlm_core.data.sources import load_source
 config = Config(dataset=sys.argv[1], block_size=16, batch_size=4, max_steps=2, threads=1)
 progress = Progress.of(config)
 job = training_job(config, load_source(config, progress=progress), progress)

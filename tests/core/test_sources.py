@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlm_core import Config, RequestError
-from mlm_core.corpus import embedded_documents
-from mlm_core.documents import listed_documents
-from mlm_core.local_files import local_files
+from mlm_core.data.corpus import embedded_documents
+from mlm_core.data.documents import listed_documents
+from mlm_core.data.local_files import local_files
+from mlm_core.data.sources import load_source
+from mlm_core.data.split import split_documents
 from mlm_core.progress import Progress
-from mlm_core.sources import load_source
-from mlm_core.split import split_documents
 
 
 def load(dataset=None, given=None, **options):

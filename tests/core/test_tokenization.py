@@ -5,10 +5,10 @@ import pytest
 from tiny_models import sentences, write_tokenizer
 
 from mlm_core import Config, RequestError, RunError
-from mlm_core.documents import listed_documents
-from mlm_core.tokenization import DocumentBorders, document_borders, padding_id, train_tokenizer
-from mlm_core.tokenization_worker import TokenizationWorker
-from mlm_core.tokenize_documents import tokenize_documents
+from mlm_core.data.documents import listed_documents
+from mlm_core.data.tokenization import DocumentBorders, document_borders, padding_id, train_tokenizer
+from mlm_core.data.tokenization_worker import TokenizationWorker
+from mlm_core.data.tokenize_documents import tokenize_documents
 
 SPECIAL = DocumentBorders(special=True, separator=None)
 
@@ -48,8 +48,8 @@ def test_content_and_order_depend_on_neither_batch_nor_processes(
 ):
     expected = whole(tokenizer, documents)
     some = documents if batch == 1000 else documents[:60]
-    monkeypatch.setattr("mlm_core.documents.BATCH", batch)
-    monkeypatch.setattr("mlm_core.tokenize_documents.BATCH", batch)
+    monkeypatch.setattr("mlm_core.data.documents.BATCH", batch)
+    monkeypatch.setattr("mlm_core.data.tokenize_documents.BATCH", batch)
     found = whole(tokenizer, some, processes=processes)
     assert np.array_equal(found, expected[: len(found)])
     assert len(found) == len(whole(tokenizer, some))

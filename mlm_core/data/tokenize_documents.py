@@ -8,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
 
-from mlm_core.documents import BATCH, Documents
+from mlm_core.data.documents import BATCH, Documents
+from mlm_core.data.tokenization import DocumentBorders, TokenIds, Tokenizer, joined_token_ids
+from mlm_core.data.tokenization_worker import TokenizationWorker
 from mlm_core.machine import cores
-from mlm_core.tokenization import DocumentBorders, TokenIds, Tokenizer, joined_token_ids
-from mlm_core.tokenization_worker import TokenizationWorker
 
 
 def tokenize_documents(

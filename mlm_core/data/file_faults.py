@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from mlm_core.data.local_files import FileKind, LocalFiles
 from mlm_core.errors import RequestError
-from mlm_core.local_files import FileKind, LocalFiles
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow
 import pyarrow.compute
 
-from mlm_core.documents import Rows
+from mlm_core.data.documents import Rows
 from mlm_core.errors import RequestError
 
 _MIXED = "Json"

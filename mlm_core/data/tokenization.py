@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.config import DataConfig, MaskingConfig
-from mlm_core.documents import fingerprint_of
+from mlm_core.data.documents import fingerprint_of
 from mlm_core.errors import RequestError
 from mlm_core.masking import MaskingRule
 

@@ -1,4 +1,4 @@
-"""Tokenising in another process: `python -m mlm_core.tokenization_worker DIRECTORY BORDERS`.
+"""Tokenising in another process: `python -m mlm_core.data.tokenization_worker DIRECTORY BORDERS`.
 
 A batch of texts comes in as one line of JSON; its token ids go out as their number (8 bytes,
 little-endian) and little-endian int32. A process of its own, not a fork: the parent may hold a
@@ -19,8 +19,8 @@ from typing import Self
 
 import numpy as np
 
+from mlm_core.data.tokenization import DocumentBorders, TokenIds, Tokenizer, joined_token_ids
 from mlm_core.errors import RunError
-from mlm_core.tokenization import DocumentBorders, TokenIds, Tokenizer, joined_token_ids
 
 _FAST = "fast"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlm_core.errors import RequestError
+from mlm_core.data.refusals import dataset_refusal
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,17 @@ def local_files(dataset: str) -> LocalFiles | None:
         return None
     if not paths:
         if directory is not None:
-            raise _refusal(dataset, "the directory holds no file of text", "missing_file", _known_kinds())
+            raise dataset_refusal(
+                dataset, "the directory holds no file of text", "missing_file", _known_kinds()
+            )
         fix = "give a file, a directory, a glob or a name on the Hub"
-        raise _refusal(dataset, "no such file", "missing_file", fix)
+        raise dataset_refusal(dataset, "no such file", "missing_file", fix)
     kinds = {id(kind): kind for kind in (_checked(path) for path in paths)}
     if len(kinds) > 1:
         names = " and ".join(sorted({suffix for path in paths for suffix in _suffix(path)}))
-        raise _refusal(dataset, f"holds files of several kinds, {names}", "mixed_kinds", "name one by a glob")
+        raise dataset_refusal(
+            dataset, f"holds files of several kinds, {names}", "mixed_kinds", "name one by a glob"
+        )
     return LocalFiles(paths, next(iter(kinds.values())), directory)
 
 
@@ -143,14 +147,14 @@ def _suffix(path: Path) -> list[str]:
 def _checked(path: Path) -> FileKind:
     suffix = _suffix(path)
     if not suffix:
-        raise _refusal(str(path), "unknown kind of file", "unknown_format", _known_kinds())
+        raise dataset_refusal(str(path), "unknown kind of file", "unknown_format", _known_kinds())
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise _refusal(str(path), f"cannot be read ({error.strerror})", "unreadable_file") from None
+        raise dataset_refusal(str(path), f"cannot be read ({error.strerror})", "unreadable_file") from None
     if empty:
-        raise _refusal(
+        raise dataset_refusal(
             str(path), "the file is empty", "empty_file", "give a file with at least two documents"
         )
     return next(kind for kind in KINDS if suffix[0] in kind.suffixes)
@@ -158,7 +162,3 @@ def _checked(path: Path) -> FileKind:
 
 def _known_kinds() -> str:
     return f"names must end in one of {' '.join(_SUFFIXES)}, or these with {' '.join(sorted(_COMPRESSIONS))}"
-
-
-def _refusal(value: str, message: str, code: str, fix: str | None = None) -> RequestError:
-    return RequestError(message, code=code, option="--dataset", value=value, fix=fix)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.grouping import group_into_blocks
+from mlm_core.data.grouping import group_into_blocks
 from mlm_core.weight_files import write_atomically
 
 _FACTS, _BLOCKS = "store.json", "blocks.bin"

@@ -8,14 +8,9 @@ from dataclasses import dataclass
 from mlm_core.batch import BatchAssembler
 from mlm_core.cache import cache_directory, unwritable_cache
 from mlm_core.config import Config, DataConfig, decided
-from mlm_core.documents import BATCH, Documents, fingerprint_of
-from mlm_core.errors import RequestError
-from mlm_core.masking import MaskingRule
-from mlm_core.model_source import ModelSource
-from mlm_core.progress import Progress
-from mlm_core.randomness import Stream
-from mlm_core.store import BlockStore, StoreFacts, build_store, open_store
-from mlm_core.tokenization import (
+from mlm_core.data.documents import BATCH, Documents, fingerprint_of
+from mlm_core.data.store import BlockStore, StoreFacts, build_store, open_store
+from mlm_core.data.tokenization import (
     DocumentBorders,
     Tokenizer,
     document_borders,
@@ -23,7 +18,12 @@ from mlm_core.tokenization import (
     padding_id,
     tokenizer_fingerprint,
 )
-from mlm_core.tokenize_documents import tokenize_documents
+from mlm_core.data.tokenize_documents import tokenize_documents
+from mlm_core.errors import RequestError
+from mlm_core.masking import MaskingRule
+from mlm_core.model_source import ModelSource
+from mlm_core.progress import Progress
+from mlm_core.randomness import Stream
 
 
 @dataclass(frozen=True)

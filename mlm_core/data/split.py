@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlm_core.documents import Documents
+from mlm_core.data.documents import Documents
 from mlm_core.errors import RequestError
 from mlm_core.randomness import Stream, permutation
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from mlm_core.config import DataConfig
-from mlm_core.corpus import embedded_documents
-from mlm_core.documents import BATCH, Documents, Fingerprint, ListedTexts, Texts, fingerprint_of
+from mlm_core.data.corpus import embedded_documents
+from mlm_core.data.documents import BATCH, Documents, Fingerprint, ListedTexts, Texts, fingerprint_of
+from mlm_core.data.open_dataset import OpenedDataset, check_dataset, given_dataset, open_dataset
+from mlm_core.data.text_column import ColumnTexts, choose_column
 from mlm_core.errors import RequestError
-from mlm_core.open_dataset import OpenedDataset, check_dataset, given_dataset, open_dataset
 from mlm_core.progress import Progress
-from mlm_core.text_column import ColumnTexts, choose_column
 
 EMBEDDED = "embedded corpus"
 FROM_PYTHON = "dataset given from Python"

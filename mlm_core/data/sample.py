@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from mlm_core.data.tokenization import document_borders, token_ids
 from mlm_core.job import TrainingJob
 from mlm_core.masking import IGNORED
-from mlm_core.tokenization import document_borders, token_ids
 
 
 def sample_documents(job: TrainingJob, count: int) -> list[dict[str, Any]]:

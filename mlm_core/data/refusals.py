@@ -1,0 +1,16 @@
+"""Errors about the text that was asked for."""
+
+from __future__ import annotations
+
+from mlm_core.errors import RequestError
+
+
+def dataset_refusal(value: str, message: str, code: str, fix: str | None = None) -> RequestError:
+    """An error about a `--dataset`."""
+    return RequestError(message, code=code, option="--dataset", value=value, fix=fix)
+
+
+def bad_split(split: str, reason: str) -> RequestError:
+    """An error about a `--split`."""
+    fix = "write it as train, train[:5000], train[10%:20%] or train+test"
+    return RequestError(reason.rstrip("."), code="bad_split", option="--split", value=split, fix=fix)
