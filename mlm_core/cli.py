@@ -13,7 +13,17 @@ from mlm_core.option_names import flag_of, unknown_option
 from mlm_core.options import Option
 
 _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column", "num_proc")
-_EVALUATE = ("backend", *_TEXT, "batch_size", "device", "threads", "quiet", "verbose")
+_EVALUATE = (
+    "backend",
+    *_TEXT,
+    "block_size",
+    "last_block",
+    "batch_size",
+    "device",
+    "threads",
+    "quiet",
+    "verbose",
+)
 _PREPARE = (
     *(name for name, option in Config.options().items() if option.group in ("DataConfig", "MaskingConfig")),
     *("model", "from_scratch", "seed", "quiet", "verbose"),
@@ -127,7 +137,9 @@ def _dashed(word: str) -> str:
 
 def _unknown(word: str, command: str) -> RequestError:
     if not word.startswith("-"):
-        fix = f"did you mean --dataset {word}?" if command == "train" else f"see mlm {command} --help"
+        fix = f"see mlm {command} --help"
+        if command in ("train", "prepare"):
+            fix = f"did you mean --dataset {word}? Several files go in as a glob in quotes"
         return RequestError("stands alone", code="usage", value=word, fix=fix)
     flags = [Config.options()[name].flag for name in COMMANDS[command][1]]
     return unknown_option(word.split("=")[0], [*flags, "--config", "--json"] if command == "train" else flags)

@@ -15,8 +15,7 @@ from mlm_core.errors import RequestError
 from mlm_core.masking import full_width_labels, mask_tokens
 from mlm_core.randomness import Stream, UInt64, raw_draws
 
-_PER_TOKEN = {"input_ids": None, "attention_mask": 0, "token_type_ids": 0}
-"""Entries of a row that are kept, and what fills them up; None: the padding token."""
+_TYPES = "token_type_ids"
 
 
 class MaskingCollator:
@@ -50,7 +49,7 @@ class MaskingCollator:
         random_replace_prob: float = 0.1,
         seed: int = 42,
         fixed: bool = False,
-        pad_to_multiple_of: int = 1,
+        pad_to_multiple_of: int | None = None,
     ) -> None:
         config = Config.from_dict(
             {
@@ -66,9 +65,9 @@ class MaskingCollator:
         self._padding_id = padding_id(tokenizer, name)
         self._seed = config.seed
         self._fixed = fixed
-        self._multiple = pad_to_multiple_of
+        self._multiple = pad_to_multiple_of if pad_to_multiple_of is not None else 1
         self._calls = 0
-        if pad_to_multiple_of < 1:
+        if self._multiple < 1:
             raise RequestError(
                 "must be at least 1",
                 code="out_of_range",
@@ -95,20 +94,34 @@ class MaskingCollator:
             raise RequestError("a batch needs at least one row", code="empty_batch", option="rows", value=0)
         longest = max(1, *map(len, ids))
         width = -(-longest // self._multiple) * self._multiple
-        batch = {
-            name: _filled_up([row[name] for row in rows], width, self._padding_id if other is None else other)
-            for name, other in _PER_TOKEN.items()
-            if all(name in row for row in rows)
-        }
-        own = _filled_up([np.ones(len(row)) for row in ids], width, 0)
-        masked = mask_tokens(batch["input_ids"], self._draws(ids, width), self._rule)
+        self._check(ids)
+        seen = [row.get("attention_mask", np.ones(len(own))) for row, own in zip(rows, ids, strict=True)]
+        attention_mask = _filled_up(seen, width, 0)
+        filled = _filled_up(ids, width, self._padding_id)
+        masked = mask_tokens(filled, self._draws(ids, width), self._rule, attention_mask != 0)
         self._calls += 1
-        return {
-            "attention_mask": own,
-            **batch,
+        batch = {
             "input_ids": masked.input_ids,
+            "attention_mask": attention_mask,
             "labels": full_width_labels(masked.masked_positions, masked.labels, width),
         }
+        if all(_TYPES in row for row in rows):
+            batch[_TYPES] = _filled_up([row[_TYPES] for row in rows], width, 0)
+        return batch
+
+    def _check(self, ids: list[NDArray[np.int64]]) -> None:
+        known = len(self._rule.maskable)
+        wrong = next(
+            (int(row[0]) for row in (row[(row < 0) | (row >= known)] for row in ids) if len(row)), None
+        )
+        if wrong is not None:
+            raise RequestError(
+                f"the tokenizer has no token {wrong}",
+                code="vocabulary_mismatch",
+                option="rows",
+                value=wrong,
+                fix="tokenise the text with the collator's own tokenizer",
+            )
 
     def _salt(self) -> int:
         """What tells apart copies of this collator that count their calls separately."""

@@ -155,7 +155,21 @@ class Config(RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, Data
         RequestError: a value has the wrong type, lies outside its limits or contradicts another.
     """
 
+    def __new__(cls, *args: Any, **values: Any) -> Self:
+        """Answers names of other trainers before Python itself refuses them."""
+        for name in values:
+            if name not in cls.options():
+                raise unknown_option(name, (spec.flag for spec in cls.options().values()))
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        if hasattr(self.dataset, "features") or hasattr(self.dataset, "column_names"):
+            raise RequestError(
+                "is a dataset, not the name of one",
+                code="invalid_type",
+                option="dataset",
+                fix="give it to trainer(config, dataset=...)",
+            )
         for name, spec in self.options().items():
             object.__setattr__(self, name, check(spec, getattr(self, name)))
         if self.mask_replace_prob + self.random_replace_prob > 1.0 + 1e-9:

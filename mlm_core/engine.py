@@ -96,6 +96,14 @@ class Engine(ABC):
 
         check_model(config.model)
         check_output(config)
+        if dataset is not None and config.dataset is not None:
+            raise RequestError(
+                "is given twice, in the config and beside it",
+                code="duplicate_option",
+                option="dataset",
+                value=config.dataset,
+                fix="leave one out",
+            )
         progress, source = self._source(config, dataset)
         return self.trainer_of(training_job(self._placed(config), source, progress))
 
@@ -137,13 +145,16 @@ class Engine(ABC):
             Progress.of(job.config).aside(f"starting {self.modules[0]}, which takes seconds")
         return self._trainer_class()(self, job)
 
-    def predictor(self, run: str | Path, *, device: Device = "auto", threads: int | None = None) -> Predictor:
+    def predictor(
+        self, run: str | Path, *, device: Device = "auto", threads: int | None = None, quiet: bool = False
+    ) -> Predictor:
         """A predictor on a model directory; its weights are read when they are first needed.
 
         Args:
             run: the directory of a run, any model directory, or a Hub name.
             device: as `--device`.
             threads: processor threads; None leaves the framework's own setting alone.
+            quiet: say nothing of targets that are no tokens.
 
         Raises:
             RequestError: it is no model directory, or an option is wrong.
@@ -152,7 +163,7 @@ class Engine(ABC):
         from mlm_core.config import Config
         from mlm_core.model_source import check_model
 
-        config = Config(model=str(run), device=device, threads=threads)
+        config = Config(model=str(run), device=device, threads=threads, quiet=quiet)
         check_model(config.model)
         self.prepare_process()
         self.check_device(config.device)

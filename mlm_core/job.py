@@ -28,6 +28,9 @@ from mlm_core.plan import BatchPlan, evaluation_keys
 from mlm_core.progress import Progress
 from mlm_core.schedule import learning_rates
 
+_SHORTEST_RUN_IN_WARMUPS = 5
+"""A run has at least this many times the steps of a recommended warm-up; that of 100 steps has its 20."""
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationJob:
@@ -79,6 +82,11 @@ def training_job(config: Config, source: Source, progress: Progress) -> Training
     assert train is not None
     resolved = evaluation.config
     plan = _plan(resolved, len(train.blocks))
+    if config.warmup_steps is None:
+        # A recommended warm-up is for longer runs than some texts make.
+        warmup = min(decided(resolved.warmup_steps), plan.steps // _SHORTEST_RUN_IN_WARMUPS)
+        resolved = replace(resolved, warmup_steps=warmup)
+        evaluation = replace(evaluation, config=resolved)
     rates = learning_rates(
         decided(resolved.learning_rate),
         plan.steps,
@@ -133,7 +141,9 @@ def _split(config: Config, source: Source) -> tuple[Config, Split]:
     resolved = config.resolved(recommended_options(config))
     if source.held_out is not None:
         return replace(resolved, test_size=None), Split(source.documents, source.held_out)
-    return resolved, split_documents(source.documents, decided(resolved.test_size), resolved.seed)
+    return resolved, split_documents(
+        source.documents, decided(resolved.test_size), resolved.seed, source.name
+    )
 
 
 def _assemble(

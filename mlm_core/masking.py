@@ -69,11 +69,20 @@ class MaskedRows:
     labels: NDArray[np.int64]
 
 
-def mask_tokens(input_ids: NDArray[np.integer], draws: UInt64, rule: MaskingRule) -> MaskedRows:
-    """Mask `[batch, block]` token ids by `[batch, rule.draws_per_row(block)]` raw draws."""
+def mask_tokens(
+    input_ids: NDArray[np.integer],
+    draws: UInt64,
+    rule: MaskingRule,
+    seen: NDArray[np.bool_] | None = None,
+) -> MaskedRows:
+    """Mask `[batch, block]` token ids by `[batch, rule.draws_per_row(block)]` raw draws.
+
+    Tokens where `seen` `[batch, block]` is False are left alone, like special ones.
+    """
     block_size = input_ids.shape[1]
     ids = input_ids.astype(np.int64)
-    chosen = _choose(rule.maskable[ids], draws[:, 0], draws[:, 1 : 1 + block_size], rule)
+    maskable = rule.maskable[ids] if seen is None else rule.maskable[ids] & seen
+    chosen = _choose(maskable, draws[:, 0], draws[:, 1 : 1 + block_size], rule)
     corrupted = np.where(chosen, _corrupt(ids, draws[:, 1 + block_size :], rule), ids)
     # A stable sort of "not chosen" puts the chosen positions first, in ascending order.
     positions = np.argsort(~chosen, axis=1, kind="stable")[:, : rule.slots(block_size)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,19 @@ class MaskedSums:
             "accuracy": finite(self.accuracy),
             "masked_tokens": self.masked_tokens,
         }
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can say it: null for what is not finite, text for what has no other form."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return finite(value)
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def finite(number: float | None) -> float | None:

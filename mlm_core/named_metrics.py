@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlm_core.data.tokenization import Tokenizer
 from mlm_core.errors import RequestError, first_line
 from mlm_core.masking import IGNORED
+from mlm_core.metrics import plain
 
 _STRING = "string"
 
@@ -62,7 +63,14 @@ class NamedMetrics:
                 # A metric is a script from anywhere; it fails in its own way.
                 fix = "options go in as --metric-option average=macro"
                 raise _refusal(name, f"failed ({first_line(error)})", fix) from None
-            found |= {key: _plain(value) for key, value in (results or {}).items()}
+            if not isinstance(results, Mapping):
+                raise _refusal(name, f"returned {type(results).__name__} in the place of named values")
+            twice = next((key for key in results if key in found), None)
+            if twice is not None:
+                raise _refusal(
+                    name, f"calls a value {twice}, as another metric does", "ask for one at a time"
+                )
+            found |= plain(results)
         return found
 
     def _as_wanted(self, metric: Any, column: str, ids: NDArray[np.int64]) -> list[Any]:
@@ -82,14 +90,6 @@ def _load(name: str) -> Any:
     except Exception as error:
         fix = "give the path of a metric's script; one by name needs the Hub or its cache"
         raise _refusal(name, f"cannot be loaded ({first_line(error)})", fix) from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value if isinstance(value, bool | int | float | str | list) or value is None else str(value)
 
 
 def _refusal(name: str, message: str, fix: str | None = None) -> RequestError:

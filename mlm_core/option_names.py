@@ -8,30 +8,47 @@ from collections.abc import Iterable
 from mlm_core.errors import RequestError
 
 _ELSEWHERE = {
-    "bf16": None,
-    "dataset_config_name": "dataset_config",
-    "dataset_name": "dataset",
-    "preprocessing_num_workers": "num_proc",
-    "train_split_name": "split",
-    "dataloader_num_workers": None,
-    "eval_strategy": None,
-    "fp16": None,
-    "line_by_line": None,
-    "lr_scheduler_type": "lr_scheduler",
-    "max_seq_length": "block_size",
-    "model_name_or_path": "model",
-    "num_train_epochs": "epochs",
-    "per_device_eval_batch_size": "batch_size",
-    "per_device_train_batch_size": "batch_size",
-    "train_batch_size": "batch_size",
-    "overwrite_output_dir": "overwrite",
-    "pad_to_max_length": None,
-    "train_file": "dataset",
-    "use_cpu": "device",
-    "no_cuda": "device",
-    "validation_split_percentage": "test_size",
+    "cache_dir": "the environment variable MLM_CACHE",
+    "config_name": "--model with --from-scratch",
+    "dataset_config_name": "--dataset-config",
+    "dataset_name": "--dataset",
+    "do_eval": None,
+    "do_train": None,
+    "lr": "--learning-rate",
+    "lr_scheduler_type": "--lr-scheduler",
+    "max_eval_samples": "--test-size",
+    "max_seq_length": "--block-size",
+    "max_train_samples": "--split 'train[:N]'",
+    "model_name_or_path": "--model",
+    "no_cuda": "--device cpu",
+    "num_train_epochs": "--epochs",
+    "overwrite_output_dir": "--overwrite",
+    "per_device_eval_batch_size": "--batch-size",
+    "per_device_train_batch_size": "--batch-size",
+    "preprocessing_num_workers": "--num-proc",
+    "token": "the environment variable HF_TOKEN, or hf auth login",
+    "train_batch_size": "--batch-size",
+    "train_file": "--dataset",
+    "train_split_name": "--split",
+    "use_cpu": "--device cpu",
+    "validation_file": "--dataset with a directory of train and validation files",
+    "validation_split_percentage": "--test-size, a share",
+    "warmup_ratio": "--warmup-steps, a number of steps",
 }
-"""TrainingArguments' and run_mlm.py's names that differ from ours; None: there is no such option yet."""
+"""TrainingArguments' and run_mlm.py's names, and what does it here; None: it is always done."""
+
+_NOT_HERE = frozenset(
+    """adam_beta1 adam_beta2 adam_epsilon bf16 config_overrides dataloader_num_workers disable_tqdm
+    eval_accumulation_steps eval_steps eval_strategy evaluation_strategy fp16 gradient_checkpointing
+    group_by_length hub_model_id hub_token label_smoothing_factor line_by_line load_best_model_at_end
+    logging_dir model_revision optim pad_to_max_length push_to_hub report_to resume_from_checkpoint run_name
+    save_steps save_strategy save_total_limit streaming tf32 tokenizer_name torch_compile
+    trust_remote_code""".split()  # noqa: SIM905 - as words it is shorter
+)
+"""Names from there that nothing answers to yet."""
+
+_NEAR = 0.8
+"""How alike a name must be to be taken for a misspelt one."""
 
 
 def flag_of(name: str) -> str:
@@ -48,12 +65,13 @@ def unknown_option(written: str, known: Iterable[str]) -> RequestError:
     """
     flags = list(known)
     flag = flag_of(written)
-    elsewhere = _ELSEWHERE.get(flag[2:].replace("-", "_"), "")
-    near = difflib.get_close_matches(flag, flags, n=1)
-    if elsewhere is None:
+    name = flag[2:].replace("-", "_")
+    near = difflib.get_close_matches(flag, flags, n=1, cutoff=_NEAR)
+    if name in _NOT_HERE:
         fix = "it has no counterpart here; leave it out"
-    elif elsewhere and flag_of(elsewhere) in flags:
-        fix = f"here it is {flag_of(elsewhere)}"
+    elif name in _ELSEWHERE:
+        answer = _ELSEWHERE[name]
+        fix = "that is always done; leave it out" if answer is None else f"here it is {answer}"
     elif near:
         fix = f"did you mean {near[0]}?"
     else:

@@ -140,6 +140,8 @@ def _convert(option: Option, value: Any) -> Any:
         # A path given from Python is text as well.
         if not isinstance(value, str) and not hasattr(value, "__fspath__"):
             raise wrong
+        if not str(value):
+            raise _refusal(option, value, "must not be empty", "invalid_type")
         return str(value)
     if option.type is int and isinstance(value, float):
         raise wrong

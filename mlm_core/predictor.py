@@ -15,6 +15,7 @@ from mlm_core.errors import RequestError
 from mlm_core.families import length_limit
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.model_source import ModelSource, load_model_source
+from mlm_core.progress import Progress
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
@@ -39,12 +40,12 @@ class Predictor(ABC):
         return self._network
 
     def fill(
-        self, texts: Sequence[str], *, top_k: int = 5, targets: Sequence[str] | None = None
+        self, texts: Sequence[str] | str, *, top_k: int = 5, targets: Sequence[str] | None = None
     ) -> list[list[Any]]:
         """The most likely tokens for each blank.
 
         Args:
-            texts: texts with one or more masks, written `<mask>` or `[MASK]`.
+            texts: texts with one or more masks, written `<mask>` or `[MASK]`; or one text.
             top_k: how many tokens for each mask.
             targets: only these words are considered.
 
@@ -57,9 +58,11 @@ class Predictor(ABC):
         """
         if top_k < 1:
             raise RequestError("must be at least 1", code="out_of_range", option="--top-k", value=top_k)
+        if isinstance(texts, str):
+            texts = [texts]
         tokenizer = self._source().tokenizer
         ids = [self._encode(text, tokenizer) for text in texts]
-        wanted = _target_ids(targets, tokenizer) if targets is not None else None
+        wanted = _target_ids(targets, tokenizer, Progress.of(self.config)) if targets is not None else None
         results = []
         for row in ids:
             logits = self.token_logits(row[None])[0]
@@ -140,7 +143,7 @@ class Predictor(ABC):
         """See `token_logits`."""
 
 
-def _target_ids(targets: Sequence[str], tokenizer: Any) -> NDArray[np.int64]:
+def _target_ids(targets: Sequence[str], tokenizer: Any, progress: Progress) -> NDArray[np.int64]:
     vocabulary: Mapping[str, int] = tokenizer.get_vocab()
     ids = []
     for target in targets:
@@ -154,7 +157,18 @@ def _target_ids(targets: Sequence[str], tokenizer: Any) -> NDArray[np.int64]:
                 "is no word this model knows", code="bad_target", option="--targets", value=target
             )
         ids.append(pieces[0])
+        if len(pieces) > 1:
+            progress.say(_piece_note(target, pieces[0], tokenizer))
     return np.array(list(dict.fromkeys(ids)), dtype=np.int64)
+
+
+def _piece_note(target: str, piece: int, tokenizer: Any) -> str:
+    scored = tokenizer.decode([piece])
+    note = f"target {target!r} is no token of this model; its first piece {scored!r} is scored"
+    spaced = f" {target}"
+    if len(tokenizer(spaced, add_special_tokens=False)["input_ids"]) == 1:
+        note += f" (with a space before it, {spaced!r} is one)"
+    return note
 
 
 def _ranked(

@@ -104,19 +104,17 @@ def check_output(config: Config) -> None:
         RequestError: it holds a run and `overwrite` is off, holds something else, or holds the
             run's own data or model.
     """
-    if config.output_dir is None:
-        return
-    path = Path(config.output_dir)
+    path = Path(config.output_dir if config.output_dir is not None else _DEFAULT_PARENT)
 
     def refusal(message: str, code: str, fix: str) -> RequestError:
-        return RequestError(message, code=code, option="--output-dir", value=config.output_dir, fix=fix)
+        return RequestError(message, code=code, option="--output-dir", value=str(path), fix=fix)
 
     if path.exists() and not path.is_dir():
         raise refusal("is not a directory", "not_a_directory", "choose another")
     existing = next(place for place in (path, *path.absolute().parents) if place.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         raise refusal(f"{existing} cannot be written to", "unwritable", "choose another")
-    if not path.is_dir() or not any(path.iterdir()):
+    if config.output_dir is None or not path.is_dir() or not any(path.iterdir()):
         return
     if not config.overwrite:
         raise _in_use(config.output_dir)

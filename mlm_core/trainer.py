@@ -208,5 +208,6 @@ class Trainer(ABC):
 def _absolute(name: str | None) -> str | None:
     """A path or glob from the root; a Hub name as it is."""
     if name is not None and (Path(name).exists() or any(sign in name for sign in "*?[")):
-        return str(Path(name).resolve())
+        # Not resolved: what a link is called tells the kind of file and the split.
+        return str(Path(name).absolute())
     return name

@@ -53,7 +53,6 @@ class SlotCall:
     witness: BatchWitness | None = None
     micro_batches: int = 1
     dropout_key: DropoutKey
-    sums: list[Any]
     # What Keras gives every model.
     optimizer: Any
     trainable_variables: Any
@@ -92,9 +91,29 @@ class SlotCall:
     def test_step(self, data: Any) -> dict[str, Any]:
         """One batch of an evaluation; the sums run on until Keras resets them."""
         output = self(_as_inputs(data), training=False)
-        for total in self.sums:
+        for total in self.totals:
             total.update_state(getattr(output, total.name))
-        return {total.name: total.result() for total in self.sums}
+        return {total.name: total.result() for total in self.totals}
+
+    @property
+    def totals(self) -> list[Any]:
+        """The sums of an evaluation, as Keras metrics."""
+        return self.__dict__.setdefault("_totals", []) or self._make_totals()
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Keras resets these before each evaluation."""
+        return [*super().metrics, *self.totals]  # type: ignore[misc]
+
+    def _make_totals(self) -> list[Any]:
+        made = [
+            keras.metrics.Sum(name="loss_sum", dtype=tf.float64),
+            keras.metrics.Sum(name="correct", dtype=tf.int64),
+            keras.metrics.Sum(name="masked_tokens", dtype=tf.int64),
+        ]
+        # Past Keras's own way of setting attributes: as part of the model they would be saved as weights.
+        self.__dict__["_totals"] = made
+        return made
 
     def _micro_step(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor, micro_batch: tf.Tensor) -> Any:
         self.dropout_key.advance(self.optimizer.iterations, micro_batch)
@@ -198,11 +217,6 @@ def build_model(config: Any, name: str, seed: int = 0) -> Any:
     model.build_in_name_scope()
     model.dropout_key = DropoutKey(seed)
     key_dropout_layers(model, model.dropout_key)
-    model.sums = [
-        keras.metrics.Sum(name="loss_sum", dtype=tf.float64),
-        keras.metrics.Sum(name="correct", dtype=tf.int64),
-        keras.metrics.Sum(name="masked_tokens", dtype=tf.int64),
-    ]
     return model
 
 

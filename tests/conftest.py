@@ -28,7 +28,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared blocks of this test run, away from the user's."""
-    directory = Path(os.environ.setdefault("MLM_CACHE", str(tmp_path_factory.mktemp("cache"))))
+    directory = tmp_path_factory.mktemp("cache")
+    os.environ["MLM_CACHE"] = str(directory)
     return directory
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
 """Options that say which text."""
 
+_CUT = ("block_size", "last_block")
+"""Options that say how other text is cut into blocks; without them as in the run."""
+
 
 def run(request: Request) -> dict[str, Any]:
     """Evaluate a run on its held-out text, or any model directory on a given text."""
@@ -29,7 +32,7 @@ def run(request: Request) -> dict[str, Any]:
     check_model(model)
     path = Path(model)
     if given.dataset is None:
-        _check_no_choice_of_text(given)
+        _check_no_choice_of_text(request.given)
     facts = read_facts(path) if path.is_dir() else None
     if facts is None and given.dataset is None:
         raise RequestError(
@@ -42,7 +45,8 @@ def run(request: Request) -> dict[str, Any]:
     config = _evaluation_config(config_of(facts, path) if facts is not None else Config(), given, model)
     engine = find_engine(config.backend)
     if given.dataset is not None:
-        config = replace(config, test_size=None, **{name: getattr(given, name) for name in _TEXT})
+        asked = {name: getattr(given, name) for name in _CUT if name in request.given}
+        config = replace(config, test_size=None, **{name: getattr(given, name) for name in _TEXT}, **asked)
         return _results(engine.evaluator(config, whole=True), request.arguments)
     assert facts is not None
     if facts["data"].get("source") == FROM_PYTHON:
@@ -88,13 +92,16 @@ def _metric_options(written: list[str]) -> dict[str, Any]:
                 value=item,
                 fix="write it as average=macro",
             )
-        options[name] = yaml.safe_load(value)
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            options[name] = value
     return options
 
 
-def _check_no_choice_of_text(given: Config) -> None:
-    for name in _TEXT:
-        if getattr(given, name) is not None:
+def _check_no_choice_of_text(given: dict[str, Any]) -> None:
+    for name in (*_TEXT, *_CUT):
+        if name in given:
             flag = Config.options()[name].flag
             raise RequestError(
                 "is about the text of a dataset", code="usage", option=flag, fix="give --dataset, too"
@@ -121,9 +128,9 @@ def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
 
 def show(results: dict[str, Any]) -> None:
     """Print the numbers."""
-    for name, value in (results | results.get("metrics", {})).items():
-        if name != "metrics":
-            print(f"{name:14} {_shown(value)}")
+    own = {name: value for name, value in results.items() if name != "metrics"}
+    for name, value in [*own.items(), *results.get("metrics", {}).items()]:
+        print(f"{name:14} {_shown(value)}")
 
 
 def _shown(value: Any) -> str:

@@ -21,7 +21,9 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.registry import find_engine
 
     engine = find_engine(given.backend)
-    predictor = engine.predictor(arguments["run"], device=given.device, threads=given.threads)
+    predictor = engine.predictor(
+        arguments["run"], device=given.device, threads=given.threads, quiet=given.quiet
+    )
     results = predictor.fill(texts, top_k=top_k, targets=arguments["targets"])
     return {"results": [_finite(result) for result in results]}
 
@@ -49,7 +51,8 @@ def _texts(arguments: dict[str, Any]) -> list[str]:
     path = arguments["file"]
     if path is not None:
         try:
-            texts += _lines(path, Path(path).read_bytes())
+            content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+            texts += _lines(path, content)
         except OSError as error:
             raise RequestError(
                 f"cannot be read ({error.strerror})", code="unreadable_file", option="--file", value=path
@@ -58,7 +61,8 @@ def _texts(arguments: dict[str, Any]) -> list[str]:
         raise RequestError(
             "there is no text to fill",
             code="usage",
-            option="TEXT",
+            option="TEXT" if path is None else "--file",
+            value=path,
             fix='give a text like "a <mask> day", --file FILE, or - to read lines from stdin',
         )
     return texts

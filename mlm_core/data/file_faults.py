@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import json
-import lzma
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from mlm_core.data.compression import UNREADABLE, open_bytes, open_text
+from mlm_core.data.json_rows import array_lines, is_whole
 from mlm_core.data.local_files import FileKind, LocalFiles
+from mlm_core.data.tables import csv_rows, separator_of
 from mlm_core.errors import RequestError
-
-_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 def find_fault(files: LocalFiles, *, first_row_only: bool = False) -> RequestError | None:
@@ -36,29 +34,43 @@ def _fault(path: Path, kind: FileKind, rows: int | None) -> str | None:
     if kind.builder not in ("text", "csv", "json"):
         return None
     try:
-        with _OPENERS.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig", newline="") as file:
+        with open_text(path) as file:
             if kind.builder == "json":
                 return _json_fault(file)
             if kind.builder == "csv":
-                return _ragged_row(file, kind.options.get("sep", ","), rows)
+                return _ragged_row(file, separator_of(path), rows)
             for _ in file:
                 pass
     except UnicodeDecodeError as error:
-        return f"is not UTF-8 text (byte 0x{error.object[error.start]:02x}); save it as UTF-8"
-    except (OSError, EOFError, lzma.LZMAError) as error:
+        wrong = error.object[error.start]
+        return f"line {_line_of(path)} is not UTF-8 text (byte 0x{wrong:02x}); save it as UTF-8"
+    except UNREADABLE as error:
         return f"cannot be read ({error})"
     return None
 
 
+def _line_of(path: Path) -> int:
+    """The first line that is not UTF-8."""
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
+
+
 def _json_fault(file: IO[str]) -> str | None:
+    if is_whole(file):
+        file.seek(0)
+        return _array_fault(file.read())
+    file.seek(0)
     number = 0
     for number, line in enumerate(file, 1):
-        if number == 1 and line.lstrip().startswith("["):
-            return _array_fault(line + file.read())
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.strip())
         except json.JSONDecodeError as error:
             place = f"{error.msg} at character {error.colno}"
             return f"line {number} is not JSON ({place}); write one JSON object a line, or one array"
@@ -69,24 +81,23 @@ def _json_fault(file: IO[str]) -> str | None:
 
 def _array_fault(content: str) -> str | None:
     try:
-        rows = json.loads(content)
+        array_lines(content)
+        return None
     except json.JSONDecodeError as error:
         return f"line {error.lineno} is not JSON ({error.msg})"
+    except ValueError:
+        rows = json.loads(content)
     wrong = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
-    return f"item {wrong} of the array is not a JSON object" if wrong is not None else None
+    return f"item {wrong} of the array is not a JSON object" if wrong is not None else "the array is empty"
 
 
 def _ragged_row(file: Iterable[str], separator: str, count: int | None) -> str | None:
-    # The field limit is there against broken quoting; a document may be long.
-    previous = csv.field_size_limit(2**31 - 1)
+    rows = csv_rows(file, separator)
     try:
-        rows = csv.reader(file, delimiter=separator)
-        header = next(rows, [])
+        header: list[str] = next(rows, [])
         for row in islice(rows, count):
             if row and len(row) != len(header):
                 return f"line {rows.line_num} has {len(row)} fields, the header has {len(header)}"
     except csv.Error as error:
         return f"line {rows.line_num} is not CSV ({error})"
-    finally:
-        csv.field_size_limit(previous)
     return None

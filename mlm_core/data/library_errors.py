@@ -26,7 +26,12 @@ def explained(error: Exception, config: DataConfig) -> MlmError:
         )
     if config.split is not None and ("Unknown split" in said or "instruction" in said):
         return bad_split(config.split, first_line(error))
-    return dataset_refusal(name, f"cannot be read ({first_line(error.__cause__ or error)})", "malformed_file")
+    return dataset_refusal(name, f"cannot be read ({first_cause(error)})", "malformed_file")
+
+
+def first_cause(error: BaseException) -> str:
+    """What the reader said; the library's own exception around it says nothing."""
+    return first_line(error.__cause__ or error)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlm_core.data.compression import COMPRESSIONS
 from mlm_core.data.refusals import dataset_refusal
 
 
@@ -28,18 +29,13 @@ class FileKind:
     suffixes: tuple[str, ...] = ()
 
 
-# A cell that says NA or null is text like any other; only an empty one is missing.
-_CELLS = {"encoding": "utf-8-sig", "keep_default_na": False, "na_values": [""]}
-
 KINDS = (
     FileKind("text", {"encoding": "utf-8-sig"}, (".txt", ".text", ".md")),
-    FileKind("csv", _CELLS, (".csv",)),
-    FileKind("csv", {**_CELLS, "sep": "\t"}, (".tsv",)),
+    FileKind("csv", {}, (".csv", ".tsv")),
     FileKind("json", {}, (".json", ".jsonl", ".ndjson")),
     FileKind("parquet", {}, (".parquet",)),
     FileKind("arrow", {}, (".arrow",)),
 )
-_COMPRESSIONS = {".gz", ".bz2", ".xz", ".zst"}
 _SUFFIXES = [suffix for kind in KINDS for suffix in kind.suffixes]
 _SPLIT_WORDS = {
     "train": {"train", "training"},
@@ -64,12 +60,12 @@ class LocalFiles:
     kind: FileKind
     directory: Path | None
 
-    def by_split(self) -> dict[str, list[str]]:
+    def by_split(self) -> dict[str, list[Path]]:
         """The files of each split: in a directory by the words in their names, elsewhere all are "train"."""
-        splits: dict[str, list[str]] = {}
+        splits: dict[str, list[Path]] = {}
         for path in self.paths:
             name = "train" if self.directory is None else _split_of(path.relative_to(self.directory))
-            splits.setdefault(name, []).append(str(path))
+            splits.setdefault(name, []).append(path)
         return splits
 
 
@@ -139,7 +135,7 @@ def _is_data(path: Path, directory: Path) -> bool:
 def _suffix(path: Path) -> list[str]:
     """The suffix that tells the kind, below a compression's; none where the kind is unknown."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSIONS:
+    if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
     return [suffix for suffix in suffixes[-1:] if suffix in _SUFFIXES]
 
@@ -148,6 +144,8 @@ def _checked(path: Path) -> FileKind:
     suffix = _suffix(path)
     if not suffix:
         raise dataset_refusal(str(path), "unknown kind of file", "unknown_format", _known_kinds())
+    if not path.is_file():
+        raise dataset_refusal(str(path), "is not a file", "not_a_file")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
@@ -161,4 +159,4 @@ def _checked(path: Path) -> FileKind:
 
 
 def _known_kinds() -> str:
-    return f"names must end in one of {' '.join(_SUFFIXES)}, or these with {' '.join(sorted(_COMPRESSIONS))}"
+    return f"names must end in one of {' '.join(_SUFFIXES)}, or these with {' '.join(COMPRESSIONS)}"

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlm_core.cache import cache_directory
 from mlm_core.config import DataConfig
-from mlm_core.data.file_faults import find_fault
 from mlm_core.data.hub_dataset import hub_splits
 from mlm_core.data.library_errors import explained, quiet_library
 from mlm_core.data.local_files import LocalFiles, local_files, saved_dataset
+from mlm_core.data.read_files import read_files
 from mlm_core.data.refusals import bad_split, dataset_refusal
 from mlm_core.errors import RequestError, first_line
 
@@ -31,15 +30,18 @@ class OpenedDataset:
 
     Attributes:
         splits: by name; one of them where `--split` chose it.
-        lines: the rows are lines of plain text, so there are no columns to choose from.
+        kind: what the rows are: "text" is lines without columns, "json" lines of JSON, "csv" a table
+            whose every column is strings; anything else has columns with types.
+        files: what it was read from, where that is local.
     """
 
     splits: Splits
-    lines: bool = False
+    kind: str = "arrow"
+    files: LocalFiles | None = None
 
 
-def check_dataset(config: DataConfig) -> None:
-    """Refuse a dataset that can be seen to be wrong without reading it.
+def check_dataset(config: DataConfig) -> LocalFiles | None:
+    """Refuse a dataset that can be seen to be wrong without reading it; returns the files it names, if any.
 
     Raises:
         RequestError: no such file, an unknown kind of file, an empty one, or a dataset that is gone; or
@@ -50,12 +52,13 @@ def check_dataset(config: DataConfig) -> None:
         raise dataset_refusal(
             name, "is a script, which no longer loads from the Hub", "gone_dataset", _ELI5_FIX
         )
-    local = name is None or saved_dataset(name) or local_files(name) is not None
+    saved = name is not None and saved_dataset(name)
+    files = local_files(name) if name is not None and not saved else None
     for option, value in (
         ("--dataset-config", config.dataset_config),
         ("--dataset-revision", config.dataset_revision),
     ):
-        if value is not None and local:
+        if value is not None and (name is None or saved or files is not None):
             found = "the embedded corpus" if name is None else f"{name}, which is local,"
             raise RequestError(
                 f"is for a dataset on the Hub; {found} has none",
@@ -64,6 +67,7 @@ def check_dataset(config: DataConfig) -> None:
                 value=value,
                 fix="leave it out",
             )
+    return files
 
 
 def open_dataset(config: DataConfig) -> OpenedDataset:
@@ -74,12 +78,13 @@ def open_dataset(config: DataConfig) -> OpenedDataset:
         RunError: the Hub failed.
     """
     assert config.dataset is not None
-    check_dataset(config)
+    files = check_dataset(config)
     with quiet_library():
+        if files is not None:
+            return OpenedDataset(_picked(read_files(files), config.split), files.kind.builder, files)
         if saved_dataset(config.dataset):
             return _from_disk(config)
-        files = local_files(config.dataset)
-        return OpenedDataset(hub_splits(config)) if files is None else _from_files(files, config)
+        return OpenedDataset(hub_splits(config))
 
 
 def given_dataset(dataset: Any, split: str | None) -> OpenedDataset:
@@ -93,42 +98,21 @@ def given_dataset(dataset: Any, split: str | None) -> OpenedDataset:
     if isinstance(dataset, datasets.Dataset):
         dataset = {"train": dataset}
     if isinstance(dataset, Mapping) and all(isinstance(rows, datasets.Dataset) for rows in dataset.values()):
+        if any(rows.format["type"] == "custom" for rows in dataset.values()):
+            raise RequestError(
+                "has a transform, which would be left out",
+                code="transformed_dataset",
+                option="dataset",
+                fix="apply it first with dataset.map",
+            )
         return OpenedDataset(_picked(dataset, split))
     raise RequestError(
         "is neither a datasets.Dataset nor a DatasetDict",
         code="invalid_type",
         option="dataset",
         value=type(dataset).__name__,
-        fix="datasets.Dataset.from_dict({'text': texts}) makes one of a list",
+        fix="make one, with datasets.Dataset.from_dict({'text': texts}) or from_pandas, or name a file",
     )
-
-
-def _from_files(files: LocalFiles, config: DataConfig) -> OpenedDataset:
-    import datasets
-
-    # Our own cache: copies of local files do not belong among the Hub's.
-    cache = str(cache_directory() / "datasets")
-    try:
-        opened = datasets.load_dataset(
-            files.kind.builder, data_files=files.by_split(), cache_dir=cache, **files.kind.options
-        )
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        # Each reader has exceptions of its own.
-        raise find_fault(files) or explained(error, config) from None
-    if files.kind.builder == "csv":
-        # Silent otherwise: fields too many in the first row become an index, missing ones are filled up.
-        filled_up = any(_ends_in_nothing(rows) for rows in opened.values())
-        fault = find_fault(files, first_row_only=not filled_up)
-        if fault is not None:
-            raise fault
-    return OpenedDataset(_picked(opened, config.split), lines=files.kind.builder == "text")
-
-
-def _ends_in_nothing(rows: Any) -> bool:
-    names = rows.column_names
-    return bool(names) and rows.data.column(names[-1]).null_count > 0
 
 
 def _from_disk(config: DataConfig) -> OpenedDataset:
@@ -154,5 +138,7 @@ def _picked(splits: Splits, split: str | None) -> Splits:
         slices = datasets.ReadInstruction.from_spec(split).to_absolute(lengths)
     except (ValueError, AssertionError) as error:
         raise bad_split(split, first_line(error)) from None
+    if any(part.from_ >= min(part.to, lengths[part.splitname]) for part in slices):
+        raise bad_split(split, f"picks no rows of {max(lengths.values()):,}")
     parts = [splits[part.splitname].select(range(part.from_, part.to)) for part in slices]
     return {"train": datasets.concatenate_datasets(parts)}

@@ -25,6 +25,9 @@ from mlm_core.model_source import ModelSource
 from mlm_core.progress import Progress
 from mlm_core.randomness import Stream
 
+_FORMAT = "2"
+"""To be raised with every change of what is in a store."""
+
 
 @dataclass(frozen=True)
 class PreparedData:
@@ -69,7 +72,7 @@ def _store_name(
 ) -> str:
     """Equal names are equal blocks: a hash of everything that decides them."""
     decides = [documents.fingerprint, tokenizer_fingerprint(tokenizer), str(block_size), str(padding)]
-    return fingerprint_of([*decides, str(borders.special), str(borders.separator)])
+    return fingerprint_of([_FORMAT, *decides, str(borders.special), str(borders.separator)])
 
 
 def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, part: str) -> BatchAssembler:

@@ -9,6 +9,7 @@ import numpy as np
 from mlm_core.data.tokenization import document_borders, token_ids
 from mlm_core.job import TrainingJob
 from mlm_core.masking import IGNORED
+from mlm_core.metrics import plain
 
 
 def sample_documents(job: TrainingJob, count: int) -> list[dict[str, Any]]:
@@ -20,7 +21,8 @@ def sample_documents(job: TrainingJob, count: int) -> list[dict[str, Any]]:
         text = job.documents[index]
         (ids,) = token_ids(tokenizer, [text], borders)
         tokens = tokenizer.convert_ids_to_tokens(ids)
-        found.append({"raw": job.documents.raw(index), "text": text, "tokens": tokens, "token_ids": ids})
+        raw = plain(job.documents.raw(index))
+        found.append({"raw": raw, "text": text, "tokens": tokens, "token_ids": ids})
     return found
 
 

@@ -11,7 +11,11 @@ import numpy as np
 from mlm_core.config import DataConfig
 from mlm_core.data.corpus import embedded_documents
 from mlm_core.data.documents import BATCH, Documents, Fingerprint, ListedTexts, Texts, fingerprint_of
+from mlm_core.data.file_faults import find_fault
+from mlm_core.data.json_rows import JsonTexts, choose_json_column
 from mlm_core.data.open_dataset import OpenedDataset, check_dataset, given_dataset, open_dataset
+from mlm_core.data.refusals import dataset_refusal
+from mlm_core.data.tables import without_numbers
 from mlm_core.data.text_column import ColumnTexts, choose_column
 from mlm_core.errors import RequestError
 from mlm_core.progress import Progress
@@ -92,12 +96,34 @@ def load_source(config: DataConfig, dataset: Any = None, *, progress: Progress) 
     held_out = next((split for split in _HELD_OUT if split in opened.splits and split != train), None)
     if config.test_size is not None:
         held_out = None
-    parts = [
-        _documents(_texts(opened, split, name, config, progress), name, progress, lines=opened.lines)
-        for split in (train, held_out)
-        if split is not None
-    ]
-    return Source(name, *parts)
+    _announce_splits(opened, name, train, held_out, progress)
+    return Source(
+        name,
+        _read(opened, train, name, config, progress),
+        _read(opened, held_out, name, config, progress) if held_out is not None else None,
+    )
+
+
+def _announce_splits(
+    opened: OpenedDataset, name: str, train: str, held_out: str | None, progress: Progress
+) -> None:
+    """Say which splits are used, and which are not, where there are several."""
+    if len(opened.splits) == 1:
+        return
+    unused = [split for split in opened.splits if split not in (train, held_out)]
+    evaluated = f"evaluated on its split {held_out}" if held_out else "a share of it held out"
+    left = f"; not used: {', '.join(unused)}" if unused else ""
+    progress.say(f"{name}: its split {train}, {evaluated}{left}")
+
+
+def _read(opened: OpenedDataset, split: str, name: str, config: DataConfig, progress: Progress) -> Documents:
+    try:
+        texts = _texts(opened, split, name, config, progress)
+        return _documents(texts, name, progress, lines=opened.kind == "text")
+    except ValueError as error:
+        # A line that is not JSON: the files know which one it is.
+        fault = find_fault(opened.files) if opened.files is not None else None
+        raise fault or dataset_refusal(name, f"cannot be read ({error})", "malformed_file") from None
 
 
 def _training_split(opened: OpenedDataset, name: str) -> str:
@@ -114,11 +140,14 @@ def _training_split(opened: OpenedDataset, name: str) -> str:
 
 def _texts(opened: OpenedDataset, split: str, name: str, config: DataConfig, progress: Progress) -> Texts:
     rows = opened.splits[split]
-    if opened.lines:
+    if opened.kind == "json":
+        return JsonTexts(rows, choose_json_column(rows, config.text_column, name))
+    if opened.kind == "text":
         if config.text_column not in (None, "text"):
             progress.say(f"{name} is plain text, a document a line: it has no column {config.text_column}")
         return ColumnTexts(rows, "text")
-    return ColumnTexts(rows, choose_column(rows.features, config.text_column, name))
+    likely = without_numbers(rows) if opened.kind == "csv" else None
+    return ColumnTexts(rows, choose_column(rows.features, config.text_column, name, likely))
 
 
 def _documents(texts: Texts, name: str, progress: Progress, *, lines: bool = False) -> Documents:

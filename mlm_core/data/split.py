@@ -19,11 +19,11 @@ class Split:
     test: Documents
 
 
-def split_documents(documents: Documents, test_size: float, seed: int) -> Split:
+def split_documents(documents: Documents, test_size: float, seed: int, name: str) -> Split:
     """Hold out a share of the documents (at least one), drawn by the seed.
 
     Splitting whole documents before they are tokenised keeps a document's two halves from landing
-    on both sides.
+    on both sides. `name` is what an error calls them.
 
     Raises:
         RequestError: there are fewer than two documents.
@@ -33,6 +33,7 @@ def split_documents(documents: Documents, test_size: float, seed: int) -> Split:
             f"{len(documents)} document(s) are too few to hold some out for evaluation",
             code="too_little_data",
             option="--dataset",
+            value=name,
             fix="give at least two documents (a line of a text file is one)",
         )
     held_out = min(max(1, round(test_size * len(documents))), len(documents) - 1)

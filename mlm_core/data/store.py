@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +18,9 @@ from numpy.typing import NDArray
 
 from mlm_core.data.grouping import group_into_blocks
 from mlm_core.weight_files import write_atomically
+
+_ABANDONED = 24 * 3600.0
+"""Seconds after which nobody is still building."""
 
 _FACTS, _BLOCKS = "store.json", "blocks.bin"
 
@@ -27,6 +33,7 @@ class StoreFacts:
     documents: int
     tokens: int
     blocks: int
+    digest: str
 
     @property
     def dropped_tokens(self) -> int:
@@ -63,7 +70,7 @@ def open_store(directory: Path) -> BlockStore | None:
     try:
         facts = StoreFacts(**json.loads((directory / _FACTS).read_text(encoding="utf-8")))
         shape = (facts.blocks, facts.block_size)
-        if (directory / _BLOCKS).stat().st_size != 4 * facts.blocks * facts.block_size:
+        if digest_of(directory / _BLOCKS) != facts.digest:
             return None
         if facts.blocks == 0:
             return BlockStore(facts, np.empty(shape, dtype="<i4"))
@@ -91,10 +98,17 @@ def build_store(
         OSError: it cannot be written.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(directory.parent)
     building = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         tokens, blocks = _write_blocks(building / _BLOCKS, pieces, block_size, padding_id)
-        facts = StoreFacts(block_size=block_size, documents=documents, tokens=tokens, blocks=blocks)
+        facts = StoreFacts(
+            block_size=block_size,
+            documents=documents,
+            tokens=tokens,
+            blocks=blocks,
+            digest=digest_of(building / _BLOCKS),
+        )
         write_atomically(building / _FACTS, json.dumps(asdict(facts)).encode())
         _put_in_place(building, directory)
     finally:
@@ -127,6 +141,20 @@ def _write_blocks(
     return tokens, blocks
 
 
+def digest_of(path: Path) -> str:
+    """blake2b (16 bytes, hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what builds that were killed have left behind."""
+    for left in directory.glob(".*-*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def _put_in_place(building: Path, directory: Path) -> None:
     try:
         building.rename(directory)
@@ -138,7 +166,7 @@ def _put_in_place(building: Path, directory: Path) -> None:
     # What stands there is damaged. It is moved, not removed in place, and ours put there at once.
     damaged = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        directory.rename(damaged)
+        directory.rename(damaged / directory.name)
         building.rename(directory)
     finally:
         shutil.rmtree(damaged, ignore_errors=True)

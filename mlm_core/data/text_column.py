@@ -10,6 +10,7 @@ import pyarrow
 import pyarrow.compute
 
 from mlm_core.data.documents import Rows
+from mlm_core.data.refusals import choices, no_such_column
 from mlm_core.errors import RequestError
 
 _MIXED = "Json"
@@ -52,16 +53,25 @@ class ColumnTexts:
     def _text(self, row: int, cell: Any, path: list[str]) -> str:
         if self._encoded and cell is not None:
             cell = json.loads(cell)
-        try:
-            return cell if isinstance(cell, str) else " ".join(_strings(cell, path))
-        except TypeError as error:
-            raise RequestError(
-                f"row {row + 1} holds {error}, not text",
-                code="wrong_column",
-                option="--text-column",
-                value=self._column,
-                fix=_choices([name for name in text_columns(self._rows.features) if name != self._column]),
-            ) from None
+        return joined_text(cell, path, row, self._column)
+
+
+def joined_text(value: Any, path: list[str], row: int, column: str) -> str:
+    """The string at a path below a value, lists of strings joined with one space; empty where nothing is.
+
+    Raises:
+        RequestError: there is something else than text; `row` and `column` are for its message.
+    """
+    try:
+        return value if isinstance(value, str) and not path else " ".join(_strings(value, path))
+    except TypeError as error:
+        raise RequestError(
+            f"row {row + 1} holds {error}, not text",
+            code="wrong_column",
+            option="--text-column",
+            value=column,
+            fix="make it text, or leave the row out",
+        ) from None
 
 
 def _strings(value: Any, path: list[str]) -> Iterator[str]:
@@ -91,13 +101,21 @@ def text_columns(features: Mapping[str, Any], prefix: str = "") -> list[str]:
     return found
 
 
-def choose_column(features: Mapping[str, Any], wanted: str | None, dataset: str) -> str:
+def choose_column(
+    features: Mapping[str, Any], wanted: str | None, dataset: str, likely: list[str] | None = None
+) -> str:
     """The column with the text: the one asked for, "text", or the only one that can be it.
+
+    Args:
+        features: of the table.
+        wanted: what was asked for.
+        dataset: what an error calls it.
+        likely: the columns to choose from where more are strings than hold text.
 
     Raises:
         RequestError: there is no such column, it holds no text, or several could be meant.
     """
-    candidates = text_columns(features)
+    candidates = likely if likely else text_columns(features)
     if wanted is None:
         if "text" in candidates:
             return "text"
@@ -108,17 +126,16 @@ def choose_column(features: Mapping[str, Any], wanted: str | None, dataset: str)
             columns = ", ".join(f"{name} ({_described(feature)})" for name, feature in features.items())
             message = f"no column holds text: {columns}"
         raise RequestError(
-            message, code="ambiguous_column", option="--dataset", value=dataset, fix=_choices(candidates)
+            message, code="ambiguous_column", option="--dataset", value=dataset, fix=choices(candidates)
         )
     found = _feature_at(features, wanted)
     # Lists of lists of strings are no candidates, but what is asked for is taken.
     if wanted in candidates or _is_text(_opened(found)[0]):
         return wanted
     if found is None:
-        message, code = f"{dataset} has no such column", "missing_column"
-    else:
-        message, code = f"holds {_described(found)}, not text", "wrong_column"
-    raise RequestError(message, code=code, option="--text-column", value=wanted, fix=_choices(candidates))
+        raise no_such_column(dataset, wanted, candidates)
+    message, code = f"holds {_described(found)}, not text", "wrong_column"
+    raise RequestError(message, code=code, option="--text-column", value=wanted, fix=choices(candidates))
 
 
 def _is_text(feature: Any) -> bool:
@@ -154,7 +171,3 @@ def _opened(feature: Any) -> tuple[Any, int]:
         else:
             return feature, lists
         lists += 1
-
-
-def _choices(candidates: list[str]) -> str | None:
-    return f"choose with --text-column: {', '.join(candidates)}" if candidates else None

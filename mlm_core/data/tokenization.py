@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -134,9 +135,12 @@ def padding_id(tokenizer: Tokenizer, model: str) -> int:
 def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
     """A hash of everything that decides a tokenizer's output."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    name = f"{type(tokenizer).__name__} {version('tokenizers')}"
+    split_special = getattr(tokenizer, "split_special_tokens", False)
+    name = f"{type(tokenizer).__name__} {version('tokenizers')} {version('transformers')} {split_special}"
     if backend is not None:
-        return fingerprint_of([name, backend.to_str()])
+        # How the last call cut and filled rows up stands there, too; ours does neither.
+        described = json.loads(backend.to_str()) | {"truncation": None, "padding": None}
+        return fingerprint_of([name, json.dumps(described, sort_keys=True)])
     # A slow tokenizer has no one description; its files have all of it.
     with tempfile.TemporaryDirectory() as directory:
         tokenizer.save_pretrained(directory)

@@ -23,6 +23,8 @@ from mlm_core.data.tokenization import DocumentBorders, TokenIds, Tokenizer, joi
 from mlm_core.errors import RunError
 
 _FAST = "fast"
+_HEADER = 8
+"""Bytes in which the number of token ids is sent."""
 
 
 class TokenizationWorker:
@@ -30,6 +32,7 @@ class TokenizationWorker:
 
     def __init__(self, tokenizer: Tokenizer, borders: DocumentBorders) -> None:
         self._directory = tempfile.TemporaryDirectory()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         tokenizer.save_pretrained(self._directory.name)
         if tokenizer.is_fast:
             (Path(self._directory.name) / _FAST).touch()
@@ -37,10 +40,11 @@ class TokenizationWorker:
         # One thread in each process; and no framework, which none of them needs.
         environment = {"TOKENIZERS_PARALLELISM": "false", "USE_TORCH": "0", "USE_TF": "0"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, self._directory.name, described],
+            # Safe path: a module of the user's in this directory must not take the place of the library's.
+            [sys.executable, "-P", "-m", __name__, self._directory.name, described],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             env=os.environ | environment,
         )
 
@@ -54,18 +58,27 @@ class TokenizationWorker:
         try:
             self._process.stdin.write(json.dumps(texts).encode() + b"\n")
             self._process.stdin.flush()
-            size = 4 * int.from_bytes(self._process.stdout.read(8), "little")
+            header = self._process.stdout.read(_HEADER)
+            size = 4 * int.from_bytes(header, "little")
             content = self._process.stdout.read(size)
         except OSError:
-            size, content = 0, b""
-        if self._process.poll() is not None or len(content) != size:
-            raise RunError(
-                "a process that tokenises has ended",
-                code="worker_ended",
-                option="--num-proc",
-                fix="give fewer",
-            )
+            raise self._ended() from None
+        # A process that has ended answers with nothing, which must not pass for no tokens.
+        if len(header) != _HEADER or len(content) != size:
+            raise self._ended()
         return np.frombuffer(content, dtype="<i4")
+
+    def _ended(self) -> RunError:
+        self._process.wait()
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip().splitlines()
+        reason = said[-1] if said else f"exit code {self._process.returncode}"
+        return RunError(
+            f"a process that tokenises has ended ({reason})",
+            code="worker_ended",
+            option="--num-proc",
+            fix="give fewer, or leave it out",
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +93,7 @@ class TokenizationWorker:
             # Closing writes what was not taken; nobody is left to take it.
             with suppress(OSError):
                 pipe.close()
+        self._said.close()
         self._directory.cleanup()
 
 
@@ -92,7 +106,7 @@ def _serve(directory: str, described: str) -> None:
     borders = DocumentBorders(special, separator)
     for line in sys.stdin.buffer:
         ids = joined_token_ids(tokenizer, json.loads(line), borders)
-        sys.stdout.buffer.write(len(ids).to_bytes(8, "little") + ids.astype("<i4").tobytes())
+        sys.stdout.buffer.write(len(ids).to_bytes(_HEADER, "little") + ids.astype("<i4").tobytes())
         sys.stdout.buffer.flush()
 
 

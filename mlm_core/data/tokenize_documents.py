@@ -48,9 +48,10 @@ def _shared_out(
             idle.put(worker)
 
     with ExitStack() as stack:
+        # First in, last out: where this is left early, no thread waits for a process that does not answer.
+        threads = stack.enter_context(ThreadPoolExecutor(processes))
         for _ in range(processes):
             idle.put(stack.enter_context(TokenizationWorker(tokenizer, borders)))
-        threads = stack.enter_context(ThreadPoolExecutor(processes))
         pending: deque[Future[TokenIds]] = deque()
         for texts in batches:
             pending.append(threads.submit(tokenize, texts))

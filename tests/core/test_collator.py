@@ -97,6 +97,13 @@ def test_entries_of_the_rows(tokenizer, rows, tmp_path):
     assert batch["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1], [0] * 7]
 
 
+def test_what_is_not_attended_to_is_not_masked(tokenizer):
+    row = {"input_ids": [0, 10, 11, 12, 2], "attention_mask": [1, 1, 0, 0, 1]}
+    batch = MaskingCollator(tokenizer, mlm_probability=1.0)([row, {"input_ids": [0, 10, 2]}])
+    assert batch["labels"].tolist() == [[-100, 10, -100, -100, -100], [-100, 10, -100, -100, -100]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 0, 0, 1], [1, 1, 1, 0, 0]]
+
+
 def test_a_tokenizer_without_a_padding_token_is_filled_up_with_its_end_token(rows):
     without = train_tokenizer(sentences(200), 320, 64)
     without.pad_token = None
@@ -112,6 +119,10 @@ def test_refusals(tokenizer, rows):
         MaskingCollator(tokenizer)([])
     with pytest.raises(RequestError, match="no input_ids, only text"):
         MaskingCollator(tokenizer)([{"text": "the cat"}])
+    with pytest.raises(RequestError, match="no token 320"):
+        MaskingCollator(tokenizer)([{"input_ids": [0, 5, 320, 2]}])
+    with pytest.raises(RequestError, match="no token -1"):
+        MaskingCollator(tokenizer)([{"input_ids": [0, -1, 2]}])
     with pytest.raises(RequestError, match="--mlm-probability"):
         MaskingCollator(tokenizer, mlm_probability=1.5)
     with pytest.raises(RequestError, match="pad_to_multiple_of"):

@@ -1,3 +1,6 @@
+import os
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,10 +67,24 @@ def build(directory):
 def test_a_store_cut_short_is_built_again(tmp_path):
     directory = tmp_path / "blocks"
     build(directory)
-    (directory / "blocks.bin").write_bytes(b"short")
-    assert open_store(directory) is None
-    assert build(directory).blocks.tolist() == [[1, 2], [3, 4]]
-    assert [path.name for path in tmp_path.iterdir()] == ["blocks"]
+    for damage in (b"short", bytes(16)):
+        (directory / "blocks.bin").write_bytes(damage)
+        assert open_store(directory) is None
+        assert build(directory).blocks.tolist() == [[1, 2], [3, 4]]
+        assert [path.name for path in tmp_path.iterdir()] == ["blocks"]
+
+
+def test_a_file_in_the_place_of_a_store_is_put_away(tmp_path):
+    (tmp_path / "blocks").write_text("no directory", encoding="utf-8")
+    assert build(tmp_path / "blocks").blocks.tolist() == [[1, 2], [3, 4]]
+
+
+def test_what_a_killed_build_left_behind_is_removed_in_time(tmp_path):
+    for name, age in ((".old-x", 2 * 86_400), (".new-x", 60)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    build(tmp_path / "blocks")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".new-x", "blocks"]
 
 
 def test_a_failed_build_leaves_nothing(tmp_path):

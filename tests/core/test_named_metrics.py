@@ -22,7 +22,7 @@ class {name}(evaluate.Metric):
     def _compute(self, predictions, references, scale=1):
         right = sum(one == other for one, other in zip(predictions, references))
         share = scale * right / len(references)
-        return {{"{name}": share, "first_{name}": str(references[0]), "odd": float("nan")}}
+        return {{"{name}": share, "first_{name}": str(references[0]), "odd_{name}": [float("nan"), 1.0]}}
 """
 
 PROGRAM = """
@@ -60,11 +60,17 @@ def measured(tmp_path_factory):
     for name, kind in (("Ids", "int64"), ("Tokens", "string")):
         path = directory / f"{name.lower()}.py"
         path.write_text(METRIC.format(name=name, kind=kind), encoding="utf-8")
+    same = METRIC.format(name="Ids", kind="int64")
+    (directory / "same.py").write_text(same, encoding="utf-8")
+    number = same.replace("return {", "return share, {")
+    (directory / "number.py").write_text(number, encoding="utf-8")
     ids, tokens = str(directory / "ids.py"), str(directory / "tokens.py")
     ours = str(Path(__file__).parents[2] / "mlm_core" / "masked_metrics.py")
     requests = {
         "both": ([ids, tokens], BATCHES, {"scale": 2}),
         "ours": ([ours], BATCHES, {}),
+        "alike": ([ids, str(directory / "same.py")], BATCHES, {}),
+        "a number": ([str(directory / "number.py")], BATCHES, {}),
         "wrong option": ([ids], BATCHES, {"average": "macro"}),
         "no such file": (["none.py"], BATCHES, {}),
         "not here": (["f1"], BATCHES, {}),
@@ -83,9 +89,11 @@ def measured(tmp_path_factory):
 
 
 def test_metrics_see_the_masked_positions_as_ids_or_as_tokens(measured):
-    assert measured["both"] == {
-        "Ids": 1.5, "first_Ids": "5", "Tokens": 1.5, "first_Tokens": "token 5", "odd": None
-    }  # fmt: skip
+    found = measured["both"]
+    assert (found["Ids"], found["first_Ids"]) == (1.5, "5")
+    assert (found["Tokens"], found["first_Tokens"]) == (1.5, "token 5")
+    # What JSON has no word for.
+    assert found["odd_Ids"] == [None, 1.0]
 
 
 def test_ours_is_one_of_them(measured):
@@ -96,6 +104,8 @@ def test_ours_is_one_of_them(measured):
     ("request_name", "message"),
     [
         ("wrong option", "failed (.*--metric-option"),
+        ("alike", "calls a value Ids, as another metric does"),
+        ("a number", "returned tuple in the place of named values"),
         ("no such file", "--metric none.py: cannot be loaded"),
         ("not here", "--metric f1: cannot be loaded"),
     ],

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import time
 
 import datasets
 import pytest
@@ -11,7 +10,7 @@ from file_kinds import ANSWERS, WRITERS, as_lines, as_parquet, compressed, sampl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlm_core import Config, RequestError
+from mlm_core import Config, RequestError, RunError
 from mlm_core.data.corpus import embedded_documents
 from mlm_core.data.documents import listed_documents
 from mlm_core.data.local_files import local_files
@@ -102,7 +101,7 @@ def test_names_in_a_directory_tell_the_split(tmp_path, name, split):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     rows(path, {"text": "x"})
-    assert local_files(str(tmp_path)).by_split() == {split: [str(path)]}
+    assert local_files(str(tmp_path)).by_split() == {split: [path]}
 
 
 def test_a_split_of_its_own_is_held_out_unless_a_share_is_asked_for(tmp_path, sample, answers):
@@ -130,7 +129,7 @@ def test_split_slices(tmp_path, sample, answers):
     assert texts(path, text_column=ANSWERS, split="train[:5]") == answers[:5]
     assert texts(path, text_column=ANSWERS, split="train[25%:50%]") == answers[12:24]
     assert texts(path, text_column=ANSWERS, split="train[:2]+train[40:]") == answers[:2] + answers[40:]
-    for wrong in ("tarin", "train[:x]", "train[:5"):
+    for wrong in ("tarin", "train[:x]", "train[:5", "train[600:900]"):
         with pytest.raises(RequestError) as caught:
             load(path, text_column=ANSWERS, split=wrong)
         assert (caught.value.option, caught.value.value) == ("--split", wrong)
@@ -146,6 +145,8 @@ def test_a_dataset_from_python(sample, answers):
     assert list(load(given=given, text_column=ANSWERS, split="train[:3]").documents) == answers[:3]
     # Rows that were chosen or put in another order in Python.
     assert list(load(given=given.select([5, 2]), text_column=ANSWERS).documents) == [answers[5], answers[2]]
+    with pytest.raises(RequestError, match="has a transform"):
+        load(given=given.with_transform(lambda batch: batch), text_column=ANSWERS)
     for wrong in (given.to_iterable_dataset(), ["a text"]):
         with pytest.raises(RequestError, match="neither a datasets"):
             load(given=wrong)
@@ -182,9 +183,9 @@ def test_nested_columns_and_lists(tmp_path):
         load(path)
     with pytest.raises(RequestError, match=r"no such column; choose with .*title, posts\.body"):
         load(path, text_column="posts.text")
-    with pytest.raises(RequestError, match="holds int64, not text"):
+    with pytest.raises(RequestError, match="holds int, not text"):
         load(path, text_column="posts.n")
-    with pytest.raises(RequestError, match="holds columns body, n, not text"):
+    with pytest.raises(RequestError, match="holds further columns, not text"):
         load(path, text_column="posts")
 
 
@@ -194,6 +195,64 @@ def test_values_of_several_types(tmp_path):
     wrong = rows(tmp_path / "b.jsonl", {"text": "a"}, {"text": 3})
     with pytest.raises(RequestError, match="row 2 holds int 3, not text"):
         load(wrong)
+
+
+def test_json_rows_are_taken_each_by_itself(tmp_path):
+    """Far down, in another file: keys more or fewer, other types, dates; none of it changes a document."""
+    many = [{"text": f"document {number}", "n": 1, "tags": []} for number in range(3000)]
+    late = [
+        {"text": 'said "so" é', "n": 1.5, "tags": ["x"], "more": {"deep": 1}},
+        {"n": None},
+        {"text": "2020-01-01"},
+    ]
+    rows(tmp_path / "a.jsonl", *many)
+    rows(tmp_path / "b.jsonl", *late)
+    rows(tmp_path / "c.jsonl", *many, *late)
+    expected = [row["text"] for row in many] + ['said "so" é', "2020-01-01"]
+    assert texts(tmp_path / "c.jsonl") == expected
+    assert texts(tmp_path / "[ab].jsonl") == expected
+    # Objects as they are, too: a date stays what it was.
+    assert load(tmp_path / "c.jsonl").documents.raw(3001) == {"text": "2020-01-01"}
+
+
+def test_json_arrays_wherever_they_stand(tmp_path):
+    content = [{"text": "x"}, {"text": "y"}]
+    plain, indented = json.dumps(content), "\n\n" + json.dumps(content, indent=2)
+    inside = json.dumps({"version": 1, "data": content}, indent=2)
+    for number, written in enumerate((plain, indented, inside)):
+        path = tmp_path / f"{number}.json"
+        path.write_text(written, encoding="utf-8")
+        assert texts(path) == ["x", "y"]
+
+
+def test_cells_of_tables_are_the_text_that_stands_there(tmp_path):
+    """Also after ten thousand rows and in another file, where a reader would guess types again."""
+    cells = ["007", "1e5", "True", "1.10", "NA", "null", "2020-01-01", '"quoted, é"']
+    first = "text,n\n" + "doc,1\n" * 12_000
+    (tmp_path / "a.csv").write_text(first + "".join(f"{cell},2.5\n" for cell in cells), encoding="utf-8")
+    (tmp_path / "b.csv").write_text(
+        "n,more,text\n" + "".join(f"x,y,{cell}\n" for cell in cells), encoding="utf-8"
+    )
+    wanted = [cell.strip('"') for cell in cells]
+    assert texts(tmp_path / "a.csv")[12_000:] == wanted
+    assert texts(tmp_path / "b.csv") == wanted
+    assert texts(tmp_path / "*.csv")[12_000:] == [*wanted, *wanted]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_separator_is_found(tmp_path, separator):
+    path = tmp_path / "a.csv"
+    lines = [["id", "body"], ["1", '"a, b; c"'], ["2", "plain"]]
+    path.write_text("".join(separator.join(line) + "\r\n" for line in lines), encoding="utf-8")
+    assert texts(path) == ["a, b; c", "plain"]
+    path.write_text('body\n"one; two, three"\nfour\n', encoding="utf-8")
+    assert texts(path) == ["one; two, three", "four"]
+
+
+def test_an_index_without_a_name_is_a_column(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(",body\n0,x\n1,y\n", encoding="utf-8")
+    assert texts(path) == ["x", "y"]
 
 
 def test_a_row_without_text_is_left_out(tmp_path):
@@ -216,10 +275,12 @@ def test_the_text_column_is_found(tmp_path):
     [
         ("a.txt", b"", "is empty"),
         ("a.txt", b"\n \n", "holds no text"),
-        ("a.txt", b"\xff\xfe\x00", r"not UTF-8 text \(byte 0xff\)"),
+        ("a.txt", b"\xff\xfe\x00", r"line 1 is not UTF-8 text \(byte 0xff\)"),
         ("a.txt", "a café".encode("latin-1"), "not UTF-8"),
         ("a.txt", b"text\n\x00\x01\x02\n", "line 2 is not text"),
-        ("a.csv", "text\ncafé\n".encode("latin-1"), "not UTF-8"),
+        ("a.csv", "text\nx\ncafé\n".encode("latin-1"), "line 3 is not UTF-8"),
+        ("a.csv", b"id,text\n", "holds no rows"),
+        ("a.csv", b"text,text\na,b\n", "two columns are called text"),
         ("a.csv", b"id,text\n1,a\n2,a,b\n", "line 3 has 3 fields, the header has 2"),
         ("a.csv", b"id,text,more\n1,a,b\n2,a\n", "line 3 has 2 fields, the header has 3"),
         ("a.tsv", b"id\ttext\n1\ta\tb\n", "line 2 has 3 fields, the header has 2"),
@@ -228,9 +289,9 @@ def test_the_text_column_is_found(tmp_path):
         ("a.jsonl", b"3\n", "line 1 is not a JSON object"),
         ("a.json", b'[{"text": "x"},\n {"text": }]', "line 2 is not JSON"),
         ("a.json", b'[{"text": "x"}, 3]', "item 2 of the array is not a JSON object"),
-        ("a.jsonl", b'{"n": 1}', r"no column holds text: n \(int64\)"),
-        ("a.jsonl", b'{"text": [1, 2]}', r"no column holds text: text \(lists of int64\)"),
-        ("a.jsonl", b'{"text": "half a pair \\ud800"}', "surrogate pair"),
+        ("a.jsonl", b'{"n": 1}', r"no column holds text: n \(int\)"),
+        ("a.jsonl", b'{"text": [1, 2]}', r"no column holds text: text \(lists of int\)"),
+        ("a.jsonl", b'{"text": "half a pair \\ud800"}', "document 1 is not text"),
         ("a.jsonl", bytes(range(256)), "not UTF-8"),
         ("a.parquet", b"PAR1", "cannot be read"),
         ("a.arrow", b"ARROW1", "cannot be read"),
@@ -289,13 +350,48 @@ def test_options_for_another_kind_of_dataset(tmp_path):
             load(**options)
 
 
-def test_a_changed_file_is_read_again(tmp_path):
-    path = rows(tmp_path / "a.jsonl", {"text": "x"})
-    before = load(path).fingerprint
-    time.sleep(0.05)
-    rows(path, {"text": "y"})
-    assert texts(path) == ["y"]
-    assert load(path).fingerprint != before
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_changed_file_is_read_again_whatever_its_date(tmp_path, replaced):
+    path = tmp_path / "a.txt"
+    for content in ("x", "y"):
+        if replaced:
+            path.unlink(missing_ok=True)
+        path.write_text(content, encoding="utf-8")
+        os.utime(path, (1, 1))
+        assert texts(path) == [content]
+
+
+def test_names_that_look_like_patterns(tmp_path):
+    for name in ("b[1].txt", "b1.txt", "c*.txt", "cx.txt"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+        assert texts(tmp_path / name) == [name]
+    assert texts(tmp_path) == ["b1.txt", "b[1].txt", "c*.txt", "cx.txt"]
+
+
+def test_a_damaged_copy_of_ours_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLM_CACHE", str(tmp_path / "cache"))
+    path = rows(tmp_path / "a.jsonl", {"text": "x"}, {"text": "y"})
+    assert texts(path) == ["x", "y"]
+    copies = list((tmp_path / "cache").rglob("*.arrow"))
+    assert copies
+    for copy in copies:
+        copy.write_bytes(b"damaged")
+    assert texts(path) == ["x", "y"]
+
+
+def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("MLM_CACHE", str(tmp_path / "file"))
+    with pytest.raises(RunError, match="set MLM_CACHE"):
+        load(rows(tmp_path / "a.jsonl", {"text": "x"}))
+
+
+def test_splits_that_are_used_and_not_used_are_told(tmp_path, capsys):
+    for split in ("train", "validation", "test"):
+        rows(tmp_path / f"{split}.jsonl", {"text": "x"})
+    config = Config(dataset=str(tmp_path))
+    load_source(config, progress=Progress.of(config))
+    assert "its split train, evaluated on its split validation; not used: test" in capsys.readouterr().err
 
 
 def test_embedded_corpus_is_prose_in_one_line_each():
@@ -309,17 +405,17 @@ def test_embedded_corpus_is_prose_in_one_line_each():
 @given(count=st.integers(2, 200), test_size=st.floats(0.01, 0.9), seed=st.integers(0, 2**32 - 1))
 def test_split_keeps_every_document_once_and_in_order(count, test_size, seed):
     documents = listed_documents([f"{number:04}" for number in range(count)])
-    split = split_documents(documents, test_size, seed)
+    split = split_documents(documents, test_size, seed, "a file")
     train, test = list(split.train), list(split.test)
     assert sorted(train + test) == list(documents)
     assert train == sorted(train) and test == sorted(test)
     assert train and test
     assert abs(len(test) - test_size * count) <= 1
-    again = split_documents(documents, test_size, seed)
+    again = split_documents(documents, test_size, seed, "a file")
     assert (list(again.train), list(again.test)) == (train, test)
     assert again.train.fingerprint == split.train.fingerprint != split.test.fingerprint
 
 
 def test_one_document_cannot_be_split():
     with pytest.raises(RequestError, match="too few"):
-        split_documents(listed_documents(["alone"]), 0.2, 0)
+        split_documents(listed_documents(["alone"]), 0.2, 0, "a file")

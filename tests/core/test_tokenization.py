@@ -1,12 +1,20 @@
 """Documents to token ids: whole, in order, however the work is cut or shared out."""
 
+import time
+
 import numpy as np
 import pytest
 from tiny_models import sentences, write_tokenizer
 
 from mlm_core import Config, RequestError, RunError
 from mlm_core.data.documents import listed_documents
-from mlm_core.data.tokenization import DocumentBorders, document_borders, padding_id, train_tokenizer
+from mlm_core.data.tokenization import (
+    DocumentBorders,
+    document_borders,
+    padding_id,
+    tokenizer_fingerprint,
+    train_tokenizer,
+)
 from mlm_core.data.tokenization_worker import TokenizationWorker
 from mlm_core.data.tokenize_documents import tokenize_documents
 
@@ -86,10 +94,43 @@ def test_padding_token_is_the_tokenizers_own_and_the_end_token_only_where_it_has
         padding_id(without, "a model")
 
 
-def test_a_process_that_ends_is_an_error(tokenizer):
-    with TokenizationWorker(tokenizer, SPECIAL) as worker:
-        assert worker(["the cat"]).tolist() == tokenizer("the cat")["input_ids"]
-        worker._process.kill()
-        worker._process.wait()
-        with pytest.raises(RunError, match="has ended"):
-            worker(["the cat"])
+@pytest.mark.parametrize("waited", [False, True])
+def test_a_process_that_ends_is_an_error(tokenizer, waited):
+    for _ in range(1 if waited else 8):
+        with TokenizationWorker(tokenizer, SPECIAL) as worker:
+            assert worker(["the cat"]).tolist() == tokenizer("the cat")["input_ids"]
+            worker._process.kill()
+            if waited:
+                worker._process.wait()
+            with pytest.raises(RunError, match="has ended"):
+                worker(["the cat"])
+
+
+def test_a_process_is_not_led_astray_by_modules_where_it_starts(tokenizer, documents, tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert np.array_equal(whole(tokenizer, documents, processes=2), whole(tokenizer, documents))
+
+
+def test_what_a_process_says_at_its_end_is_told(tokenizer):
+    message = r"has ended \(ValueError: text input must be of type"
+    with TokenizationWorker(tokenizer, SPECIAL) as worker, pytest.raises(RunError, match=message):
+        worker([3])
+
+
+def test_leaving_early_waits_for_nobody(tokenizer, documents):
+    pieces = tokenize_documents(tokenizer, documents, SPECIAL, 2)
+    next(pieces)
+    start = time.monotonic()
+    pieces.close()
+    assert time.monotonic() - start < 5
+
+
+def test_fingerprints_of_tokenizers():
+    tokenizer = train_tokenizer(sentences(50), 300, 64)
+    fingerprint = tokenizer_fingerprint(tokenizer)
+    tokenizer(["the cat", "a"], padding=True, truncation=True, max_length=3)
+    assert tokenizer_fingerprint(tokenizer) == fingerprint
+    tokenizer.split_special_tokens = True
+    assert tokenizer_fingerprint(tokenizer) != fingerprint
+    assert tokenizer_fingerprint(train_tokenizer(sentences(40), 300, 64)) != fingerprint
