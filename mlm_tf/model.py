@@ -98,22 +98,19 @@ class SlotCall:
     @property
     def totals(self) -> list[Any]:
         """The sums of an evaluation, as Keras metrics."""
-        return self.__dict__.setdefault("_totals", []) or self._make_totals()
+        if "_totals" not in self.__dict__:
+            # Past Keras's own way of setting attributes: as part of the model they would be saved as weights.
+            self.__dict__["_totals"] = [
+                keras.metrics.Sum(name="loss_sum", dtype=tf.float64),
+                keras.metrics.Sum(name="correct", dtype=tf.int64),
+                keras.metrics.Sum(name="masked_tokens", dtype=tf.int64),
+            ]
+        return self.__dict__["_totals"]
 
     @property
     def metrics(self) -> list[Any]:
         """Keras resets these before each evaluation."""
         return [*super().metrics, *self.totals]  # type: ignore[misc]
-
-    def _make_totals(self) -> list[Any]:
-        made = [
-            keras.metrics.Sum(name="loss_sum", dtype=tf.float64),
-            keras.metrics.Sum(name="correct", dtype=tf.int64),
-            keras.metrics.Sum(name="masked_tokens", dtype=tf.int64),
-        ]
-        # Past Keras's own way of setting attributes: as part of the model they would be saved as weights.
-        self.__dict__["_totals"] = made
-        return made
 
     def _micro_step(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor, micro_batch: tf.Tensor) -> Any:
         self.dropout_key.advance(self.optimizer.iterations, micro_batch)

@@ -141,6 +141,9 @@ def test_other_text_is_evaluated_whole(runs, jsonl):
     whole, _ = mlm("evaluate", run, "--backend", "torch", "--dataset", jsonl, "--json")
     own, _ = mlm("evaluate", run, "--backend", "torch", "--json")
     assert whole["masked_tokens"] > 3 * own["masked_tokens"]
+    words = ["--dataset", jsonl, "--block-size", "48", "--last-block", "pad", "--json"]
+    padded, _ = mlm("evaluate", run, "--backend", "torch", *words)
+    assert abs(padded["masked_tokens"] - whole["masked_tokens"]) < 0.05 * whole["masked_tokens"]
 
 
 def test_changed_text_is_refused(runs, jsonl, tmp_path, encoder):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from tiny_models import FAMILIES, full_shapes
 from transformers import AutoConfig
 
@@ -92,6 +93,16 @@ def test_slots_have_the_gradients_of_full_width_labels(model):
     assert set(by_slots) == set(model.outline.shapes)
     for name in by_slots:
         assert np.abs(by_slots[name] - full_width[name]).max() < 1e-6, name
+
+
+def test_the_class_itself_saves_it(model, tmp_path):
+    """With transformers' own method: nothing of ours is among the weights."""
+    model.network.save_pretrained(tmp_path, safe_serialization=True)
+    (path,) = tmp_path.glob("*.safetensors")
+    with safe_open(path, "np") as file:
+        saved = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - no mapping
+    ours = [list(shape) for shape in model.outline.shapes.values()]
+    assert sorted(map(sorted, saved)) == sorted(map(sorted, ours))
 
 
 def test_nothing_masked_is_loss_0(model):

@@ -123,12 +123,15 @@ def test_logits_of_texts(run, lab):
         assert logits.dtype == np.float32
 
 
-def test_fill_targets_and_refusals(run, lab):
+def test_fill_targets_and_refusals(run, lab, capsys):
     predictor = lab.predictor(run[1].run_dir)
     with pytest.raises(RequestError, match="at least 1"):
         predictor.fill(["the <mask>"], top_k=0)
     (found,) = predictor.fill(["the cat <mask> on."], targets=["a", "the"], top_k=9)
     assert len(found) == 2 and found[0]["score"] >= found[1]["score"]
+    assert predictor.fill("the cat <mask> on.", top_k=2) == predictor.fill(["the cat <mask> on."], top_k=2)
+    predictor.fill(["the cat <mask> on."], targets=["sat", "the cat"])
+    assert "target 'the cat' is no token of this model; its first piece" in capsys.readouterr().err
     with pytest.raises(RequestError, match="no mask"):
         predictor.fill(["nothing to fill"])
     with pytest.raises(RequestError, match="at most 48"):
@@ -205,6 +208,14 @@ def test_from_scratch_takes_the_architecture_only(lab):
     settings = trainer.job.model.config
     for name, array in saved.items():
         assert (array == draw_parameter(name, array.shape, settings, 4)).all(), name
+
+
+def test_a_short_run_is_not_all_warm_up(lab):
+    """The recommended warm-up gives way to a run that is shorter; one that was asked for does not."""
+    assert lab.trainer(max_steps=4).job.config.warmup_steps == 0
+    assert lab.trainer(max_steps=50).job.config.warmup_steps == 10
+    assert lab.trainer(max_steps=500).job.config.warmup_steps == 20
+    assert lab.trainer(max_steps=4, warmup_steps=3).job.config.warmup_steps == 3
 
 
 def test_no_model_trains_a_small_roberta_and_its_tokenizer(lab):

@@ -5,6 +5,7 @@ import pytest
 from mlm_core import Config, RequestError
 from mlm_core.cli import build_parser, parse_request
 from mlm_core.commands.train import _file_options
+from mlm_core.option_names import _ELSEWHERE, _NOT_HERE
 
 WRONG_BY_TYPE = {int: ["many", "1.5", "nan", "", "1e3"], float: ["much", "nan", "inf", ""], bool: ["maybe"]}
 
@@ -98,6 +99,38 @@ def test_the_command_line_takes_every_option():
 def test_names_from_elsewhere_are_explained(written, hint):
     with pytest.raises(RequestError, match=hint):
         parse_request(build_parser(), ["train", written, "1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("num_train_epochs", "here it is --epochs"),
+        ("do_train", "always done"),
+        ("report_to", "no counterpart"),
+        ("warmup_ratio", "--warmup-steps, a number of steps"),
+        ("learning_rat", "did you mean --learning-rate"),
+        ("xyz", "the options are"),
+    ],
+)
+def test_names_from_elsewhere_are_explained_in_python_too(name, hint):
+    with pytest.raises(RequestError, match=hint):
+        Config(**{name: 1})
+
+
+def test_every_answer_for_a_name_from_elsewhere_is_an_option():
+    flags = {spec.flag for spec in Config.options().values()}
+    for name, answer in _ELSEWHERE.items():
+        words = [] if answer is None else answer.replace(",", "").split()
+        assert {word for word in words if word.startswith("--")} <= flags, name
+    known = {name for name in (*_ELSEWHERE, *_NOT_HERE) if name in Config.options()}
+    assert not known
+
+
+def test_a_dataset_is_no_name_of_one():
+    import datasets
+
+    with pytest.raises(RequestError, match=r"give it to trainer\(config, dataset"):
+        Config(dataset=datasets.Dataset.from_dict({"text": ["x"]}))
 
 
 def test_underscores_are_dashes():
