@@ -10,7 +10,7 @@ from mlm_core.cache import cache_directory
 from mlm_core.config import DataConfig
 from mlm_core.data.library_errors import explained
 from mlm_core.data.refusals import dataset_refusal
-from mlm_core.errors import RunError, first_line
+from mlm_core.errors import MlmError, RunError, first_line
 
 _TIMEOUT = 20.0
 """Seconds after which the Hub counts as unreachable."""
@@ -24,16 +24,7 @@ def hub_splits(config: DataConfig) -> Mapping[str, Any]:
         RunError: the Hub failed.
     """
     import datasets
-    from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
 
     assert config.dataset is not None
     name, revision = config.dataset, config.dataset_revision
@@ -46,29 +37,41 @@ def hub_splits(config: DataConfig) -> Mapping[str, Any]:
         opened = datasets.load_dataset(
             name, config.dataset_config, split=config.split, revision=revision, cache_dir=own
         )
-    except (GatedRepoError, DatasetNotFoundError):
-        # The Hub tells about a gated dataset, so that the library is the first to find it closed.
-        reason, fix = "is gated", "accept its terms on the Hub and log in with hf auth login"
-    except RevisionNotFoundError:
-        reason, fix = f"has no revision {revision}", "check --dataset-revision"
-    except (RepositoryNotFoundError, HFValidationError):
-        reason = "no such file, and no such dataset on the Hub"
-        fix = "check the name; a private dataset needs hf auth login"
-    except HfHubHTTPError as error:
-        raise RunError(f"the Hub failed ({first_line(error)})", code="hub_failed", value=name) from None
-    except FileNotFoundError as error:
-        if LocalEntryNotFoundError.__name__ in str(error):
-            raise RunError("the Hub failed to give a file", code="hub_failed", value=name) from None
-        # How the library says that a repository holds no data it can read.
-        raise explained(error, config) from None
-    except OSError as error:
-        if error.errno is not None and not isinstance(error, ConnectionError):
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+            # Of this machine, not of the network.
             raise
-        reason, fix = "no such file, and the Hub cannot be reached", "give a local file, or connect"
+        raise _hub_error(error, config) from None
+    return opened if isinstance(opened, Mapping) else {"train": opened}
+
+
+def _hub_error(error: Exception, config: DataConfig) -> MlmError:
+    """What the Hub or the library says, as one line with what to do."""
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub import constants, errors
+
+    name = str(config.dataset)
+    if isinstance(error, errors.GatedRepoError | DatasetNotFoundError):
+        # The Hub tells about a gated dataset, so that the library is the first to find it closed.
+        fix = "accept its terms on the Hub and log in with hf auth login"
+        return dataset_refusal(name, "is gated", "missing_dataset", fix)
+    if isinstance(error, errors.RevisionNotFoundError):
+        message = f"has no revision {config.dataset_revision}"
+        return dataset_refusal(name, message, "missing_dataset", "check --dataset-revision")
+    if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
+        fix = "check the name; a private dataset needs hf auth login"
+        return dataset_refusal(name, "no such file, and no such dataset on the Hub", "missing_dataset", fix)
+    if isinstance(error, errors.HfHubHTTPError):
+        return RunError(f"the Hub failed ({first_line(error)})", code="hub_failed", value=name)
+    if isinstance(error, FileNotFoundError):
+        if errors.LocalEntryNotFoundError.__name__ in str(error):
+            return RunError("the Hub failed to give a file", code="hub_failed", value=name)
+        # How the library says that a repository holds no data it can read.
+        return explained(error, config)
+    if isinstance(error, OSError):
+        fix = "give a local file, or connect"
         if not constants.HF_HUB_OFFLINE:
             fix += "; HF_HUB_OFFLINE=1 takes an earlier download"
-    except Exception as error:
-        raise explained(error, config) from None
-    else:
-        return opened if isinstance(opened, Mapping) else {"train": opened}
-    raise dataset_refusal(name, reason, "missing_dataset", fix)
+        message = "no such file, and the Hub cannot be reached"
+        return dataset_refusal(name, message, "missing_dataset", fix)
+    return explained(error, config)

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from mlm_core.data.documents import BATCH, Rows
-from mlm_core.data.refusals import choices, no_such_column
+from mlm_core.data.refusals import no_such_column, not_text, only_candidate
 from mlm_core.data.text_column import joined_text
-from mlm_core.errors import RequestError
 
 COLUMN = "text"
 """The column of a table of lines in which the `datasets` library puts them."""
@@ -75,35 +74,18 @@ def choose_json_column(lines: Any, wanted: str | None, dataset: str) -> str:
                 found[path] = kind
     candidates = [path for path, kind in found.items() if kind == _TEXT]
     if wanted is None:
-        if COLUMN in candidates:
-            return COLUMN
-        if len(candidates) == 1:
-            return candidates[0]
-        message = "several columns could be the text"
-        if not candidates:
-            columns = ", ".join(f"{path} ({kind})" for path, kind in found.items())
-            message = f"no column holds text: {columns or 'the rows are empty'}"
-        raise RequestError(
-            message, code="ambiguous_column", option="--dataset", value=dataset, fix=choices(candidates)
-        )
+        return only_candidate(candidates, found, dataset)
     if wanted in candidates:
         return wanted
     if found.get(wanted, _NOTHING) == _NOTHING and any(path.startswith(f"{wanted}.") for path in found):
-        kind = "further columns"
-    elif wanted in found or any(_has(item, wanted) for item in _objects(lines)):
-        kind = found.get(wanted, _TEXT)
-        if kind.endswith(_TEXT) or kind == _NOTHING:
-            # Lists of lists of strings are no candidates, but what is asked for is taken.
-            return wanted
-    else:
+        raise not_text(wanted, "further columns", candidates)
+    if wanted not in found and not any(_has(item, wanted) for item in _objects(lines)):
         raise no_such_column(dataset, wanted, candidates)
-    raise RequestError(
-        f"holds {kind}, not text",
-        code="wrong_column",
-        option="--text-column",
-        value=wanted,
-        fix=choices(candidates),
-    )
+    kind = found.get(wanted, _TEXT)
+    # Lists of lists of strings are no candidates, but what is asked for is taken.
+    if kind.endswith(_TEXT) or kind == _NOTHING:
+        return wanted
+    raise not_text(wanted, kind, candidates)
 
 
 _TEXT, _NOTHING = "text", "nothing"

@@ -30,24 +30,25 @@ def read_files(files: LocalFiles) -> dict[str, Any]:
     cache = cache_directory() / "datasets" / _state(files)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        try:
-            return _load(files, cache, afresh=False)
-        except Exception as error:
-            if isinstance(error, MlmError):
-                raise
-            fault = find_fault(files)
-            if fault is not None:
-                raise fault from None
+    except OSError as error:
+        raise unwritable_cache(error) from None
+    try:
+        return _load(files, cache, afresh=False)
+    except MlmError:
+        raise
+    except Exception:
+        # Each reader has exceptions of its own, and few say which file and where.
+        fault = find_fault(files)
+    if fault is not None:
+        raise fault
+    try:
         # Nothing is wrong with the files, so perhaps with the copy that was made of them.
         return _load(files, cache, afresh=True)
     except MlmError:
         raise
-    except OSError as error:
-        if error.errno is not None:
-            raise unwritable_cache(error) from None
-        raise _unreadable(files, error) from None
     except Exception as error:
-        # Each reader has exceptions of its own.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unwritable_cache(error) from None
         raise _unreadable(files, error) from None
 
 

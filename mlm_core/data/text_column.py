@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.compute
 
 from mlm_core.data.documents import Rows
-from mlm_core.data.refusals import choices, no_such_column
+from mlm_core.data.refusals import no_such_column, not_text, only_candidate
 from mlm_core.errors import RequestError
 
 _MIXED = "Json"
@@ -117,25 +117,15 @@ def choose_column(
     """
     candidates = likely if likely else text_columns(features)
     if wanted is None:
-        if "text" in candidates:
-            return "text"
-        if len(candidates) == 1:
-            return candidates[0]
-        message = "several columns could be the text"
-        if not candidates:
-            columns = ", ".join(f"{name} ({_described(feature)})" for name, feature in features.items())
-            message = f"no column holds text: {columns}"
-        raise RequestError(
-            message, code="ambiguous_column", option="--dataset", value=dataset, fix=choices(candidates)
-        )
+        columns = {name: _described(feature) for name, feature in features.items()}
+        return only_candidate(candidates, columns, dataset)
     found = _feature_at(features, wanted)
     # Lists of lists of strings are no candidates, but what is asked for is taken.
     if wanted in candidates or _is_text(_opened(found)[0]):
         return wanted
     if found is None:
         raise no_such_column(dataset, wanted, candidates)
-    message, code = f"holds {_described(found)}, not text", "wrong_column"
-    raise RequestError(message, code=code, option="--text-column", value=wanted, fix=choices(candidates))
+    raise not_text(wanted, _described(found), candidates)
 
 
 def _is_text(feature: Any) -> bool:
