@@ -136,6 +136,13 @@ class RuntimeConfig:
     output_dir: str | None = option(
         None, "the run's directory; default: a new one under runs/", affects="nothing"
     )
+    save_steps: int | None = option(
+        None, "steps between checkpoints", fallback=500, affects="nothing", minimum=1
+    )
+    keep_checkpoints: int = option(2, "newest checkpoints that are kept", affects="nothing", minimum=1)
+    resume: bool = option(
+        False, "go on from the newest complete checkpoint in --output-dir", affects="nothing"
+    )
     overwrite: bool = option(False, "replace a run that is already there", affects="nothing")
     logging_steps: int = option(
         50, "steps between lines where there is no terminal for a progress bar", affects="nothing", minimum=1

@@ -26,6 +26,8 @@ _ELSEWHERE = {
     "per_device_eval_batch_size": "--batch-size",
     "per_device_train_batch_size": "--batch-size",
     "preprocessing_num_workers": "--num-proc",
+    "resume_from_checkpoint": "--resume",
+    "save_total_limit": "--keep-checkpoints",
     "token": "the environment variable HF_TOKEN, or hf auth login",
     "train_batch_size": "--batch-size",
     "train_file": "--dataset",
@@ -41,8 +43,8 @@ _NOT_HERE = frozenset(
     """adam_beta1 adam_beta2 adam_epsilon bf16 config_overrides dataloader_num_workers disable_tqdm
     eval_accumulation_steps eval_steps eval_strategy evaluation_strategy fp16 gradient_checkpointing
     group_by_length hub_model_id hub_token label_smoothing_factor line_by_line load_best_model_at_end
-    logging_dir model_revision optim pad_to_max_length push_to_hub report_to resume_from_checkpoint run_name
-    save_steps save_strategy save_total_limit streaming tf32 tokenizer_name torch_compile
+    logging_dir model_revision optim pad_to_max_length push_to_hub report_to  run_name
+    save_strategy streaming tf32 tokenizer_name torch_compile
     trust_remote_code""".split()  # noqa: SIM905 - as words it is shorter
 )
 """Names from there that nothing answers to yet."""

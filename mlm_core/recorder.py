@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from mlm_core.batch import BatchWitness
 from mlm_core.errors import RunError
@@ -15,6 +17,7 @@ from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums, finite
 from mlm_core.plan import PADDING_KEY
 from mlm_core.progress import Progress
+from mlm_core.weight_files import write_atomically
 
 
 class Recorder:
@@ -24,12 +27,14 @@ class Recorder:
     receives while training.
     """
 
-    def __init__(self, job: TrainingJob, metrics: Path, progress: Progress, *, verify: bool) -> None:
+    def __init__(
+        self, job: TrainingJob, metrics: Path, progress: Progress, *, verify: bool, state: Mapping[str, Any]
+    ) -> None:
         self.witness = BatchWitness() if verify else None
-        self.evaluations: list[tuple[int, MaskedSums]] = []
+        self.evaluations = [(step, MaskedSums(*sums)) for step, sums in state.get("evaluations", [])]
         self._job = job
         self._progress = progress
-        self._file = metrics.open("w", encoding="utf-8")
+        self._file = _opened_at(metrics, state.get("metrics_bytes", 0))
         self._last = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -42,6 +47,11 @@ class Recorder:
     ) -> None:
         self._progress.stop()
         self._file.close()
+
+    def state(self) -> dict[str, Any]:
+        """What a recorder that goes on from here must be given."""
+        evaluations = [(step, dataclasses.astuple(sums)) for step, sums in self.evaluations]
+        return {"evaluations": evaluations, "metrics_bytes": self._file.tell()}
 
     def step(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
         """Report optimizer step `step`, counted from 1, with the sums of its global batch.
@@ -81,5 +91,12 @@ class Recorder:
         self._last = time.perf_counter()
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         self._file.flush()
+
+
+def _opened_at(metrics: Path, size: int) -> BinaryIO:
+    """The file of metrics, opened to write behind its first `size` bytes; what came after them is gone."""
+    kept = metrics.read_bytes()[:size] if size else b""
+    write_atomically(metrics, kept)
+    return metrics.open("ab")

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mlm_core.checkpoint import CHECKPOINTS
 from mlm_core.config import Config
 from mlm_core.errors import MlmError, RequestError
+from mlm_core.metrics import MaskedSums
+from mlm_core.results import TrainingResult
 from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
 
 _FACTS, _METRICS = "run.json", "metrics.jsonl"
@@ -69,6 +75,16 @@ class RunDirectory:
                 value=config.output_dir or _DEFAULT_PARENT,
             ) from None
 
+    @classmethod
+    def reopen(cls, config: Config, backend: str) -> RunDirectory:
+        """The directory of a run that goes on, or of a new one where nothing is there yet.
+
+        Raises:
+            RequestError: as `claim`.
+        """
+        path = Path(str(config.output_dir))
+        return cls(path, None) if (path / _FACTS).is_file() else cls.claim(config, backend)
+
     def __enter__(self) -> Self:
         return self
 
@@ -97,6 +113,34 @@ class RunDirectory:
             _remove_run(self._replaced)
 
 
+def from_the_root(config: Config) -> Config:
+    """The config with paths that do not depend on the current directory."""
+    return replace(config, dataset=_absolute(config.dataset), model=_absolute(config.model))
+
+
+def _absolute(name: str | None) -> str | None:
+    """A path or glob from the root; a Hub name as it is."""
+    if name is not None and (Path(name).exists() or any(sign in name for sign in "*?[")):
+        # Not resolved: what a link is called tells the kind of file and the split.
+        return str(Path(name).absolute())
+    return name
+
+
+def finished_result(config: Config) -> TrainingResult | None:
+    """The result of the run in a config's directory, if it has finished."""
+    path = Path(str(config.output_dir))
+    try:
+        facts = read_facts(path)
+    except RequestError:
+        return None
+    if facts is None or not facts.get("results") or not facts.get("evaluations"):
+        return None
+    before, after = (MaskedSums(*sums) for sums in facts["evaluations"])
+    return TrainingResult(
+        path, str(facts["results"]["backend"]), int(facts["results"]["steps"]), before, after
+    )
+
+
 def check_output(config: Config) -> None:
     """Refuse an output directory that a new run may not use; nothing is written.
 
@@ -104,6 +148,10 @@ def check_output(config: Config) -> None:
         RequestError: it holds a run and `overwrite` is off, holds something else, or holds the
             run's own data or model.
     """
+    if config.resume and (config.output_dir is None or config.overwrite):
+        message = "goes on with a run in --output-dir"
+        fix = "leave --overwrite out" if config.overwrite else "name the run with --output-dir"
+        raise RequestError(message, code="usage", option="--resume", fix=fix)
     path = Path(config.output_dir if config.output_dir is not None else _DEFAULT_PARENT)
 
     def refusal(message: str, code: str, fix: str) -> RequestError:
@@ -115,6 +163,8 @@ def check_output(config: Config) -> None:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise refusal(f"{existing} cannot be written to", "unwritable", "choose another")
     if config.output_dir is None or not path.is_dir() or not any(path.iterdir()):
+        return
+    if config.resume and _is_run(path):
         return
     if not config.overwrite:
         raise _in_use(config.output_dir)
@@ -230,5 +280,9 @@ def _remove_run(path: Path) -> None:
     for name in {*recorded, _METRICS, _FACTS}:
         if Path(name).name == name:
             (path / name).unlink(missing_ok=True)
-    if not any(path.iterdir()):
-        path.rmdir()
+    for checkpoint in (path / CHECKPOINTS).glob("*step-*"):
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    for directory in (path / CHECKPOINTS, path):
+        with suppress(OSError):
+            # Fails, as it should, where something else is in it.
+            directory.rmdir()

@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.batch import Batch
+from mlm_core.batch import Batch, BatchWitness
+from mlm_core.checkpoint import Checkpoint, Checkpoints, Moments
+from mlm_core.config import decided
 from mlm_core.errors import RequestError, RunError
 from mlm_core.initialization import ModelOutline, Weights
+from mlm_core.interruption import InterruptedRunError, Interruption
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.model_card import write_card
 from mlm_core.progress import Progress
 from mlm_core.recorder import Recorder
 from mlm_core.results import TrainingResult
-from mlm_core.run_directory import RunDirectory, write_model
+from mlm_core.resume import checkpoint_facts, find_checkpoint
+from mlm_core.run_directory import RunDirectory, finished_result, from_the_root, write_model
 from mlm_core.versions import core_versions
 
 if TYPE_CHECKING:
@@ -42,6 +46,14 @@ class Trainer(ABC):
         self.job = job
         self._progress = Progress.of(job.config)
         self._loaded = False
+        self._recorder: Recorder | None = None
+        self._interruption = Interruption()
+        self._checkpoints: Checkpoints | None = None
+
+    @property
+    def _witness(self) -> BatchWitness | None:
+        """Where the model notes what it receives while training; None: nobody asks."""
+        return self._recorder.witness if self._recorder is not None else None
 
     def train(self) -> TrainingResult:
         """Train, evaluate before and after, and save the run.
@@ -57,13 +69,17 @@ class Trainer(ABC):
                 code="no_training_data",
                 fix="make one with a Config",
             )
+        finished = finished_result(job.config) if job.config.resume else None
+        if finished is not None:
+            self._progress.say(f"{finished.run_dir} is finished already")
+            return finished
         self._announce(job)
         with self._memory_errors_explained():
-            self._load()
-            run = RunDirectory.claim(job.config, self.engine.name)
-            with run:
-                result = self._train(job, run)
-        return result
+            checkpoint = find_checkpoint(job, self._progress)
+            self._load(checkpoint)
+            claim = RunDirectory.reopen if job.config.resume else RunDirectory.claim
+            with claim(job.config, self.engine.name) as run:
+                return self._train(job, run, checkpoint)
 
     def evaluate(self) -> MaskedSums:
         """Evaluate the model as it is now on the job's held-out text, with the run's fixed masks."""
@@ -91,13 +107,20 @@ class Trainer(ABC):
         model = self.job.model
         write_model(Path(directory), self._weights(), model.config, model.tokenizer, self._architecture())
 
-    def _train(self, job: TrainingJob, run: RunDirectory) -> TrainingResult:
+    def _train(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         facts = self._facts(job)
         run.write_facts(facts | {"results": None})
         verify = job.config.verify_batches if job.config.verify_batches is not None else self._on_cpu()
-        with Recorder(job, run.metrics, self._progress, verify=verify) as recorder:
-            recorder.evaluation(0, self._evaluate())
-            self._fit(job, recorder)
+        self._checkpoints = Checkpoints(run.path, job.config.keep_checkpoints)
+        state = checkpoint.facts["recorder"] if checkpoint is not None else {}
+        with Recorder(job, run.metrics, self._progress, verify=verify, state=state) as recorder:
+            self._recorder = recorder
+            first = checkpoint.step if checkpoint is not None else 0
+            if checkpoint is None:
+                recorder.evaluation(0, self._evaluate())
+            if first < job.plan.steps:
+                with Interruption() as self._interruption:
+                    self._fit(job, first, checkpoint.moments() if checkpoint is not None else None)
             if recorder.evaluations[-1][0] != job.plan.steps:
                 recorder.evaluation(job.plan.steps, self._evaluate())
         before, after = recorder.evaluations[0][1], recorder.evaluations[-1][1]
@@ -110,23 +133,56 @@ class Trainer(ABC):
         result = TrainingResult(run.path, self.engine.name, job.plan.steps, before, after)
         self.save(run.path)
         write_card(run.path, job, result)
-        run.finish(facts | {"results": result.as_results() | after.as_results()})
+        results = result.as_results() | after.as_results()
+        run.finish(facts | {"results": results, "evaluations": [astuple(before), astuple(after)]})
         return result
+
+    def _step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
+        """Engines call this after every optimizer step, counted from 1, with the sums of its batch."""
+        assert isinstance(self.job, TrainingJob) and self._recorder is not None
+        plan, config = self.job.plan, self.job.config
+        self._recorder.step(step, sums, grad_norm)
+        if step % plan.steps_per_epoch == 0:
+            self._recorder.evaluation(step, self._evaluate())
+        interrupted = self._interruption.received
+        if step < plan.steps and (step % decided(config.save_steps) == 0 or interrupted is not None):
+            self._save_checkpoint(self.job, step)
+            if interrupted is not None:
+                assert self._checkpoints is not None
+                again = f"--output-dir {self._checkpoints.run} --resume"
+                raise InterruptedRunError(interrupted, step, f"the same command with {again} goes on")
+
+    def _save_checkpoint(self, job: TrainingJob, step: int) -> None:
+        assert self._checkpoints is not None and self._recorder is not None
+        facts = checkpoint_facts(job) | {"recorder": self._recorder.state()}
+        try:
+            self._checkpoints.save(step, self._weights(), self._moments(), facts)
+        except OSError as error:
+            raise RunError(
+                f"the checkpoint of step {step} cannot be written ({error.strerror or error})",
+                code="checkpoint_unwritable",
+                value=str(self._checkpoints.directory),
+                fix="make room; with --resume the run goes on from the checkpoint before",
+            ) from None
 
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""
         self._progress.evaluated_batch(len(self.job.evaluation_keys))
 
-    def _load(self) -> None:
+    def _load(self, checkpoint: Checkpoint | None = None) -> None:
         """Build the framework's model and give it the weights the core decided on; once."""
-        if self._loaded:
-            return
-        with self._progress.phase("loading the model"):
-            self._load_now()
-        self._loaded = True
+        if not self._loaded:
+            with self._progress.phase("loading the model"):
+                self._load_now(checkpoint)
+            self._loaded = True
+        elif checkpoint is not None:
+            self._assign(checkpoint.weights())
 
-    def _load_now(self) -> None:
+    def _load_now(self, checkpoint: Checkpoint | None) -> None:
         outline = self._build()
+        if checkpoint is not None:
+            self._assign(checkpoint.weights())
+            return
         initial = self.job.model.starting_weights(outline, self.job.config.seed)
         if initial.drawn and self.job.model.weights is not None:
             if not isinstance(self.job, TrainingJob):
@@ -157,10 +213,9 @@ class Trainer(ABC):
         self._progress.detail(", ".join(f"{name} {number}" for name, number in versions.items()))
 
     def _facts(self, job: TrainingJob) -> dict[str, Any]:
-        # Absolute paths, so that the run can be evaluated from anywhere.
-        config = replace(job.config, dataset=_absolute(job.config.dataset), model=_absolute(job.config.model))
+        # From the root, so that the run can be evaluated from anywhere.
         return {
-            "config": config.to_dict(),
+            "config": from_the_root(job.config).to_dict(),
             "data": {
                 "source": job.source.name,
                 "fingerprint": job.source.fingerprint,
@@ -193,8 +248,12 @@ class Trainer(ABC):
         """Whether the model lies on the CPU, where looking at what it receives costs nothing."""
 
     @abstractmethod
-    def _fit(self, job: TrainingJob, recorder: Recorder) -> None:
-        """Run every step of `job.plan`; report each step, and an evaluation after each epoch."""
+    def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
+        """Run the plan's steps from `first_step` on, with these moments; call `_step_done` after each."""
+
+    @abstractmethod
+    def _moments(self) -> Moments:
+        """The optimizer's moments now."""
 
     @abstractmethod
     def _predict(self, batch: Batch) -> NDArray[np.int64]:
@@ -203,11 +262,3 @@ class Trainer(ABC):
     @abstractmethod
     def _evaluate(self) -> MaskedSums:
         """The sums over every row of the job's `evaluation_keys`, without dropout."""
-
-
-def _absolute(name: str | None) -> str | None:
-    """A path or glob from the root; a Hub name as it is."""
-    if name is not None and (Path(name).exists() or any(sign in name for sign in "*?[")):
-        # Not resolved: what a link is called tells the kind of file and the split.
-        return str(Path(name).absolute())
-    return name

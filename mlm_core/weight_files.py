@@ -75,6 +75,16 @@ def _damaged(path: Path, error: Exception) -> RequestError:
     )
 
 
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The floating-point arrays of one safetensors file."""
+    return _read(path)
+
+
+def write_arrays(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
+    """See `write_weights`."""
+    write_weights(path, weights)
+
+
 def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays as a safetensors file that PyTorch's `from_pretrained` opens, in one move."""
     from safetensors.numpy import save

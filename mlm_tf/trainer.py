@@ -11,15 +11,15 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from mlm_core.batch import Batch
+from mlm_core.checkpoint import Moments
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums
-from mlm_core.recorder import Recorder
 from mlm_core.trainer import Trainer
 from mlm_tf.feed import planned_dataset
 from mlm_tf.model import build_model, set_up
 from mlm_tf.optimizer import build_optimizer
-from mlm_tf.weights import assign, canonical_names, export, outline
+from mlm_tf.weights import assign, assign_moments, canonical_names, export, export_moments, outline
 
 
 @final
@@ -55,17 +55,21 @@ class TensorFlowTrainer(Trainer):
     def _on_cpu(self) -> bool:
         return self._cpu
 
-    def _fit(self, job: TrainingJob, recorder: Recorder) -> None:
-        self._model.witness = recorder.witness
+    def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
+        self._model.witness = self._witness
+        if moments is not None:
+            assign_moments(self._model, moments, first_step)
+        # To Keras a run, or what is left of it, is one epoch; the plan knows the epochs.
         self._model.fit(
-            planned_dataset(self._model, job.train, job.plan.all_keys()),
-            validation_data=self._test_data,
-            epochs=job.plan.epochs,
-            steps_per_epoch=job.plan.steps_per_epoch,
-            callbacks=[_Report(job.plan.steps, recorder), _Evaluation(self._evaluated_batch)],
+            planned_dataset(self._model, job.train, job.plan.all_keys(first_step)),
+            steps_per_epoch=job.plan.steps - first_step,
+            callbacks=[_Report(first_step, self._step_done)],
             shuffle=False,
             verbose=0,
         )
+
+    def _moments(self) -> Moments:
+        return export_moments(self._model)
 
     def _predict(self, batch: Batch) -> NDArray[np.int64]:
         inputs = {name: tf.constant(array) for name, array in batch.items()}
@@ -77,24 +81,17 @@ class TensorFlowTrainer(Trainer):
 
 
 class _Report(keras.callbacks.Callback):
-    """Passes what happens to the recorder, and ends the run at its last step."""
+    """Passes on what happens."""
 
-    def __init__(self, steps: int, recorder: Recorder) -> None:
+    def __init__(self, first_step: int, step_done: Callable[[int, MaskedSums, float], None]) -> None:
         super().__init__()
-        self._steps = steps
-        self._recorder = recorder
-        self._step = 0
+        self._step = first_step
+        self._step_done = step_done
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Report a step."""
         self._step += 1
-        self._recorder.step(self._step, _sums(logs), float(logs["grad_norm"]))
-        if self._step == self._steps:
-            self.model.stop_training = True
-
-    def on_test_end(self, logs: Any = None) -> None:
-        """Report an evaluation."""
-        self._recorder.evaluation(self._step, _sums(logs))
+        self._step_done(self._step, _sums(logs), float(logs["grad_norm"]))
 
 
 class _Evaluation(keras.callbacks.Callback):

@@ -11,6 +11,7 @@ import tf_keras as keras
 from numpy.typing import NDArray
 from transformers.modeling_tf_pytorch_utils import apply_transpose, convert_tf_weight_name_to_pt_weight_name
 
+from mlm_core.checkpoint import Moments
 from mlm_core.initialization import ModelOutline, Weights
 
 
@@ -51,6 +52,37 @@ def assign(model: Any, weights: Weights) -> None:
 def export(model: Any) -> Weights:
     """Every parameter as float32."""
     return {place.name: place.to_canonical(place.variable.numpy()) for place in _places(model)}
+
+
+def export_moments(model: Any) -> Moments:
+    """AdamW's moments of every parameter."""
+    slots = {place.name: place for place in _places(model)}
+    optimizer = model.optimizer
+    return Moments(
+        *(
+            {
+                name: place.to_canonical(optimizer.get_slot(place.variable, slot).numpy())
+                for name, place in slots.items()
+            }
+            for slot in ("m", "v")
+        )
+    )
+
+
+def assign_moments(model: Any, moments: Moments, step: int) -> None:
+    """Put the model's optimizer where it was after `step` steps."""
+    optimizer = model.optimizer
+    # Keras makes the slots at the first update; they must be there before.
+    optimizer._create_all_weights(model.trainable_variables)
+    optimizer.iterations.assign(step)
+    values = []
+    for place in _places(model):
+        for slot, arrays in (("m", moments.first), ("v", moments.second)):
+            if place.name in arrays:
+                values.append(
+                    (optimizer.get_slot(place.variable, slot), place.from_canonical(arrays[place.name]))
+                )
+    keras.backend.batch_set_value(values)
 
 
 def canonical_names(model: Any) -> dict[str, str]:

@@ -31,36 +31,33 @@ class _Batches(Dataset[Batch]):
 
 
 class _PlannedKeys(Sampler[Keys]):
-    """The block keys of each micro-batch of one epoch of the plan."""
+    """The block keys of each micro-batch of the plan, from a step on."""
 
-    def __init__(self, plan: BatchPlan, micro_batches: int) -> None:
+    def __init__(self, plan: BatchPlan, micro_batches: int, first_step: int) -> None:
         self._plan = plan
         self._micro_batches = micro_batches
-        self.epoch = 0
+        self._first_step = first_step
 
     def __len__(self) -> int:
-        return self._plan.steps_per_epoch * self._micro_batches
+        return (self._plan.steps - self._first_step) * self._micro_batches
 
     def __iter__(self) -> Iterator[Keys]:
-        first = self.epoch * self._plan.steps_per_epoch
-        for step in range(first, first + self._plan.steps_per_epoch):
+        for step in range(self._first_step, self._plan.steps):
             yield from self._plan.keys(step).reshape(self._micro_batches, -1)
 
 
 class PlannedLoader(DataLoader[Batch]):
-    """A training loader; Trainer tells it the epoch.
+    """A training loader of a whole run, or of what is left of it: to Trainer that is one epoch.
 
     It assembles batches in this process: worker processes make it slower, not faster.
     """
 
-    def __init__(self, assemble: BatchAssembler, plan: BatchPlan, micro_batches: int) -> None:
-        self._keys = _PlannedKeys(plan, micro_batches)
+    def __init__(
+        self, assemble: BatchAssembler, plan: BatchPlan, micro_batches: int, first_step: int
+    ) -> None:
+        keys = _PlannedKeys(plan, micro_batches, first_step)
         # One item of the dataset is a whole batch, hence no batching here.
-        super().__init__(_Batches(assemble), batch_size=None, sampler=self._keys, collate_fn=_tensors)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Go to an epoch, counted from 0."""
-        self._keys.epoch = epoch
+        super().__init__(_Batches(assemble), batch_size=None, sampler=keys, collate_fn=_tensors)
 
 
 def evaluation_loader(assemble: BatchAssembler, keys: Keys) -> DataLoader[Batch]:

@@ -12,17 +12,17 @@ import transformers
 from numpy.typing import NDArray
 
 from mlm_core.batch import Batch
+from mlm_core.checkpoint import Moments
 from mlm_core.config import Config, decided
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
-from mlm_core.recorder import Recorder
 from mlm_core.trainer import Trainer
 from mlm_torch.dropout import seed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
 from mlm_torch.model import build_model, set_up
 from mlm_torch.optimizer import TableSchedule, build_optimizer
-from mlm_torch.weights import assign, export, outline
+from mlm_torch.weights import assign, assign_moments, export, export_moments, outline
 
 
 @final
@@ -31,6 +31,7 @@ class TorchTrainer(Trainer):
 
     _model: Any = None
     _device: torch.device
+    _optimizer: Any = None
 
     def _build(self) -> ModelOutline:
         config = self.job.config
@@ -50,13 +51,22 @@ class TorchTrainer(Trainer):
     def _on_cpu(self) -> bool:
         return self._device.type == "cpu"
 
-    def _fit(self, job: TrainingJob, recorder: Recorder) -> None:
-        self._model.witness = recorder.witness
+    def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
+        self._model.witness = self._witness
+        self._optimizer = build_optimizer(self._model, job.config)
+        if moments is not None:
+            assign_moments(self._optimizer, self._model, moments, first_step)
         with tempfile.TemporaryDirectory() as scratch:
-            arguments = _training_arguments(job, scratch, self._on_cpu())
+            arguments = _training_arguments(job, job.plan.steps - first_step, scratch, self._on_cpu())
             trainer = MaskedLMTrainer(self._model, arguments, job, self._evaluated_batch)
-            trainer.add_callback(_Report(trainer, recorder))
+            trainer.first_step = first_step
+            schedule = TableSchedule(self._optimizer, job.learning_rates[first_step:])
+            trainer.optimizer, trainer.lr_scheduler = self._optimizer, schedule
+            trainer.add_callback(_Report(trainer, self._step_done))
             trainer.train()
+
+    def _moments(self) -> Moments:
+        return export_moments(self._optimizer, self._model)
 
     def _predict(self, batch: Batch) -> NDArray[np.int64]:
         inputs = {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}
@@ -89,6 +99,7 @@ class MaskedLMTrainer(transformers.Trainer):
         self._job = job
         self._evaluated_batch = evaluated_batch
         self._micro_batch = 0
+        self.first_step = 0
         self._sums: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self.evaluated = MaskedSums()
 
@@ -96,21 +107,16 @@ class MaskedLMTrainer(transformers.Trainer):
         """The plan's batches in the plan's order."""
         assert isinstance(self._job, TrainingJob)
         accumulated = self._job.config.gradient_accumulation_steps
-        return PlannedLoader(self._job.train, self._job.plan, accumulated)
+        return PlannedLoader(self._job.train, self._job.plan, accumulated, self.first_step)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """The held-out blocks with their fixed masks."""
         return self._loader
 
-    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
-        """The optimizer and the core's learning rates."""
-        assert isinstance(self._job, TrainingJob)
-        self.optimizer = build_optimizer(self.model, self._job.config)
-        self.lr_scheduler = TableSchedule(self.optimizer, self._job.learning_rates)
-
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """A micro-batch, its dropout keyed."""
-        seed_dropout(self._job.config.seed, self.state.global_step, self._micro_batch)
+        step = self.first_step + self.state.global_step
+        seed_dropout(self._job.config.seed, step, self._micro_batch)
         self._micro_batch += 1
         return super().training_step(model, inputs, num_items_in_batch)
 
@@ -148,11 +154,11 @@ class MaskedLMTrainer(transformers.Trainer):
 
 
 class _Report(transformers.TrainerCallback):
-    """Passes what happens to the recorder."""
+    """Passes on what happens."""
 
-    def __init__(self, trainer: MaskedLMTrainer, recorder: Recorder) -> None:
+    def __init__(self, trainer: MaskedLMTrainer, step_done: Callable[[int, MaskedSums, float], None]) -> None:
         self._trainer = trainer
-        self._recorder = recorder
+        self._step_done = step_done
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report a step."""
@@ -160,21 +166,19 @@ class _Report(transformers.TrainerCallback):
         # Trainer may have wrapped it.
         clipped: Any = getattr(optimizer, "optimizer", optimizer)
         norm = float(clipped.grad_norm)
-        self._recorder.step(state.global_step, self._trainer.take_step_sums(), norm)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Report an evaluation."""
-        self._recorder.evaluation(state.global_step, self._trainer.evaluated)
+        step = self._trainer.first_step + state.global_step
+        self._step_done(step, self._trainer.take_step_sums(), norm)
 
 
-def _training_arguments(job: TrainingJob, scratch: str, on_cpu: bool) -> transformers.TrainingArguments:
+def _training_arguments(
+    job: TrainingJob, steps: int, scratch: str, on_cpu: bool
+) -> transformers.TrainingArguments:
     return _arguments(
         job.config,
         scratch,
         on_cpu,
-        max_steps=job.plan.steps,
+        max_steps=steps,
         gradient_accumulation_steps=job.config.gradient_accumulation_steps,
-        eval_strategy="epoch",
         # The optimizer clips.
         max_grad_norm=0.0,
     )

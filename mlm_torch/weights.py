@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlm_core.checkpoint import Moments
 from mlm_core.initialization import ModelOutline, Weights
 
 
@@ -27,3 +28,23 @@ def assign(model: Any, weights: Weights) -> None:
 def export(model: Any) -> Weights:
     """Every parameter as float32."""
     return {name: parameter.detach().float().cpu().numpy() for name, parameter in model.named_parameters()}
+
+
+def export_moments(optimizer: Any, model: Any) -> Moments:
+    """AdamW's moments of every parameter that has been updated."""
+    named = {name: optimizer.state[parameter] for name, parameter in model.named_parameters()}
+    return Moments(
+        first={name: state["exp_avg"].float().cpu().numpy() for name, state in named.items() if state},
+        second={name: state["exp_avg_sq"].float().cpu().numpy() for name, state in named.items() if state},
+    )
+
+
+def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> None:
+    """Put an optimizer where it was after `step` steps."""
+    for name, parameter in model.named_parameters():
+        if name in moments.first:
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": torch.from_numpy(np.array(moments.first[name])).to(parameter.device),
+                "exp_avg_sq": torch.from_numpy(np.array(moments.second[name])).to(parameter.device),
+            }

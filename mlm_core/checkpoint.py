@@ -1,0 +1,148 @@
+"""Checkpoints: everything a run needs to go on, there whole or not at all.
+
+RUN/checkpoints/step-00000100/  model.safetensors  optimizer.safetensors  state.json (written last)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlm_core.data.store import digest_of
+from mlm_core.initialization import Weights
+from mlm_core.weight_files import WEIGHTS, read_arrays, write_arrays, write_atomically
+
+OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
+CHECKPOINTS, _NAME = "checkpoints", "step-{:08}"
+_FIRST, _SECOND = "exp_avg.", "exp_avg_sq."
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """AdamW's moments by canonical name, in canonical layout, float32."""
+
+    first: Weights
+    second: Weights
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A complete checkpoint: its files are as its `state.json` says.
+
+    Attributes:
+        path: where it is.
+        facts: what `state.json` says: `step`, `config`, `metrics_bytes`, `sha256` of each file.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done."""
+        return int(self.facts["step"])
+
+    def weights(self) -> Weights:
+        """The parameters."""
+        return read_arrays(self.path / WEIGHTS)
+
+    def moments(self) -> Moments:
+        """The optimizer's moments."""
+        arrays = read_arrays(self.path / OPTIMIZER)
+        return Moments(_below(arrays, _FIRST), _below(arrays, _SECOND))
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoints of a run.
+
+    Attributes:
+        run: the run's directory.
+        keep: how many are kept, the newest ones.
+        damaged: what was found to be wrong while the newest complete one was looked for.
+    """
+
+    run: Path
+    keep: int
+    damaged: list[str] = field(default_factory=list)
+
+    @property
+    def directory(self) -> Path:
+        """Where they are."""
+        return self.run / CHECKPOINTS
+
+    def save(self, step: int, weights: Mapping[str, Any], moments: Moments, facts: Mapping[str, Any]) -> Path:
+        """Write a checkpoint and put it in place in one move, then remove the oldest ones.
+
+        Raises:
+            OSError: it cannot be written; the ones before are as they were.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".step-", dir=self.directory))
+        aside = building.with_name(f"{building.name}-before")
+        try:
+            write_arrays(building / WEIGHTS, weights)
+            both = {_FIRST + name: array for name, array in moments.first.items()}
+            both |= {_SECOND + name: array for name, array in moments.second.items()}
+            write_arrays(building / OPTIMIZER, both)
+            hashes = {name: digest_of(building / name) for name in (WEIGHTS, OPTIMIZER)}
+            state = {**facts, "step": step, "files": hashes}
+            write_atomically(building / STATE, json.dumps(state, indent=2).encode())
+            _sync(building)
+            place = self.directory / _NAME.format(step)
+            if place.exists():
+                # Never removed before the new one stands there.
+                place.rename(aside)
+            building.rename(place)
+            _sync(self.directory)
+        finally:
+            for left in (building, aside):
+                shutil.rmtree(left, ignore_errors=True)
+        self._prune()
+        return place
+
+    def newest(self) -> Checkpoint | None:
+        """The newest checkpoint whose files are as recorded; None where there is none."""
+        for path in reversed(self._all()):
+            found = self._read(path)
+            if found is not None:
+                return found
+        return None
+
+    def _read(self, path: Path) -> Checkpoint | None:
+        try:
+            facts = json.loads((path / STATE).read_text(encoding="utf-8"))
+            wrong = [name for name, digest in facts["files"].items() if digest_of(path / name) != digest]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.damaged.append(f"{path / STATE} ({error})")
+            return None
+        if wrong:
+            self.damaged.append(f"{path / wrong[0]} is not what was written")
+            return None
+        return Checkpoint(path, facts)
+
+    def _all(self) -> list[Path]:
+        return sorted(self.directory.glob("step-*")) if self.directory.is_dir() else []
+
+    def _prune(self) -> None:
+        for path in self._all()[: -self.keep]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _below(arrays: Weights, prefix: str) -> Weights:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _sync(directory: Path) -> None:
+    """Make the entries of a directory survive a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

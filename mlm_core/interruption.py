@@ -1,0 +1,54 @@
+"""SIGINT and SIGTERM between two steps: the step is finished and saved, then the run ends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from mlm_core.errors import MlmError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class InterruptedRunError(MlmError):
+    """A run was asked to end; its state is saved. The exit code is the shell's for the signal."""
+
+    def __init__(self, number: int, step: int, fix: str) -> None:
+        super().__init__(
+            f"{signal.Signals(number).name} after step {step}, which is saved", code="interrupted", fix=fix
+        )
+        self.exit_code = 128 + number
+
+
+class Interruption:
+    """While inside, a first signal is noted; a second one does what it would have done without this.
+
+    Attributes:
+        received: the signal's number; None: there was none.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Python lets only the main thread set handlers; elsewhere signals are the caller's business.
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}

@@ -1,0 +1,89 @@
+"""Checkpoints are whole or not there."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mlm_core import checkpoint
+from mlm_core.checkpoint import Checkpoints, Moments
+
+
+def arrays(step):
+    return {"a.weight": np.full((2, 3), step, np.float32), "a.bias": np.full(3, -step, np.float32)}
+
+
+def save(made, step):
+    return made.save(step, arrays(step), Moments(arrays(step + 0.25), arrays(step + 0.5)), {"more": step})
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_what_was_saved_is_read(tmp_path):
+    save(Checkpoints(tmp_path, 2), 30)
+    found = Checkpoints(tmp_path, 2).newest()
+    assert (found.step, found.facts["more"]) == (30, 30)
+    assert equal(found.weights(), arrays(30))
+    assert equal(found.moments().first, arrays(30.25)) and equal(found.moments().second, arrays(30.5))
+    assert {path.name for path in found.path.iterdir()} == {
+        "model.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+    }
+
+
+def test_the_newest_ones_are_kept_in_the_order_of_their_steps(tmp_path):
+    made = Checkpoints(tmp_path, 2)
+    for step in (8, 9, 10, 100):
+        save(made, step)
+    assert [path.name for path in sorted(made.directory.iterdir())] == ["step-00000010", "step-00000100"]
+    assert made.newest().step == 100
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "altered"])
+def test_a_damaged_one_is_named_and_the_one_before_taken(tmp_path, name, damage):
+    made = Checkpoints(tmp_path, 3)
+    save(made, 1)
+    path = save(made, 2) / name
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert made.newest().step == 1
+    assert len(made.damaged) == 1 and str(path) in made.damaged[0]
+
+
+def test_no_checkpoint(tmp_path):
+    assert Checkpoints(tmp_path, 2).newest() is None
+    (tmp_path / "checkpoints" / "step-00000003").mkdir(parents=True)
+    assert Checkpoints(tmp_path, 2).newest() is None
+
+
+@pytest.mark.parametrize("failing", ["write_arrays", "write_atomically", "digest_of"])
+def test_a_failed_save_leaves_the_one_before(tmp_path, monkeypatch, failing):
+    made = Checkpoints(tmp_path, 2)
+    save(made, 1)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, failing, full)
+    with pytest.raises(OSError, match="No space"):
+        save(made, 2)
+    monkeypatch.undo()
+    assert [path.name for path in made.directory.iterdir()] == ["step-00000001"]
+    assert made.newest().step == 1
+
+
+def test_saving_a_step_again_replaces_it(tmp_path):
+    made = Checkpoints(tmp_path, 2)
+    save(made, 4)
+    made.save(4, arrays(9), Moments(arrays(9), arrays(9)), {})
+    assert equal(made.newest().weights(), arrays(9))
+    assert json.loads((made.newest().path / "state.json").read_text())["step"] == 4
