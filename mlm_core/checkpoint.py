@@ -16,7 +16,7 @@ from typing import Any
 
 from mlm_core.data.store import digest_of
 from mlm_core.initialization import Weights
-from mlm_core.weight_files import WEIGHTS, read_arrays, write_arrays, write_atomically
+from mlm_core.weight_files import WEIGHTS, read_arrays, write_atomically, write_weights
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 CHECKPOINTS, _NAME = "checkpoints", "step-{:08}"
@@ -87,10 +87,10 @@ class Checkpoints:
         building = Path(tempfile.mkdtemp(prefix=".step-", dir=self.directory))
         aside = building.with_name(f"{building.name}-before")
         try:
-            write_arrays(building / WEIGHTS, weights)
+            write_weights(building / WEIGHTS, weights)
             both = {_FIRST + name: array for name, array in moments.first.items()}
             both |= {_SECOND + name: array for name, array in moments.second.items()}
-            write_arrays(building / OPTIMIZER, both)
+            write_weights(building / OPTIMIZER, both)
             hashes = {name: digest_of(building / name) for name in (WEIGHTS, OPTIMIZER)}
             state = {**facts, "step": step, "files": hashes}
             write_atomically(building / STATE, json.dumps(state, indent=2).encode())

@@ -28,7 +28,7 @@ def read_weights(directory: Path) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for path in weight_files(directory):
         try:
-            arrays |= _read(path)
+            arrays |= read_arrays(path)
         except Exception as error:
             # safetensors raises its own exception type, for which it has no public name.
             raise _damaged(path, error) from None
@@ -75,16 +75,6 @@ def _damaged(path: Path, error: Exception) -> RequestError:
     )
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The floating-point arrays of one safetensors file."""
-    return _read(path)
-
-
-def write_arrays(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
-    """See `write_weights`."""
-    write_weights(path, weights)
-
-
 def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays as a safetensors file that PyTorch's `from_pretrained` opens, in one move."""
     from safetensors.numpy import save
@@ -103,7 +93,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The floating-point arrays of one safetensors file, by stored name."""
     import safetensors
 
     arrays = {}

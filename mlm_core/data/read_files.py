@@ -61,7 +61,9 @@ def _load(files: LocalFiles, cache: Path, *, afresh: bool) -> dict[str, Any]:
         options = dict(table_options(files))
     if builder == "json":
         builder, options = "text", {"encoding": "utf-8-sig"}
-        splits = {name: [_lines(path, cache) for path in paths] for name, paths in splits.items()}
+        splits = {
+            name: [_lines(path, cache, afresh=afresh) for path in paths] for name, paths in splits.items()
+        }
     # The library takes a name with brackets or stars for a pattern, even where such a file is there.
     escaped = {name: [glob.escape(str(path.absolute())) for path in paths] for name, paths in splits.items()}
     mode = "force_redownload" if afresh else "reuse_dataset_if_exists"
@@ -87,15 +89,17 @@ def _state(files: LocalFiles) -> str:
     return digest.hexdigest()
 
 
-def _lines(path: Path, cache: Path) -> Path:
-    """The file itself if it has an object a line, else a copy that does."""
+def _lines(path: Path, cache: Path, *, afresh: bool) -> Path:
+    """The file itself if it has an object a line, else a copy that does, made once."""
+    name = hashlib.blake2b(str(path.absolute()).encode(), digest_size=8).hexdigest()
+    copy = cache / f"{name}.jsonl"
+    if copy.exists() and not afresh:
+        return copy
     with open_text(path) as file:
         if not is_whole(file):
             return path
         file.seek(0)
         lines = array_lines(file.read())
-    name = hashlib.blake2b(str(path.absolute()).encode(), digest_size=8).hexdigest()
-    copy = cache / f"{name}.jsonl"
     write_atomically(copy, "\n".join(lines).encode())
     return copy
 

@@ -65,7 +65,7 @@ def test_no_checkpoint(tmp_path):
     assert Checkpoints(tmp_path, 2).newest() is None
 
 
-@pytest.mark.parametrize("failing", ["write_arrays", "write_atomically", "digest_of"])
+@pytest.mark.parametrize("failing", ["write_weights", "write_atomically", "digest_of"])
 def test_a_failed_save_leaves_the_one_before(tmp_path, monkeypatch, failing):
     made = Checkpoints(tmp_path, 2)
     save(made, 1)

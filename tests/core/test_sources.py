@@ -225,6 +225,20 @@ def test_json_arrays_wherever_they_stand(tmp_path):
         assert texts(path) == ["x", "y"]
 
 
+def test_an_array_is_copied_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLM_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "a.json"
+    path.write_text('[{"text": "x"}, {"text": "y"}]', encoding="utf-8")
+
+    def copies():
+        texts(path)
+        found = (tmp_path / "cache").rglob("*.*")
+        return {file: file.stat().st_mtime_ns for file in found if file.suffix in (".jsonl", ".arrow")}
+
+    first = copies()
+    assert len(first) == 2 and copies() == first
+
+
 def test_cells_of_tables_are_the_text_that_stands_there(tmp_path):
     """Also after ten thousand rows and in another file, where a reader would guess types again."""
     cells = ["007", "1e5", "True", "1.10", "NA", "null", "2020-01-01", '"quoted, é"']
