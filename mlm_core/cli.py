@@ -30,11 +30,18 @@ _PREPARE = (
 )
 _FILL = ("backend", "device", "threads", "quiet", "verbose")
 
+_PARITY = tuple(
+    name
+    for name, option in Config.options().items()
+    if option.affects == "plan" or name in ("device", "threads", "num_proc", "quiet", "verbose")
+)
+
 COMMANDS = {
     "train": ("train a model, evaluate it before and after, fill a blank", tuple(Config.options())),
     "evaluate": ("perplexity and accuracy of a run on its own held-out text, or on other text", _EVALUATE),
     "fill": ("fill the blank in a text", _FILL),
     "prepare": ("tokenise and group once, ahead of training; show what becomes of a document", _PREPARE),
+    "parity": ("train with two backends and say whether they compute the same", _PARITY),
     "doctor": ("what is installed, which devices, what would fail and its fix", ()),
 }
 
@@ -138,7 +145,7 @@ def _dashed(word: str) -> str:
 def _unknown(word: str, command: str) -> RequestError:
     if not word.startswith("-"):
         fix = f"see mlm {command} --help"
-        if command in ("train", "prepare"):
+        if command in ("train", "prepare", "parity"):
             fix = f"did you mean --dataset {word}? Several files go in as a glob in quotes"
         return RequestError("stands alone", code="usage", value=word, fix=fix)
     flags = [Config.options()[name].flag for name in COMMANDS[command][1]]
@@ -152,6 +159,8 @@ def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
         )
     if name == "prepare":
         command.add_argument("--show", default="0", metavar="N", help="documents and blocks to print")
+    if name == "parity":
+        command.add_argument("--backends", metavar="A,B", help="which two (default: the two installed)")
     if name in ("evaluate", "fill"):
         command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
     if name == "evaluate":

@@ -10,7 +10,8 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 CLIP_EPSILON = 1e-6
 """Added to the global norm when gradients are scaled down, as `torch.nn.utils.clip_grad_norm_` does."""
 
-_NORMALIZATION = re.compile(r"layer_?norm|rms_?norm|(^|[._])(norm|ln)(_|\d|\.|$)", re.IGNORECASE)
+# A letter before it makes it part of another word: RoBERTa-PreLayerNorm's name is in all its parameters.
+_NORMALIZATION = re.compile(r"(?<![a-z])layer_?norm|rms_?norm|(^|[._])(norm|ln)(_|\d|\.|$)", re.IGNORECASE)
 
 
 def is_normalization(name: str) -> bool:

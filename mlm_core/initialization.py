@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ Weights = dict[str, NDArray[np.float32]]
 _LEGACY_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """Names in checkpoints converted from the first BERT release."""
 
+_OUTPUT_MATRICES = (
+    "decoder.weight", "vocab_projector.weight", "generator_lm_head.weight", "pred_layer.proj.weight"
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class ModelOutline:
@@ -28,10 +32,13 @@ class ModelOutline:
     Attributes:
         shapes: shape of every parameter by canonical name, in PyTorch's layout.
         base_prefix: the attribute that holds the encoder ("roberta"); the rest is the head.
+        constants: names of what the class computes from its config and yet stores with the parameters
+            (ESM's rotary frequencies): a checkpoint's are taken, but none are drawn.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     base_prefix: str
+    constants: Collection[str] = ()
 
     def in_encoder(self, name: str) -> bool:
         """Whether a parameter belongs to the encoder."""
@@ -43,7 +50,7 @@ class InitialWeights:
     """The weights a run starts from.
 
     Attributes:
-        weights: every parameter.
+        weights: every parameter, and the constants that the checkpoint brings.
         drawn: names of those that the checkpoint did not bring.
         unused: names in the checkpoint that the model has no place for.
     """
@@ -107,7 +114,7 @@ def initial_weights(
             value=source,
             fix="check that config.json belongs to the weights, or train with --from-scratch",
         )
-    unused = [name for name in stored if name not in outline.shapes]
+    unused = [name for name in stored if name not in outline.shapes and name not in outline.constants]
     _check_output_matrix(stored, unused, outline, source)
     weights: Weights = {}
     for name, shape in outline.shapes.items():
@@ -123,6 +130,7 @@ def initial_weights(
                 fix="check that config.json belongs to the weights",
             )
         weights[name] = np.asarray(stored[name], dtype=np.float32)
+    weights |= {name: np.asarray(stored[name], np.float32) for name in outline.constants if name in stored}
     return InitialWeights(weights, missing, unused)
 
 
@@ -147,7 +155,7 @@ def _check_output_matrix(
         stored[name] for name in stored if name in outline.shapes and name.endswith("word_embeddings.weight")
     ]
     for name in unused:
-        if name.endswith("decoder.weight") or name.endswith("vocab_projector.weight"):
+        if name.endswith(_OUTPUT_MATRICES):
             same = [table for table in tables if table.shape == stored[name].shape]
             if same and not any(np.array_equal(table, stored[name]) for table in same):
                 raise RequestError(

@@ -21,6 +21,7 @@ from mlm_core.interruption import InterruptedRunError, Interruption
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.model_card import write_card
+from mlm_core.parity.examination import Examination
 from mlm_core.progress import Progress
 from mlm_core.recorder import Recorder
 from mlm_core.results import TrainingResult
@@ -62,13 +63,7 @@ class Trainer(ABC):
             RequestError: the request is wrong; nothing was written.
             RunError: training failed, at a loss that is not finite for instance.
         """
-        job = self.job
-        if not isinstance(job, TrainingJob):
-            raise RequestError(
-                "this trainer was made to evaluate only",
-                code="no_training_data",
-                fix="make one with a Config",
-            )
+        job = self._training_job()
         finished = finished_result(job.config) if job.config.resume else None
         if finished is not None:
             self._progress.say(f"{finished.run_dir} is finished already")
@@ -101,11 +96,31 @@ class Trainer(ABC):
                 metrics.add(self._predict(batch), batch["labels"])
         return metrics.compute()
 
+    def examine(self) -> Examination:
+        """The first batch of the plan through the model as it is now, without dropout, forward and back.
+
+        Raises:
+            RequestError: this trainer was made to evaluate only.
+        """
+        job = self._training_job()
+        with self._memory_errors_explained():
+            self._load()
+            return self._examine(job.train(job.plan.keys(0)))
+
     def save(self, directory: str | Path) -> None:
         """Write the model as it is now: config, tokenizer and `model.safetensors` in PyTorch's layout."""
         self._load()
         model = self.job.model
         write_model(Path(directory), self._weights(), model.config, model.tokenizer, self._architecture())
+
+    def _training_job(self) -> TrainingJob:
+        if isinstance(self.job, TrainingJob):
+            return self.job
+        raise RequestError(
+            "this trainer was made to evaluate only",
+            code="no_training_data",
+            fix="make one with a Config",
+        )
 
     def _train(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         facts = self._facts(job)
@@ -254,6 +269,10 @@ class Trainer(ABC):
     @abstractmethod
     def _moments(self) -> Moments:
         """The optimizer's moments now."""
+
+    @abstractmethod
+    def _examine(self, batch: Batch) -> Examination:
+        """Logits, sums and gradients of one batch, without dropout; nothing is updated."""
 
     @abstractmethod
     def _predict(self, batch: Batch) -> NDArray[np.int64]:

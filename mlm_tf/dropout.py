@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -43,3 +44,6 @@ def key_dropout_layers(model: Any, key: DropoutKey) -> None:
     for layer in model.submodules:
         if isinstance(layer, keras.layers.Dropout):
             layer._random_generator.dropout = dropout
+        elif type(layer).__name__.endswith("StableDropout"):
+            # DeBERTa's own layers.
+            layer.xdropout = partial(dropout, rate=layer.drop_prob)

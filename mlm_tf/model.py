@@ -17,6 +17,7 @@ from mlm_core.errors import RequestError, RunError
 from mlm_core.machine import cores
 from mlm_core.masking import IGNORED
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
+from mlm_tf.weights import trained_variables
 
 if TYPE_CHECKING:
     from mlm_core.batch import BatchWitness
@@ -55,7 +56,6 @@ class SlotCall:
     dropout_key: DropoutKey
     # What Keras gives every model.
     optimizer: Any
-    trainable_variables: Any
     __call__: Any
 
     def _call_slots(self, inputs: dict[str, Any]) -> SlotOutput:
@@ -83,7 +83,7 @@ class SlotCall:
             loss_sum, correct, gradients = self._micro_step(batch, divisor, tf.constant(0, tf.int64))
         else:
             loss_sum, correct, gradients = self._accumulate(batch, divisor)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self.optimizer.apply_gradients(zip(gradients, trained_variables(self), strict=True))
         shown = {"loss": loss_sum / divisor, "loss_sum": loss_sum, "correct": correct, "masked_tokens": count}
         norm = getattr(self.optimizer, "grad_norm", None)
         return shown if norm is None else shown | {"grad_norm": norm}
@@ -112,16 +112,22 @@ class SlotCall:
         """Keras resets these before each evaluation."""
         return [*super().metrics, *self.totals]  # type: ignore[misc]
 
+    def loss_gradients(
+        self, batch: dict[str, tf.Tensor], divisor: tf.Tensor | None = None, *, training: bool = False
+    ) -> tuple[SlotOutput, list[tf.Tensor]]:
+        """The output, and dense gradients of its loss over `divisor`, or over the batch's masked tokens."""
+        with tf.GradientTape() as tape:
+            output = self(batch, training=training)
+            loss = output.loss if divisor is None else output.loss_sum / divisor
+        unused = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(loss, trained_variables(self), unconnected_gradients=unused)
+        # Lookups of the same row are summed: a global norm over the separate slices is too small.
+        return output, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
     def _micro_step(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor, micro_batch: tf.Tensor) -> Any:
         self.dropout_key.advance(self.optimizer.iterations, micro_batch)
-        with tf.GradientTape() as tape:
-            output = self(batch, training=True)
-            loss = output.loss_sum / divisor
-        unused = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(loss, self.trainable_variables, unconnected_gradients=unused)
-        # Lookups of the same row are summed: a global norm over the separate slices is too small.
-        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        return output.loss_sum, output.correct, dense
+        output, gradients = self.loss_gradients(batch, divisor, training=True)
+        return output.loss_sum, output.correct, gradients
 
     def _accumulate(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor) -> Any:
         rows = tf.shape(batch["labels"])[0] // self.micro_batches
@@ -132,7 +138,7 @@ class SlotCall:
             summed = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
             return index + 1, loss + more, correct + right, *summed
 
-        zeros = [tf.zeros_like(variable) for variable in self.trainable_variables]
+        zeros = [tf.zeros_like(variable) for variable in trained_variables(self)]
         start = (tf.constant(0), tf.constant(0.0), tf.constant(0, tf.int64), *zeros)
         # One micro-batch at a time: side by side they would need the memory of the whole batch.
         _, loss_sum, correct, *gradients = tf.while_loop(
@@ -145,7 +151,8 @@ def slot_class(base: type) -> type:
     """The slot format added to a transformers masked-LM class, under the same name."""
     signature = inspect.signature(base.call)  # type: ignore[attr-defined]
     keyword = inspect.Parameter.KEYWORD_ONLY
-    added = [inspect.Parameter(name, keyword, default=None) for name in ("masked_positions", "block_key")]
+    names = [name for name in ("labels", "masked_positions", "block_key") if name not in signature.parameters]
+    added = [inspect.Parameter(name, keyword, default=None) for name in names]
 
     def call(self: Any, input_ids: Any = None, **inputs: Any) -> Any:
         inputs["input_ids"] = input_ids
@@ -186,6 +193,19 @@ def _sums(logits: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
+_OUTPUT_MATRIX_OF_ITS_OWN = ("rembert",)
+"""Families whose output matrix is a parameter of its own, in both frameworks."""
+
+_UNTIED_IN_TENSORFLOW = ("esm", "mobilebert")
+"""Families whose output matrix is the word embeddings in PyTorch, but another variable in TensorFlow:
+ESM ties it to a table that building the model again replaces."""
+
+_POSITIONS_AFTER_1_IN_TENSORFLOW = (
+    "camembert", "longformer", "roberta", "roberta-prelayernorm", "xlm-roberta"
+)  # fmt: skip
+"""Families whose positions begin after `pad_token_id` in PyTorch, and after 1 in TensorFlow."""
+
+
 def build_model(config: Any, name: str, seed: int = 0) -> Any:
     """A model of a transformers config, its weights still to be assigned; `seed` keys its dropout.
 
@@ -201,7 +221,8 @@ def build_model(config: Any, name: str, seed: int = 0) -> Any:
             value=name,
             fix="use --backend torch",
         )
-    if not getattr(config, "tie_word_embeddings", True):
+    tied = getattr(config, "tie_word_embeddings", True)
+    if not tied and config.model_type not in _OUTPUT_MATRIX_OF_ITS_OWN:
         raise RequestError(
             "its output matrix is not the word embeddings, as TensorFlow's classes have it",
             code="untied_output",
@@ -212,9 +233,20 @@ def build_model(config: Any, name: str, seed: int = 0) -> Any:
     base = TF_MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     model = slot_class(base)(config)
     model.build_in_name_scope()
+    _correct(model)
     model.dropout_key = DropoutKey(seed)
     key_dropout_layers(model, model.dropout_key)
     return model
+
+
+def _correct(model: Any) -> None:
+    """Make a class compute what its PyTorch counterpart does."""
+    if model.config.model_type in _UNTIED_IN_TENSORFLOW:
+        model.set_output_embeddings(model.get_input_embeddings().weights[0])
+    if model.config.model_type in _POSITIONS_AFTER_1_IN_TENSORFLOW:
+        for layer in model.submodules:
+            if hasattr(layer, "padding_idx"):
+                layer.padding_idx = model.config.pad_token_id
 
 
 def set_up(device: str, threads: int | None) -> bool:

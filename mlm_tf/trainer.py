@@ -15,11 +15,21 @@ from mlm_core.checkpoint import Moments
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums
+from mlm_core.parity.examination import Examination
 from mlm_core.trainer import Trainer
 from mlm_tf.feed import planned_dataset
 from mlm_tf.model import build_model, set_up
 from mlm_tf.optimizer import build_optimizer
-from mlm_tf.weights import assign, assign_moments, canonical_names, export, export_moments, outline
+from mlm_tf.weights import (
+    assign,
+    assign_moments,
+    canonical_names,
+    export,
+    export_gradients,
+    export_moments,
+    outline,
+    trained_variables,
+)
 
 
 @final
@@ -57,6 +67,8 @@ class TensorFlowTrainer(Trainer):
 
     def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
         self._model.witness = self._witness
+        # Keras would make the moments while it traces the first step, and trace it a second time for that.
+        self._model.optimizer._create_all_weights(trained_variables(self._model))
         if moments is not None:
             assign_moments(self._model, moments, first_step)
         # To Keras a run, or what is left of it, is one epoch; the plan knows the epochs.
@@ -70,6 +82,12 @@ class TensorFlowTrainer(Trainer):
 
     def _moments(self) -> Moments:
         return export_moments(self._model)
+
+    def _examine(self, batch: Batch) -> Examination:
+        inputs = {name: tf.constant(array) for name, array in batch.items()}
+        output, gradients = self._model.loss_gradients(inputs)
+        sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
+        return Examination(output.logits.numpy(), sums, export_gradients(self._model, gradients))
 
     def _predict(self, batch: Batch) -> NDArray[np.int64]:
         inputs = {name: tf.constant(array) for name, array in batch.items()}

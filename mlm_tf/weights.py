@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +26,18 @@ class _Place:
     def canonical_shape(self) -> tuple[int, ...]:
         # A view of one zero: only its shape is wanted.
         zeros = np.broadcast_to(np.zeros((), dtype=np.float32), tuple(self.variable.shape))
-        return tuple(apply_transpose(self.transpose, zeros, pt_to_tf=False).shape)
+        return tuple(self._transposed(zeros).shape)
 
     def to_canonical(self, array: NDArray[Any]) -> NDArray[np.float32]:
-        return np.ascontiguousarray(apply_transpose(self.transpose, array, pt_to_tf=False), dtype=np.float32)
+        return np.ascontiguousarray(self._transposed(array), dtype=np.float32)
+
+    def _transposed(self, array: NDArray[Any]) -> NDArray[Any]:
+        if self.name.endswith("depthwise.weight"):
+            # ConvBERT: [length, channels, 1] here, [channels, 1, length] in PyTorch.
+            return array.transpose(1, 2, 0)
+        if self.name.endswith("key_conv_attn_layer.bias"):
+            return array[:, None]
+        return apply_transpose(self.transpose, array, pt_to_tf=False)
 
     def from_canonical(self, array: NDArray[np.float32]) -> NDArray[Any]:
         return apply_transpose(self.transpose, array, match_shape=self.variable.shape, pt_to_tf=True)
@@ -38,20 +46,30 @@ class _Place:
 def outline(model: Any) -> ModelOutline:
     """What the model is made of; tied parameters once."""
     shapes = {place.name: place.canonical_shape() for place in _places(model)}
-    return ModelOutline(shapes, model.base_model_prefix)
+    constants = [place.name for place in _constants(model)]
+    return ModelOutline(shapes, model.base_model_prefix, constants)
 
 
 def assign(model: Any, weights: Weights) -> None:
-    """Give every parameter its value."""
-    places = list(_places(model))
+    """Give every parameter its value, and every constant that has one."""
+    places = [*_places(model), *(place for place in _constants(model) if place.name in weights)]
     keras.backend.batch_set_value(
         [(place.variable, place.from_canonical(weights[place.name])) for place in places]
     )
 
 
 def export(model: Any) -> Weights:
-    """Every parameter as float32."""
-    return {place.name: place.to_canonical(place.variable.numpy()) for place in _places(model)}
+    """Every parameter and constant as float32."""
+    places = [*_places(model), *_constants(model)]
+    return {place.name: place.to_canonical(place.variable.numpy()) for place in places}
+
+
+def export_gradients(model: Any, gradients: Sequence[Any]) -> Weights:
+    """Dense gradients of the `trained_variables`, in their order."""
+    return {
+        place.name: place.to_canonical(gradient.numpy())
+        for place, gradient in zip(_places(model), gradients, strict=True)
+    }
 
 
 def export_moments(model: Any) -> Moments:
@@ -70,10 +88,8 @@ def export_moments(model: Any) -> Moments:
 
 
 def assign_moments(model: Any, moments: Moments, step: int) -> None:
-    """Put the model's optimizer where it was after `step` steps."""
+    """Put the model's optimizer, its slots made, where it was after `step` steps."""
     optimizer = model.optimizer
-    # Keras makes the slots at the first update; they must be there before.
-    optimizer._create_all_weights(model.trainable_variables)
     optimizer.iterations.assign(step)
     values = []
     for place in _places(model):
@@ -90,12 +106,45 @@ def canonical_names(model: Any) -> dict[str, str]:
     return {place.variable.name: place.name for place in _places(model)}
 
 
+def trained_variables(model: Any) -> list[Any]:
+    """The variables that are parameters of the PyTorch class, too: those that are trained."""
+    return [place.variable for place in _places(model)]
+
+
 def _places(model: Any) -> Iterator[_Place]:
-    rename = getattr(model, "tf_to_pt_weight_rename", None)
-    for variable in model.trainable_variables:
+    return (place for place in _all_places(model) if not _is_constant(place, model.config))
+
+
+def _constants(model: Any) -> Iterator[_Place]:
+    return (place for place in _all_places(model) if _is_constant(place, model.config))
+
+
+def _is_constant(place: _Place, config: Any) -> bool:
+    # RoFormer's sinusoids are frozen in PyTorch only.
+    frozen = config.model_type == "roformer" and place.name.endswith(".embed_positions.weight")
+    return frozen or not place.variable.trainable
+
+
+def _all_places(model: Any) -> Iterator[_Place]:
+    for variable in model.weights:
         name, transpose = convert_tf_weight_name_to_pt_weight_name(
             variable.name, tf_weight_shape=variable.shape
         )
-        if rename is not None:
-            name = rename(name)[0]
-        yield _Place(variable, name, transpose)
+        canonical = _canonical_name(name, model.config)
+        if canonical is not None:
+            yield _Place(variable, canonical, transpose)
+
+
+def _canonical_name(name: str, config: Any) -> str | None:
+    """The name in PyTorch; None where the PyTorch class has no such parameter and the model no use for it."""
+    family = config.model_type
+    if family == "albert":
+        # The bias that is added is called decoder.bias; the one called bias is never read.
+        return {"predictions.bias": None, "predictions.decoder.bias": "predictions.bias"}.get(name, name)
+    if family == "deberta-v2":
+        return name.replace(".pos_proj.", ".pos_key_proj.").replace(".pos_q_proj.", ".pos_query_proj.")
+    if family == "esm" and config.position_embedding_type != "absolute":
+        return None if name == "esm.embeddings.position_embeddings.weight" else name
+    if family == "mpnet":
+        return None if name.startswith("mpnet.pooler.") else name
+    return name

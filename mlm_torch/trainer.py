@@ -17,12 +17,20 @@ from mlm_core.config import Config, decided
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
+from mlm_core.parity.examination import Examination
 from mlm_core.trainer import Trainer
 from mlm_torch.dropout import seed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
 from mlm_torch.model import build_model, set_up
 from mlm_torch.optimizer import TableSchedule, build_optimizer
-from mlm_torch.weights import assign, assign_moments, export, export_moments, outline
+from mlm_torch.weights import (
+    assign,
+    assign_moments,
+    export,
+    export_gradients,
+    export_moments,
+    outline,
+)
 
 
 @final
@@ -67,6 +75,16 @@ class TorchTrainer(Trainer):
 
     def _moments(self) -> Moments:
         return export_moments(self._optimizer, self._model)
+
+    def _examine(self, batch: Batch) -> Examination:
+        inputs = {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}
+        self._model.zero_grad()
+        output = self._model.eval()(**inputs)
+        output.loss.backward()
+        gradients = export_gradients(self._model)
+        self._model.zero_grad()
+        sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
+        return Examination(output.logits.detach().cpu().numpy(), sums, gradients)
 
     def _predict(self, batch: Batch) -> NDArray[np.int64]:
         inputs = {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}

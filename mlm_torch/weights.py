@@ -13,26 +13,36 @@ from mlm_core.initialization import ModelOutline, Weights
 
 def outline(model: Any) -> ModelOutline:
     """What the model is made of; tied parameters once, under the name they have first."""
-    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    return ModelOutline(shapes, model.base_model_prefix)
+    shapes = {name: tuple(parameter.shape) for name, parameter in _trained(model).items()}
+    return ModelOutline(shapes, model.base_model_prefix, list(_constants(model)))
 
 
 def assign(model: Any, weights: Weights) -> None:
-    """Give every parameter its value."""
+    """Give every parameter its value, and every constant that has one."""
+    constants = {name: tensor for name, tensor in _constants(model).items() if name in weights}
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, tensor in (_trained(model) | constants).items():
             # A copy: the array may be read-only.
-            parameter.copy_(torch.from_numpy(np.array(weights[name])))
+            tensor.copy_(torch.from_numpy(np.array(weights[name])))
 
 
 def export(model: Any) -> Weights:
-    """Every parameter as float32."""
-    return {name: parameter.detach().float().cpu().numpy() for name, parameter in model.named_parameters()}
+    """Every parameter and constant as float32."""
+    tensors = _trained(model) | _constants(model)
+    return {name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def export_gradients(model: Any) -> Weights:
+    """The gradient of every parameter; 0 where the loss does not depend on it."""
+    parameters = _trained(model)
+    none = {name: np.zeros(parameter.shape, np.float32) for name, parameter in parameters.items()}
+    found = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
+    return none | {name: gradient.float().cpu().numpy() for name, gradient in found.items()}
 
 
 def export_moments(optimizer: Any, model: Any) -> Moments:
     """AdamW's moments of every parameter that has been updated."""
-    named = {name: optimizer.state[parameter] for name, parameter in model.named_parameters()}
+    named = {name: optimizer.state[parameter] for name, parameter in _trained(model).items()}
     return Moments(
         first={name: state["exp_avg"].float().cpu().numpy() for name, state in named.items() if state},
         second={name: state["exp_avg_sq"].float().cpu().numpy() for name, state in named.items() if state},
@@ -41,10 +51,22 @@ def export_moments(optimizer: Any, model: Any) -> Moments:
 
 def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> None:
     """Put an optimizer where it was after `step` steps."""
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model).items():
         if name in moments.first:
             optimizer.state[parameter] = {
                 "step": torch.tensor(float(step)),
                 "exp_avg": torch.from_numpy(np.array(moments.first[name])).to(parameter.device),
                 "exp_avg_sq": torch.from_numpy(np.array(moments.second[name])).to(parameter.device),
             }
+
+
+def _trained(model: Any) -> dict[str, torch.nn.Parameter]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def _constants(model: Any) -> dict[str, torch.Tensor]:
+    """What a checkpoint holds besides: sinusoids in the place of a table, rotary frequencies."""
+    stored = model.state_dict()
+    buffers = {name: tensor for name, tensor in model.named_buffers() if name in stored}
+    frozen = {name: tensor for name, tensor in model.named_parameters() if not tensor.requires_grad}
+    return {name: tensor for name, tensor in (buffers | frozen).items() if tensor.is_floating_point()}

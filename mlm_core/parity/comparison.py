@@ -1,0 +1,203 @@
+"""Two sides laid next to each other: how far apart, and whether that is rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.initialization import Weights
+from mlm_core.metrics import finite
+from mlm_core.parity.side import Side
+
+LOSS, LOGITS, GRADIENT, UPDATE = 1e-4, 1e-4, 1e-4, 1e-3
+"""Tolerances: of a loss (relative), of logits (absolute), of a parameter's gradient and of all parameters'
+whole update (L2 norm of the difference over the norm). Float32 rounding in another order stays a
+factor of ten or more below; an epsilon in another place or a norm taken otherwise lies above."""
+
+_NOISE = 1e-7
+"""A gradient whose root mean square is a smaller share than this of that of all parameters together is
+float32's rounding noise: attention's key bias has none in real numbers. Adam makes full steps of it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One comparison.
+
+    Attributes:
+        name: what was compared.
+        difference: how far apart; None where it is not finite.
+        tolerance: how far apart it may be; 0: the bits must be the same.
+        agrees: whether it is within the tolerance.
+        detail: where the difference is greatest, or what was left out.
+    """
+
+    name: str
+    difference: float | None
+    tolerance: float
+    agrees: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All findings on two sides.
+
+    Attributes:
+        backends: the two engines.
+        findings: in the order of a training run: the first one that disagrees is nearest to the cause.
+    """
+
+    backends: tuple[str, str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every finding does."""
+        return all(finding.agrees for finding in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as plain JSON values."""
+        return {
+            "backends": list(self.backends),
+            "agrees": self.agrees,
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def compare(one: Side, other: Side) -> Comparison:
+    """Everything two engines received and computed, in the order of a run."""
+    checks: list[Callable[[Side, Side], Finding]] = [
+        _batches,
+        _learning_rates,
+        _starting_weights,
+        _first_loss,
+        _logits,
+        _gradients,
+        _losses,
+        _held_out,
+        _update,
+    ]
+    return Comparison((one.backend, other.backend), tuple(check(one, other) for check in checks))
+
+
+def _batches(one: Side, other: Side) -> Finding:
+    return _same_lines("batches received", "batch_digest", one, other)
+
+
+def _learning_rates(one: Side, other: Side) -> Finding:
+    return _same_lines("learning rates", "learning_rate", one, other)
+
+
+def _same_lines(name: str, key: str, one: Side, other: Side) -> Finding:
+    pairs = [(first[key], second[key]) for first, second in zip(one.steps, other.steps, strict=True)]
+    unlike = [step for step, (first, second) in enumerate(pairs, 1) if first is None or first != second]
+    detail = f"first unlike at step {unlike[0]}" if unlike else f"{len(pairs)} of {len(pairs)} the same"
+    return Finding(name, float(len(unlike)), 0.0, not unlike, detail)
+
+
+def _starting_weights(one: Side, other: Side) -> Finding:
+    names = {*one.start, *other.start}
+    unlike = sorted(
+        name
+        for name in names
+        if name not in one.start
+        or name not in other.start
+        or not np.array_equal(one.start[name], other.start[name])
+    )
+    detail = f"{unlike[0]} among them" if unlike else f"{len(names)} of {len(names)} the same"
+    return Finding("starting weights", float(len(unlike)), 0.0, not unlike, detail)
+
+
+def _first_loss(one: Side, other: Side) -> Finding:
+    return _within("first loss", _relative(one.sums.mean_loss, other.sums.mean_loss), LOSS)
+
+
+def _logits(one: Side, other: Side) -> Finding:
+    difference = np.abs(one.logits.astype(np.float64) - other.logits).max(initial=0.0)
+    return _within("logits", float(difference), LOGITS, f"of up to {np.abs(one.logits).max():.3g}")
+
+
+def _gradients(one: Side, other: Side) -> Finding:
+    unknown = sorted(one.gradients.keys() ^ other.gradients.keys())
+    if unknown:
+        return Finding("gradients", None, GRADIENT, False, f"only one side has {unknown[0]}")
+    noise = _noise(one, other)
+    apart = {
+        name: _norm(array - other.gradients[name]) / max(_norm(array), _norm(other.gradients[name]), 1e-30)
+        for name, array in one.gradients.items()
+        if name not in noise
+    }
+    worst = max(apart, key=lambda name: apart[name])
+    return _within("gradients", apart[worst], GRADIENT, f"most in {worst}{_without(noise)}")
+
+
+def _losses(one: Side, other: Side) -> Finding:
+    apart = [
+        _relative(_number(first["loss"]), _number(second["loss"]))
+        for first, second in zip(one.steps, other.steps, strict=True)
+    ]
+    worst = int(np.argmax(apart))
+    return _within(f"losses of {len(apart)} steps", apart[worst], LOSS, f"most at step {worst + 1}")
+
+
+def _held_out(one: Side, other: Side) -> Finding:
+    apart = [
+        _relative(_number(first["eval_loss"]), _number(second["eval_loss"]))
+        for first, second in zip(one.evaluations, other.evaluations, strict=True)
+    ]
+    return _within("held-out losses", max(apart), LOSS, f"{len(apart)} evaluations")
+
+
+def _update(one: Side, other: Side) -> Finding:
+    noise = _noise(one, other)
+    kept = [name for name in one.gradients if name not in noise]
+    moved = [{name: side.end[name] - side.start[name] for name in kept} for side in (one, other)]
+    apart = {name: moved[0][name] - moved[1][name] for name in kept}
+    difference = _total(apart) / max(_total(moved[0]), _total(moved[1]), 1e-30)
+    return _within("total update", difference, UPDATE, f"all parameters{_without(noise)}")
+
+
+def _noise(one: Side, other: Side) -> list[str]:
+    """Parameters that have no gradient on either side but rounding noise."""
+    floors = [_NOISE * _root_mean_square(side.gradients) for side in (one, other)]
+    return [
+        name
+        for name in one.gradients
+        if all(
+            _norm(side.gradients[name]) <= floor * side.gradients[name].size ** 0.5
+            for side, floor in zip((one, other), floors, strict=True)
+        )
+    ]
+
+
+def _without(noise: list[str]) -> str:
+    return f" (but {len(noise)} without a gradient, as {noise[0]})" if noise else ""
+
+
+def _within(name: str, difference: float, tolerance: float, detail: str = "") -> Finding:
+    # A nan is no agreement.
+    return Finding(name, finite(difference), tolerance, bool(difference <= tolerance), detail)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _relative(one: float, other: float) -> float:
+    return abs(one - other) / max(abs(one), abs(other), 1e-30)
+
+
+def _norm(array: NDArray[Any]) -> float:
+    return float(np.linalg.norm(array.astype(np.float64)))
+
+
+def _total(arrays: Mapping[str, NDArray[Any]]) -> float:
+    return float(np.sqrt(sum(_norm(array) ** 2 for array in arrays.values())))
+
+
+def _root_mean_square(arrays: Weights) -> float:
+    return float(_total(arrays) / sum(array.size for array in arrays.values()) ** 0.5)

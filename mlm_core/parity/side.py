@@ -1,0 +1,99 @@
+"""One engine's side of a comparison: examine the first batch, train, leave everything in a directory.
+
+`python -m mlm_core.parity.side DIRECTORY` does it for the config in DIRECTORY/config.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.config import Config
+from mlm_core.engine import Engine
+from mlm_core.errors import MlmError
+from mlm_core.initialization import Weights
+from mlm_core.metrics import MaskedSums
+from mlm_core.weight_files import read_arrays, read_weights, write_weights
+
+CONFIG = "config.json"
+_START, _RUN, _EXAMINATION, _SUMS = "start", "run", "examination.safetensors", "sums.json"
+_LOGITS, _GRADIENT = "logits", "gradient."
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """What an engine came to.
+
+    Attributes:
+        backend: the engine.
+        start, end: parameters before the first and after the last step, by canonical name.
+        sums: of the first batch, without dropout.
+        logits: `[batch, slots, vocabulary]`, of the same.
+        gradients: of the same, by canonical name.
+        steps: the lines of optimizer steps in `metrics.jsonl`.
+        evaluations: the lines of evaluations.
+    """
+
+    backend: str
+    start: Weights
+    end: Weights
+    sums: MaskedSums
+    logits: NDArray[np.float32]
+    gradients: Weights
+    steps: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
+
+
+def work(engine: Engine, config: Config, directory: Path) -> None:
+    """Do an engine's part in a directory, which must not hold one already.
+
+    Raises:
+        MlmError: as training does.
+    """
+    trainer = engine.trainer(replace(config, output_dir=str(directory / _RUN), verify_batches=True))
+    examination = trainer.examine()
+    trainer.save(directory / _START)
+    gradients = {_GRADIENT + name: array for name, array in examination.gradients.items()}
+    write_weights(directory / _EXAMINATION, {_LOGITS: examination.logits, **gradients})
+    (directory / _SUMS).write_text(json.dumps(vars(examination.sums)), encoding="utf-8")
+    trainer.train()
+
+
+def read_side(backend: str, directory: Path) -> Side:
+    """What `work` left in a directory."""
+    arrays = read_arrays(directory / _EXAMINATION)
+    lines = (directory / _RUN / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    metrics = [json.loads(line) for line in lines]
+    return Side(
+        backend=backend,
+        start=read_weights(directory / _START),
+        end=read_weights(directory / _RUN),
+        sums=MaskedSums(**json.loads((directory / _SUMS).read_text(encoding="utf-8"))),
+        logits=arrays.pop(_LOGITS),
+        gradients={name.removeprefix(_GRADIENT): array for name, array in arrays.items()},
+        steps=[line for line in metrics if "loss" in line],
+        evaluations=[line for line in metrics if "eval_loss" in line],
+    )
+
+
+def main(directory: Path) -> int:
+    """Work in this process; an error is one JSON object on stdout."""
+    from mlm_core.registry import find_engine
+
+    try:
+        config = Config.from_dict(json.loads((directory / CONFIG).read_text(encoding="utf-8")))
+        work(find_engine(config.backend), config, directory)
+    except MlmError as error:
+        print(json.dumps(error.as_dict()))
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
