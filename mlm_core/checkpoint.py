@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.data.store import digest_of
-from mlm_core.initialization import Weights
+from mlm_core.errors import RequestError
+from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.weight_files import WEIGHTS, read_arrays, write_atomically, write_weights
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
-CHECKPOINTS, _NAME = "checkpoints", "step-{:08}"
+CHECKPOINTS, _NAME, _UNFINISHED = "checkpoints", "step-{:08}", ".step-"
 _FIRST, _SECOND = "exp_avg.", "exp_avg_sq."
 
 
@@ -37,7 +38,7 @@ class Checkpoint:
 
     Attributes:
         path: where it is.
-        facts: what `state.json` says: `step`, `config`, `metrics_bytes`, `sha256` of each file.
+        facts: what `state.json` says: `step`, `config`, the digest of each file ...
     """
 
     path: Path
@@ -51,6 +52,24 @@ class Checkpoint:
     def weights(self) -> Weights:
         """The parameters."""
         return read_arrays(self.path / WEIGHTS)
+
+    def weights_for(self, outline: ModelOutline) -> Weights:
+        """The parameters, which must be those of a model.
+
+        Raises:
+            RequestError: they are another model's.
+        """
+        weights = self.weights()
+        for name, shape in outline.shapes.items():
+            if name not in weights or weights[name].shape != shape:
+                found = f"has shape {weights[name].shape}" if name in weights else "is not in it"
+                raise RequestError(
+                    f"{self.path} is another model's: {name} {found}, the model asks for {shape}",
+                    code="shape_mismatch",
+                    option="--resume",
+                    fix="begin another run in another --output-dir",
+                )
+        return weights
 
     def moments(self) -> Moments:
         """The optimizer's moments."""
@@ -77,15 +96,23 @@ class Checkpoints:
         """Where they are."""
         return self.run / CHECKPOINTS
 
-    def save(self, step: int, weights: Mapping[str, Any], moments: Moments, facts: Mapping[str, Any]) -> Path:
-        """Write a checkpoint and put it in place in one move, then remove the oldest ones.
+    def save(
+        self,
+        step: int,
+        weights: Mapping[str, Any],
+        moments: Moments,
+        facts: Mapping[str, Any],
+        *,
+        best: int | None = None,
+    ) -> Path:
+        """Write a checkpoint and put it in place in one move, then remove the oldest ones, but not the best.
 
         Raises:
             OSError: it cannot be written; the ones before are as they were.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".step-", dir=self.directory))
-        aside = building.with_name(f"{building.name}-before")
+        building = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.directory))
+        place = self.directory / _NAME.format(step)
         try:
             write_weights(building / WEIGHTS, weights)
             both = {_FIRST + name: array for name, array in moments.first.items()}
@@ -95,16 +122,12 @@ class Checkpoints:
             state = {**facts, "step": step, "files": hashes}
             write_atomically(building / STATE, json.dumps(state, indent=2).encode())
             _sync(building)
-            place = self.directory / _NAME.format(step)
-            if place.exists():
-                # Never removed before the new one stands there.
-                place.rename(aside)
-            building.rename(place)
+            _put_in_place(building, place)
             _sync(self.directory)
-        finally:
-            for left in (building, aside):
-                shutil.rmtree(left, ignore_errors=True)
-        self._prune()
+        except OSError:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        self._prune(best)
         return place
 
     def newest(self) -> Checkpoint | None:
@@ -114,6 +137,10 @@ class Checkpoints:
             if found is not None:
                 return found
         return None
+
+    def at(self, step: int) -> Checkpoint | None:
+        """The checkpoint of a step; None where it is not there, or not as recorded."""
+        return self._read(self.directory / _NAME.format(step))
 
     def _read(self, path: Path) -> Checkpoint | None:
         try:
@@ -130,9 +157,28 @@ class Checkpoints:
     def _all(self) -> list[Path]:
         return sorted(self.directory.glob("step-*")) if self.directory.is_dir() else []
 
-    def _prune(self) -> None:
-        for path in self._all()[: -self.keep]:
-            shutil.rmtree(path, ignore_errors=True)
+    def _prune(self, best: int | None) -> None:
+        kept = self._all()[-self.keep :]
+        if best is not None:
+            kept.append(self.directory / _NAME.format(best))
+        # What a killed process was building is of no use to anybody.
+        for path in [*self._all(), *self.directory.glob(f"{_UNFINISHED}*")]:
+            if path not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _put_in_place(building: Path, place: Path) -> None:
+    """Move a directory to where another may be, which is removed only when the new one stands there."""
+    aside = building.with_name(f"{building.name}-before")
+    if place.exists():
+        place.rename(aside)
+    try:
+        building.rename(place)
+    except OSError:
+        if aside.exists():
+            aside.rename(place)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _below(arrays: Weights, prefix: str) -> Weights:

@@ -119,6 +119,9 @@ class OptimizationConfig:
     max_grad_norm: float = option(
         1.0, "gradients are scaled down to this global norm; 0: never", minimum=0.0, maximum=1e30
     )
+    load_best_model_at_end: bool = option(
+        False, "end with the weights of the best evaluation, not with the last ones"
+    )
     seed: int = option(42, "keys every random choice", minimum=0, maximum=MAX_SEED)
 
 
@@ -142,6 +145,9 @@ class RuntimeConfig:
     keep_checkpoints: int = option(2, "newest checkpoints that are kept", affects="nothing", minimum=1)
     resume: bool = option(
         False, "go on from the newest complete checkpoint in --output-dir", affects="nothing"
+    )
+    allow_change: str | None = option(
+        None, "options that --resume may find changed, as learning-rate,epochs", affects="nothing"
     )
     overwrite: bool = option(False, "replace a run that is already there", affects="nothing")
     logging_steps: int = option(

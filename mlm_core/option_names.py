@@ -14,6 +14,7 @@ _ELSEWHERE = {
     "dataset_name": "--dataset",
     "do_eval": None,
     "do_train": None,
+    "ignore_data_skip": None,
     "lr": "--learning-rate",
     "lr_scheduler_type": "--lr-scheduler",
     "max_eval_samples": "--test-size",
@@ -42,7 +43,7 @@ _ELSEWHERE = {
 _NOT_HERE = frozenset(
     """adam_beta1 adam_beta2 adam_epsilon bf16 config_overrides dataloader_num_workers disable_tqdm
     eval_accumulation_steps eval_steps eval_strategy evaluation_strategy fp16 gradient_checkpointing
-    group_by_length hub_model_id hub_token label_smoothing_factor line_by_line load_best_model_at_end
+    group_by_length hub_model_id hub_token label_smoothing_factor line_by_line
     logging_dir model_revision optim pad_to_max_length push_to_hub report_to  run_name
     save_strategy streaming tf32 tokenizer_name torch_compile
     trust_remote_code""".split()  # noqa: SIM905 - as words it is shorter

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from mlm_core.batch import BatchWitness
-from mlm_core.errors import RunError
 from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums, finite
 from mlm_core.plan import PADDING_KEY
@@ -53,11 +52,18 @@ class Recorder:
         evaluations = [(step, dataclasses.astuple(sums)) for step, sums in self.evaluations]
         return {"evaluations": evaluations, "metrics_bytes": self._file.tell()}
 
-    def step(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
+    @property
+    def best(self) -> tuple[int, MaskedSums] | None:
+        """The evaluation with the least loss, its step first; the one before training is none of them."""
+        trained = [
+            (step, sums) for step, sums in self.evaluations if step > 0 and math.isfinite(sums.mean_loss)
+        ]
+        return min(trained, key=lambda evaluation: evaluation[1].mean_loss, default=None)
+
+    def step(self, step: int, sums: MaskedSums, grad_norm: float) -> bool:
         """Report optimizer step `step`, counted from 1, with the sums of its global batch.
 
-        Raises:
-            RunError: the loss or the gradient is not finite.
+        Returns whether loss and gradient are finite, so that training may go on.
         """
         plan, now = self._job.plan, time.perf_counter()
         rows = int((plan.keys(step - 1) != PADDING_KEY).sum())
@@ -74,13 +80,8 @@ class Recorder:
         }
         self._last = now
         self._write(line)
-        if sums.masked_tokens and not (math.isfinite(sums.loss) and math.isfinite(grad_norm)):
-            raise RunError(
-                f"the loss at step {step} is {sums.mean_loss}, the gradient's norm {grad_norm}",
-                code="not_finite",
-                fix="try a lower --learning-rate or more --warmup-steps",
-            )
         self._progress.step(line)
+        return sums.masked_tokens == 0 or (math.isfinite(sums.loss) and math.isfinite(grad_norm))
 
     def evaluation(self, step: int, sums: MaskedSums) -> None:
         """Report an evaluation after `step` steps."""

@@ -17,7 +17,8 @@ class TrainingResult:
         run_dir: where the model is.
         backend: the engine that trained it.
         steps: optimizer steps.
-        before, after: evaluations of the held-out text before the first and after the last step.
+        before, after: evaluations of the held-out text before the first step, and of the saved model.
+        model_step: the step that the saved model is from.
     """
 
     run_dir: Path
@@ -25,6 +26,7 @@ class TrainingResult:
     steps: int
     before: MaskedSums
     after: MaskedSums
+    model_step: int
 
     def as_results(self) -> dict[str, Any]:
         """The result as plain JSON values."""

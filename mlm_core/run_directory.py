@@ -135,10 +135,11 @@ def finished_result(config: Config) -> TrainingResult | None:
         return None
     if facts is None or not facts.get("results") or not facts.get("evaluations"):
         return None
+    results = facts["results"]
     before, after = (MaskedSums(*sums) for sums in facts["evaluations"])
-    return TrainingResult(
-        path, str(facts["results"]["backend"]), int(facts["results"]["steps"]), before, after
-    )
+    steps = int(results["steps"])
+    step = int(results.get("model_step", steps))
+    return TrainingResult(path, str(results["backend"]), steps, before, after, step)
 
 
 def check_output(config: Config) -> None:

@@ -25,9 +25,9 @@ from mlm_core.parity.examination import Examination
 from mlm_core.progress import Progress
 from mlm_core.recorder import Recorder
 from mlm_core.results import TrainingResult
-from mlm_core.resume import checkpoint_facts, find_checkpoint
-from mlm_core.run_directory import RunDirectory, finished_result, from_the_root, write_model
-from mlm_core.versions import core_versions
+from mlm_core.resume import checkpoint_facts, find_checkpoint, finished_run
+from mlm_core.run_directory import RunDirectory, write_model
+from mlm_core.run_facts import announce, run_facts
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
@@ -64,11 +64,10 @@ class Trainer(ABC):
             RunError: training failed, at a loss that is not finite for instance.
         """
         job = self._training_job()
-        finished = finished_result(job.config) if job.config.resume else None
+        finished = finished_run(job, self._progress)
         if finished is not None:
-            self._progress.say(f"{finished.run_dir} is finished already")
             return finished
-        self._announce(job)
+        announce(job, self.engine, self._progress)
         with self._memory_errors_explained():
             checkpoint = find_checkpoint(job, self._progress)
             self._load(checkpoint)
@@ -123,7 +122,7 @@ class Trainer(ABC):
         )
 
     def _train(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
-        facts = self._facts(job)
+        facts = run_facts(job, self.engine)
         run.write_facts(facts | {"results": None})
         verify = job.config.verify_batches if job.config.verify_batches is not None else self._on_cpu()
         self._checkpoints = Checkpoints(run.path, job.config.keep_checkpoints)
@@ -138,17 +137,14 @@ class Trainer(ABC):
                     self._fit(job, first, checkpoint.moments() if checkpoint is not None else None)
             if recorder.evaluations[-1][0] != job.plan.steps:
                 recorder.evaluation(job.plan.steps, self._evaluate())
-        before, after = recorder.evaluations[0][1], recorder.evaluations[-1][1]
+        before = recorder.evaluations[0][1]
+        step, after = self._final_evaluation(job, recorder)
         if not math.isfinite(after.loss):
-            raise RunError(
-                f"the held-out loss after the last step is {after.loss}",
-                code="not_finite",
-                fix="try a lower --learning-rate or more --warmup-steps",
-            )
-        result = TrainingResult(run.path, self.engine.name, job.plan.steps, before, after)
+            raise self._not_finite(f"the held-out loss after the last step is {after.loss}")
+        result = TrainingResult(run.path, self.engine.name, job.plan.steps, before, after, step)
         self.save(run.path)
         write_card(run.path, job, result)
-        results = result.as_results() | after.as_results()
+        results = result.as_results() | after.as_results() | {"model_step": step}
         run.finish(facts | {"results": results, "evaluations": [astuple(before), astuple(after)]})
         return result
 
@@ -156,22 +152,30 @@ class Trainer(ABC):
         """Engines call this after every optimizer step, counted from 1, with the sums of its batch."""
         assert isinstance(self.job, TrainingJob) and self._recorder is not None
         plan, config = self.job.plan, self.job.config
-        self._recorder.step(step, sums, grad_norm)
-        if step % plan.steps_per_epoch == 0:
+        if not self._recorder.step(step, sums, grad_norm):
+            raise self._not_finite(
+                f"the loss at step {step} is {sums.mean_loss}, the gradient's norm {grad_norm}"
+            )
+        last = step == plan.steps
+        if last or step % plan.steps_per_epoch == 0:
             self._recorder.evaluation(step, self._evaluate())
         interrupted = self._interruption.received
-        if step < plan.steps and (step % decided(config.save_steps) == 0 or interrupted is not None):
-            self._save_checkpoint(self.job, step)
-            if interrupted is not None:
-                assert self._checkpoints is not None
-                again = f"--output-dir {self._checkpoints.run} --resume"
-                raise InterruptedRunError(interrupted, step, f"the same command with {again} goes on")
+        best = self._best_step(self.job, self._recorder)
+        if last or best == step or step % decided(config.save_steps) == 0 or interrupted is not None:
+            self._save_checkpoint(self.job, step, best)
+        if interrupted is not None and not last:
+            assert self._checkpoints is not None
+            again = f"--output-dir {self._checkpoints.run} --resume"
+            raise InterruptedRunError(interrupted, step, f"the same command with {again} goes on")
 
-    def _save_checkpoint(self, job: TrainingJob, step: int) -> None:
+    def _save_checkpoint(self, job: TrainingJob, step: int, best: int | None) -> None:
         assert self._checkpoints is not None and self._recorder is not None
         facts = checkpoint_facts(job) | {"recorder": self._recorder.state()}
+        weights = self._weights()
+        if not all(np.isfinite(array).all() for array in weights.values()):
+            raise self._not_finite(f"the update of step {step} left weights that are not finite")
         try:
-            self._checkpoints.save(step, self._weights(), self._moments(), facts)
+            self._checkpoints.save(step, weights, self._moments(), facts, best=best)
         except OSError as error:
             raise RunError(
                 f"the checkpoint of step {step} cannot be written ({error.strerror or error})",
@@ -179,6 +183,34 @@ class Trainer(ABC):
                 value=str(self._checkpoints.directory),
                 fix="make room; with --resume the run goes on from the checkpoint before",
             ) from None
+
+    def _not_finite(self, message: str) -> RunError:
+        assert self._checkpoints is not None
+        good = self._checkpoints.newest()
+        fix = "try a lower --learning-rate or more --warmup-steps"
+        if good is not None:
+            again = "--resume --allow-change learning-rate,warmup-steps"
+            fix += f"; with {again} it goes on from {good.path}, the last good checkpoint"
+        return RunError(message, code="not_finite", fix=fix)
+
+    @staticmethod
+    def _best_step(job: TrainingJob, recorder: Recorder) -> int | None:
+        """The step of the best evaluation so far, where the run is to end with it."""
+        return recorder.best[0] if job.config.load_best_model_at_end and recorder.best is not None else None
+
+    def _final_evaluation(self, job: TrainingJob, recorder: Recorder) -> tuple[int, MaskedSums]:
+        """The step that the run ends with, its weights in the model, and its evaluation."""
+        assert self._checkpoints is not None
+        last, best = recorder.evaluations[-1], recorder.best
+        if not job.config.load_best_model_at_end or best is None or best[0] == last[0]:
+            return last
+        checkpoint = self._checkpoints.at(best[0])
+        if checkpoint is None:
+            self._progress.say(f"not used: {self._checkpoints.damaged[-1]}; the last weights are the model")
+            return last
+        self._assign(checkpoint.weights())
+        self._progress.say(f"step {best[0]} was the best: its weights are the model")
+        return best
 
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""
@@ -196,7 +228,7 @@ class Trainer(ABC):
     def _load_now(self, checkpoint: Checkpoint | None) -> None:
         outline = self._build()
         if checkpoint is not None:
-            self._assign(checkpoint.weights())
+            self._assign(checkpoint.weights_for(outline))
             return
         initial = self.job.model.starting_weights(outline, self.job.config.seed)
         if initial.drawn and self.job.model.weights is not None:
@@ -210,37 +242,6 @@ class Trainer(ABC):
     def _memory_errors_explained(self) -> Any:
         fix = "try a smaller --batch-size with more --gradient-accumulation-steps, or a smaller --block-size"
         return self.engine.memory_errors_as(RunError("out of memory", code="out_of_memory", fix=fix))
-
-    def _announce(self, job: TrainingJob) -> None:
-        config, plan = job.config, job.plan
-        say = self._progress.say
-        say(f"{self.engine.name}: {job.model.name} on {job.source.name} ({job.source.fingerprint})")
-        for part, facts in job.stores.items():
-            say(f"{part} text: {facts}")
-        say(
-            f"{plan.steps:,} steps of {plan.batch_size} blocks ({plan.epoch_at(plan.steps):.3g} epochs), "
-            f"learning rate {config.learning_rate:g} ({config.lr_scheduler}, {config.warmup_steps} steps "
-            f"of warm-up), weight decay {config.weight_decay:g}, clipping {config.max_grad_norm:g}, "
-            f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
-            f"{config.threads} threads"
-        )
-        versions = core_versions() | self.engine.versions()
-        self._progress.detail(", ".join(f"{name} {number}" for name, number in versions.items()))
-
-    def _facts(self, job: TrainingJob) -> dict[str, Any]:
-        # From the root, so that the run can be evaluated from anywhere.
-        return {
-            "config": from_the_root(job.config).to_dict(),
-            "data": {
-                "source": job.source.name,
-                "fingerprint": job.source.fingerprint,
-                "documents": sum(facts.documents for facts in job.stores.values()),
-                "train_blocks": len(job.train.blocks),
-                "test_blocks": len(job.test.blocks),
-            },
-            "versions": core_versions() | self.engine.versions(),
-            "devices": self.engine.devices(),
-        }
 
     @abstractmethod
     def _build(self) -> ModelOutline:

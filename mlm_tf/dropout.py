@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -41,9 +42,18 @@ def key_dropout_layers(model: Any, key: DropoutKey) -> None:
     def dropout(inputs: tf.Tensor, rate: float, noise_shape: Any = None) -> tf.Tensor:
         return tf.nn.experimental.stateless_dropout(inputs, rate, key.next(), noise_shape=noise_shape)
 
-    for layer in model.submodules:
+    for layer in _dropout_holders(model):
         if isinstance(layer, keras.layers.Dropout):
             layer._random_generator.dropout = dropout
         elif type(layer).__name__.endswith("StableDropout"):
             # DeBERTa's own layers.
             layer.xdropout = partial(dropout, rate=layer.drop_prob)
+
+
+def _dropout_holders(model: Any) -> Iterator[Any]:
+    """Every layer, those included that Funnel keeps in a plain object, where Keras does not see them."""
+    for layer in model.submodules:
+        yield layer
+        for held in vars(layer).values():
+            if type(held).__name__ == "TFFunnelAttentionStructure":
+                yield from vars(held).values()

@@ -131,8 +131,10 @@ def _gradients(one: Side, other: Side) -> Finding:
         for name, array in one.gradients.items()
         if name not in noise
     }
+    if not apart:
+        return Finding("gradients", None, GRADIENT, False, "neither side has any")
     worst = max(apart, key=lambda name: apart[name])
-    return _within("gradients", apart[worst], GRADIENT, f"most in {worst}{_without(noise)}")
+    return _within("gradients", apart[worst], GRADIENT, f"most in {worst}")
 
 
 def _losses(one: Side, other: Side) -> Finding:
@@ -158,7 +160,8 @@ def _update(one: Side, other: Side) -> Finding:
     moved = [{name: side.end[name] - side.start[name] for name in kept} for side in (one, other)]
     apart = {name: moved[0][name] - moved[1][name] for name in kept}
     difference = _total(apart) / max(_total(moved[0]), _total(moved[1]), 1e-30)
-    return _within("total update", difference, UPDATE, f"all parameters{_without(noise)}")
+    without = f", without {len(noise)} that have no gradient, as {noise[0]}" if noise else ""
+    return _within("total update", difference, UPDATE, f"{len(kept)} parameters{without}")
 
 
 def _noise(one: Side, other: Side) -> list[str]:
@@ -172,10 +175,6 @@ def _noise(one: Side, other: Side) -> list[str]:
             for side, floor in zip((one, other), floors, strict=True)
         )
     ]
-
-
-def _without(noise: list[str]) -> str:
-    return f" (but {len(noise)} without a gradient, as {noise[0]})" if noise else ""
 
 
 def _within(name: str, difference: float, tolerance: float, detail: str = "") -> Finding:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tiny_models import write_tokenizer
 
 _BERT: dict[str, Any] = {
@@ -48,6 +49,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "xlm-roberta": _BERT,
 }
 
+BACKENDS = ("torch", "tf")
+
 LONG = ("roberta", "bert", "distilbert")
 """Trained for longer than the others."""
 
@@ -62,3 +65,11 @@ def write_architecture(directory: Path, name: str) -> Path:
     content = json.dumps(settings | SETTINGS[name])
     (directory / "config.json").write_text(content, encoding="utf-8")
     return directory
+
+
+def padded_batch() -> dict[str, np.ndarray]:
+    """Rows of different lengths, filled up."""
+    ids = np.random.RandomState(3).randint(5, 25, size=(3, 16))
+    mask = np.ones_like(ids)
+    mask[1, 12:] = mask[2, 7:] = 0
+    return {"input_ids": ids * mask, "attention_mask": mask}

@@ -1,14 +1,14 @@
 """One engine's part of the comparison, for every architecture in turn, in a process of its own.
 
-    engine_side.py train BACKEND DIRECTORY TEXT       examine, train, and see whether dropout is keyed
-    engine_side.py open BACKEND DIRECTORY TRAINED_BY  what it says with the weights that an engine trained
+    engine_side.py train BACKEND DIRECTORY TEXT   examine, train, and see whether dropout is keyed
+    engine_side.py open BACKEND DIRECTORY         what it says with the weights that each engine trained
 
-Every outcome is a file below DIRECTORY; what fails leaves its reason in the place of a result.
+Every outcome is a file in DIRECTORY/ARCHITECTURE; BACKEND.failed says why there is none.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
 import sys
 import traceback
 from collections.abc import Callable
@@ -16,74 +16,96 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from architectures import LONG, SETTINGS, write_architecture
+from architectures import BACKENDS, LONG, SETTINGS, padded_batch, write_architecture
 
 from mlm_core import Config, load_engine
 from mlm_core.engine import Engine
 from mlm_core.parity.side import work
 
 
-def train(engine: Engine, directory: Path, name: str, text: str) -> None:
-    """The side of a comparison in DIRECTORY/NAME/BACKEND."""
-    model = write_architecture(directory / name / f"{engine.name}-model", name)
-    steps, micro_batches = (200, 2) if name in LONG else (12, 1)
+def train(engine: Engine, place: Path, text: str) -> None:
+    """Leave the side of a comparison in PLACE/BACKEND, and in PLACE/BACKEND.keyed whether dropout is."""
+    model = write_architecture(place / f"{engine.name}-model", place.name)
+    steps, micro_batches = (200, 2) if place.name in LONG else (12, 1)
     config = Config(
         dataset=text, model=str(model), from_scratch=True, dropout=0.0, max_steps=steps, block_size=16,
-        batch_size=8, learning_rate=5e-3, warmup_steps=2, weight_decay=0.1, threads=2, device="cpu",
-        quiet=True, test_size=0.1, gradient_accumulation_steps=micro_batches,
+        batch_size=8, gradient_accumulation_steps=micro_batches, learning_rate=5e-3, warmup_steps=2,
+        weight_decay=0.1, threads=2, device="cpu", quiet=True, test_size=0.1,
     )  # fmt: skip
-    work(engine, config, directory / name / engine.name)
+    work(engine, config, place / engine.name)
+    (place / f"{engine.name}.keyed").write_text(json.dumps(_dropout_is_keyed(engine, place)))
 
 
-def open_trained(engine: Engine, directory: Path, name: str, by: str) -> None:
-    """Logits of a model that an engine trained: a batch with padding, plain `from_pretrained` in PyTorch."""
-    trained = directory / name / by / "run"
-    logits = np.asarray(_logits(engine, trained))
-    np.save(directory / name / f"{by}-in-{engine.name}.npy", logits)
-
-
-def batch() -> dict[str, np.ndarray]:
-    """Rows of different lengths, filled up."""
-    ids = np.random.RandomState(3).randint(5, 25, size=(3, 16))
-    mask = np.ones_like(ids)
-    mask[1, 12:] = mask[2, 7:] = 0
-    return {"input_ids": ids * mask, "attention_mask": mask}
+def open_trained(engine: Engine, place: Path) -> None:
+    """Logits of what each engine trained, for a batch with padding."""
+    for trained_by in BACKENDS:
+        logits = _logits(engine, place / trained_by / "run")
+        np.save(place / f"{trained_by}-in-{engine.name}.npy", np.asarray(logits))
 
 
 def _logits(engine: Engine, trained: Path) -> Any:
+    """In PyTorch with plain `from_pretrained`."""
     if engine.name == "torch":
         import torch
         from transformers import AutoModelForMaskedLM
 
         model = AutoModelForMaskedLM.from_pretrained(trained).eval()
         with torch.no_grad():
-            return model(**{key: torch.from_numpy(value) for key, value in batch().items()}).logits
+            return model(**{name: torch.from_numpy(array) for name, array in padded_batch().items()}).logits
     import mlm_tf
 
-    return mlm_tf.from_pretrained(trained)(batch(), training=False).logits
+    return mlm_tf.from_pretrained(trained)(padded_batch(), training=False).logits
 
 
-def each(directory: Path, engine: Engine, part: Callable[[str], None]) -> None:
+def _dropout_is_keyed(engine: Engine, place: Path) -> bool:
+    """Whether the noise is a function of its key alone, and there is some."""
+    start = place / engine.name / "start"
+    settings = json.loads((start / "config.json").read_text())
+    rates = {name: 0.3 for name in settings if name in ("dropout", "hidden_dropout", "hidden_dropout_prob")}
+    (start / "config.json").write_text(json.dumps(settings | rates))
+    if engine.name == "torch":
+        import numpy_side_torch as numpy_side
+    else:
+        import numpy_side_tf as numpy_side
+    forward = numpy_side.noisy_model(start)
+    ids = padded_batch()["input_ids"][:1]
+    first = forward(ids, seed=1, step=4, micro_batch=0)
+    other = forward(ids, seed=1, step=5, micro_batch=0)
+    again = forward(ids, seed=1, step=4, micro_batch=0)
+    return bool((first == again).all() and (first != other).any())
+
+
+def each(engine: Engine, directory: Path, do: Callable[[Path], None]) -> None:
     """Do something for every architecture; one that fails does not stop the others."""
     for name in SETTINGS:
-        (directory / name).mkdir(parents=True, exist_ok=True)
+        place = directory / name
+        place.mkdir(parents=True, exist_ok=True)
         try:
-            part(name)
+            do(place)
         except Exception:
-            shutil.rmtree(directory / name / engine.name / "run", ignore_errors=True)
-            (directory / name / f"{engine.name}.failed").write_text(traceback.format_exc(), encoding="utf-8")
+            (place / f"{engine.name}.failed").write_text(traceback.format_exc(), encoding="utf-8")
 
 
-def main(task: str, backend: str, directory: Path, what: str) -> None:
+def shared_by(engine: Engine, directory: Path) -> None:
+    """Note the architectures that have a masked-LM class in this framework."""
+    if engine.name == "torch":
+        from transformers import MODEL_FOR_MASKED_LM_MAPPING as MAPPING
+    else:
+        from transformers import TF_MODEL_FOR_MASKED_LM_MAPPING as MAPPING
+    known = sorted(config.model_type for config in MAPPING)
+    (directory / f"{engine.name}.architectures").write_text(json.dumps(known))
+
+
+def main(task: str, backend: str, directory: Path, *more: str) -> None:
     """Do one task for every architecture."""
     engine = load_engine(backend)
-    do = {"train": train, "open": open_trained}[task]
-    each(directory, engine, lambda name: do(engine, directory, name, what))
+    engine.devices()
+    if task == "train":
+        shared_by(engine, directory)
+        each(engine, directory, lambda place: train(engine, place, more[0]))
+    else:
+        each(engine, directory, lambda place: open_trained(engine, place))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:])

@@ -1,62 +1,19 @@
 """Runs that are killed and go on: the same bytes as a run that was never killed."""
 
-import json
-import os
 import random
+import resource
+import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
+import numpy as np
 import pytest
-from file_kinds import ANSWERS, SAMPLE
-from tiny_models import write_model
+from resumed_runs import SAVE, STEPS, Runs
 
-STEPS, SAVE = 60, 7
-"""Several epochs, the last one in part; checkpoints in the middle of each."""
+from mlm_core.weight_files import read_weights
 
-
-class Runs:
-    """Runs of one engine that differ in their directory only."""
-
-    def __init__(self, backend: str, directory: Path) -> None:
-        self.directory = directory
-        model = write_model(directory / "model", "roberta", dropout=0.2)
-        words = ["--dataset", SAMPLE, "--text-column", ANSWERS, "--model", model, "--block-size", 16]
-        words += ["--batch-size", 16, "--gradient-accumulation-steps", 2, "--max-steps", STEPS]
-        words += ["--save-steps", SAVE, "--learning-rate", 1e-3, "--threads", 2, "--device", "cpu"]
-        words += ["--backend", backend, "--test-size", 0.1, "--json"]
-        self._command = [sys.executable, "-m", "mlm_core", "train", *map(str, words)]
-
-    def start(self, name: str, *words: str) -> subprocess.Popen:
-        command = [*self._command, "--output-dir", str(self.directory / name), *words]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ)
-
-    def finish(self, name: str, *words: str, code: int = 0) -> tuple[dict, str]:
-        process = self.start(name, *words)
-        out, said = process.communicate()
-        assert process.returncode == code, said
-        assert "Traceback" not in said
-        return json.loads(out), said
-
-    def stop(self, name: str, step: int, number: int) -> tuple[int, str]:
-        """Send a signal once a step is in the metrics; the exit code and what was said."""
-        process = self.start(name, "--resume")
-        metrics = self.directory / name / "metrics.jsonl"
-        while process.poll() is None and not (metrics.exists() and f'"step": {step},' in metrics.read_text()):
-            time.sleep(0.01)
-        process.send_signal(number)
-        _, said = process.communicate()
-        return process.returncode, said
-
-    def bytes(self, name: str) -> bytes:
-        return (self.directory / name / "model.safetensors").read_bytes()
-
-    def metrics(self, name: str) -> list[dict]:
-        lines = (self.directory / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) | {"tokens_per_second": None} for line in lines]
+OTHER = {"torch": "tf", "tf": "torch"}
 
 
 @pytest.fixture(scope="module", params=["torch", "tf"])
@@ -66,12 +23,21 @@ def runs(request, tmp_path_factory):
     return made
 
 
+@pytest.fixture(scope="module")
+def silent(runs, tmp_path_factory):
+    """Runs without dropout, where both engines compute the same."""
+    made = Runs(runs.backend, tmp_path_factory.mktemp("silent"), dropout=0.0)
+    made.finish("whole")
+    return made
+
+
 def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     draw = random.Random(11)
-    for step in sorted(draw.sample(range(5, STEPS - 15), 2)):
+    for step in sorted(draw.sample(range(5, STEPS - 25), 2)):
         code, said = runs.stop("killed", step, signal.SIGKILL)
         assert code == -signal.SIGKILL, said
-    code, said = runs.stop("killed", STEPS - 12, signal.SIGTERM)
+    kill_while_saving(runs, "killed", draw)
+    code, said = runs.stop("killed", STEPS - 8, signal.SIGTERM)
     assert code == 143 and said.splitlines()[-1].startswith("mlm: error: SIGTERM after step ")
     assert "--resume goes on" in said
     results, said = runs.finish("killed", "--resume")
@@ -80,6 +46,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     assert runs.metrics("killed") == runs.metrics("whole")
     steps = [line["step"] for line in runs.metrics("killed") if "loss" in line]
     assert steps == list(range(1, STEPS + 1))
+    assert not runs.unfinished("killed")
     # Finished: nothing changes any more.
     before = {path: path.stat().st_mtime_ns for path in (runs.directory / "killed").rglob("*")}
     again, said = runs.finish("killed", "--resume")
@@ -88,11 +55,21 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     assert before == {path: path.stat().st_mtime_ns for path in (runs.directory / "killed").rglob("*")}
 
 
+def kill_while_saving(runs, name, draw):
+    process = runs.start(name, "--resume", slow_saves=True)
+    while process.poll() is None and not runs.unfinished(name):
+        time.sleep(0.002)
+    time.sleep(draw.uniform(0, 0.4))
+    process.kill()
+    process.communicate()
+    assert runs.unfinished(name)
+
+
 def test_another_plan_is_refused_and_a_damaged_checkpoint_passed_over(runs):
     runs.stop("other", 20, signal.SIGTERM)
     error, said = runs.finish("other", "--resume", "--learning-rate", "2e-3", code=2)
     assert (error["error"]["option"], error["error"]["code"]) == ("--learning-rate", "changed_plan")
-    newest = sorted((runs.directory / "other" / "checkpoints").iterdir())[-1]
+    newest = sorted(runs.checkpoints("other").iterdir())[-1]
     weights = newest / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     _, said = runs.finish("other", "--resume")
@@ -101,13 +78,116 @@ def test_another_plan_is_refused_and_a_damaged_checkpoint_passed_over(runs):
     assert runs.metrics("other") == runs.metrics("whole")
 
 
-def test_the_other_engine_goes_on(runs, request):
-    other = {"torch": "tf", "tf": "torch"}[request.node.callspec.params["runs"]]
-    runs.stop("handed", 30, signal.SIGTERM)
-    _, said = runs.finish("handed", "--resume", "--backend", other, "--dropout", "0.2", code=2)
-    # An option of the plan that was not given before is another plan.
-    _, said = runs.finish("handed", "--resume", "--backend", other)
+def test_a_full_disk_ends_a_run_that_then_goes_on(runs):
+    run = runs.directory / "full"
+    process = runs.start("full")
+    runs.wait_for_step(process, "full", SAVE + 2)
+    # From now on no file of this process can become as large as a checkpoint's.
+    largest = (run / "metrics.jsonl").stat().st_size + 10_000
+    assert largest < min(path.stat().st_size for path in run.glob("checkpoints/step-*/*.safetensors"))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, largest))
+    _, said = process.communicate()
+    assert process.returncode == 1
+    (line,) = [line for line in said.splitlines() if "error" in line]
+    assert f"the checkpoint of step {2 * SAVE} cannot be written (File too large)" in line
+    assert [path.name for path in sorted(runs.checkpoints("full").iterdir())] == [f"step-{SAVE:08}"]
+    runs.finish("full", "--resume")
+    assert runs.bytes("full") == runs.bytes("whole")
+    assert runs.metrics("full") == runs.metrics("whole")
+
+
+def test_a_full_file_system(runs, tmp_path):
+    """A tmpfs of its own, where that is permitted, too small for a second checkpoint."""
+    (tmp_path / "small").mkdir()
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*mount, "mount -t tmpfs none /mnt"]).returncode:
+        pytest.skip("this machine permits no file system of one's own")
+    size = sum(path.stat().st_size for path in runs.checkpoints("whole").rglob("*")) * 3 // 4
+    script = (
+        f"mount -t tmpfs -o size={size} none {tmp_path}/small && "
+        '"$@"; code=$?; '
+        f"cp -r {tmp_path}/small/run {tmp_path}/saved; exit $code"
+    )
+    command = runs.command(tmp_path / "small" / "run")
+    done = subprocess.run([*mount, script, "sh", *command], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
+    shutil.copytree(tmp_path / "saved", runs.directory / "small")
+    runs.finish("small", "--resume")
+    assert runs.bytes("small") == runs.bytes("whole")
+
+
+def test_the_other_engine_goes_on(silent):
+    """Weights and moments handed over in the middle: within the tolerance of two whole runs."""
+    silent.stop("handed", 30, signal.SIGTERM)
+    other = OTHER[silent.backend]
+    _, said = silent.finish("handed", "--resume", "--backend", other)
     assert "--backend was" in said
-    one, two = runs.metrics("handed"), runs.metrics("whole")
-    assert [line.get("batch_digest") for line in one] == [line.get("batch_digest") for line in two]
-    assert one[-1]["eval_loss"] == pytest.approx(two[-1]["eval_loss"], rel=0.02)
+    one, two = silent.metrics("handed"), silent.metrics("whole")
+    for line, reference in zip(one, two, strict=True):
+        assert line.get("batch_digest") == reference.get("batch_digest")
+        name = "loss" if "loss" in line else "eval_loss"
+        assert line[name] == pytest.approx(reference[name], rel=1e-4)
+    start, handed, whole = (read_weights(silent.directory / name) for name in ("model", "handed", "whole"))
+    # key.bias has no gradient but rounding noise.
+    names = [name for name in start if not name.endswith("key.bias")]
+    moved = np.concatenate([(whole[name] - start[name]).ravel() for name in names])
+    apart = np.concatenate([(whole[name] - handed[name]).ravel() for name in names])
+    assert np.linalg.norm(apart) <= 1e-3 * np.linalg.norm(moved)
+
+
+def test_a_finished_run_is_trained_for_longer_with_leave(runs):
+    shutil.copytree(runs.directory / "whole", runs.directory / "longer")
+    longer = ["--resume", "--max-steps", str(STEPS + 10)]
+    error, _ = runs.finish("longer", *longer, code=2)
+    assert (error["error"]["option"], error["error"]["code"]) == ("--max-steps", "changed_plan")
+    assert "--allow-change max-steps" in error["error"]["fix"]
+    results, said = runs.finish("longer", *longer, "--allow-change", "max-steps")
+    assert f"going on from step {STEPS}" in said and "changed, as allowed: --max-steps from 60 to 70" in said
+    assert results["steps"] == STEPS + 10
+    one, two = runs.metrics("longer"), runs.metrics("whole")
+    assert one[: len(two)] == two
+    assert [line["step"] for line in one if "loss" in line] == list(range(1, STEPS + 11))
+    error, _ = runs.finish("longer", "--resume", "--max-steps", "5", "--allow-change", "max-steps", code=2)
+    assert "step 70 already" in error["error"]["message"]
+    # The text is part of the plan, too.
+    text = runs.directory / "other.txt"
+    text.write_text("Another text altogether, in every line of it.\n" * 300)
+    changed = ["--resume", "--max-steps", "80", "--dataset", str(text), "--text-column", "text"]
+    error, _ = runs.finish("longer", *changed, "--allow-change", "max-steps", code=2)
+    assert (error["error"]["option"], error["error"]["code"]) == ("--dataset", "changed_data")
+    results, said = runs.finish("longer", *changed, "--allow-change", "max-steps,dataset")
+    assert results["steps"] == 80 and "the text" in said
+
+
+def test_the_best_evaluation_is_what_it_ends_with(silent):
+    """On a text so small that it is learned by heart; killed after the best step, too."""
+    words = ["--load-best-model-at-end", "--keep-checkpoints", "1", "--split", "train[:5]"]
+    words += ["--test-size", "0.4", "--learning-rate", "0.03", "--lr-scheduler", "constant"]
+    results, said = silent.finish("best", *words)
+    evaluations = {line["step"]: line["eval_loss"] for line in silent.metrics("best") if "eval_loss" in line}
+    best = min((step for step in evaluations if step), key=evaluations.get)
+    assert SAVE < best < STEPS - SAVE, evaluations
+    assert f"step {best} was the best" in said
+    assert results["perplexity"] == pytest.approx(np.exp(evaluations[best]))
+    kept = sorted(path.name for path in silent.checkpoints("best").iterdir())
+    assert kept == [f"step-{best:08}", f"step-{STEPS:08}"]
+    saved = silent.checkpoints("best") / kept[0] / "model.safetensors"
+    assert saved.read_bytes() == silent.bytes("best")
+    process = silent.start("best-killed", *words)
+    silent.wait_for_step(process, "best-killed", STEPS - 2)
+    process.kill()
+    process.communicate()
+    silent.finish("best-killed", "--resume", *words)
+    assert silent.bytes("best-killed") == silent.bytes("best")
+
+
+def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(runs):
+    shutil.copytree(runs.directory / "whole", runs.directory / "nan")
+    change = ["--max-steps", "90", "--learning-rate", "1e30", "--allow-change", "max-steps,learning-rate"]
+    error, _ = runs.finish("nan", "--resume", *change, code=1)
+    assert error["error"]["code"] == "not_finite"
+    good = runs.checkpoints("nan") / f"step-{STEPS:08}"
+    assert f"it goes on from {good}, the last good checkpoint" in error["error"]["fix"]
+    assert runs.bytes("nan") == runs.bytes("whole")
+    assert sorted(runs.checkpoints("nan").iterdir())[-1] == good

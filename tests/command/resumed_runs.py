@@ -1,0 +1,96 @@
+"""Runs of one engine that differ in their directory only, to be stopped and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from file_kinds import ANSWERS, SAMPLE
+from tiny_models import write_model
+
+STEPS, SAVE = 60, 7
+"""Several epochs, the last one in part; checkpoints in the middle of each."""
+
+_SLOW_FSYNC = """
+import os, time
+fsync = os.fsync
+def slow(file):
+    time.sleep(0.15)
+    fsync(file)
+os.fsync = slow
+"""
+
+
+class Runs:
+    """Runs of one engine in a directory, of a tiny model with this dropout."""
+
+    def __init__(self, backend: str, directory: Path, dropout: float = 0.2) -> None:
+        self.backend = backend
+        self.directory = directory
+        model = write_model(directory / "model", "roberta", dropout=dropout)
+        words = ["--dataset", SAMPLE, "--text-column", ANSWERS, "--model", model, "--block-size", 16]
+        words += ["--batch-size", 16, "--gradient-accumulation-steps", 2, "--max-steps", STEPS]
+        words += ["--save-steps", SAVE, "--learning-rate", 1e-3, "--threads", 2, "--device", "cpu"]
+        words += ["--test-size", 0.1, "--json"]
+        self._command = [sys.executable, "-m", "mlm_core", "train", *map(str, words)]
+        (directory / "slow").mkdir()
+        (directory / "slow" / "sitecustomize.py").write_text(_SLOW_FSYNC)
+
+    def command(self, run: Path) -> list[str]:
+        """The command that trains in a directory."""
+        return [*self._command, "--output-dir", str(run), "--backend", self.backend]
+
+    def start(self, name: str, *words: str, slow_saves: bool = False) -> subprocess.Popen[str]:
+        """Start or resume a run. With slow saves every file takes its time to reach the disk."""
+        more = {"PYTHONPATH": str(self.directory / "slow")} if slow_saves else {}
+        return subprocess.Popen(
+            [*self.command(self.directory / name), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | more,
+        )
+
+    def finish(self, name: str, *words: str, code: int = 0) -> tuple[dict[str, Any], str]:
+        """Start or resume a run and let it end, with this exit code: its results, and what it said."""
+        process = self.start(name, *words)
+        out, said = process.communicate()
+        assert process.returncode == code, said
+        assert "Traceback" not in said
+        return json.loads(out), said
+
+    def stop(self, name: str, step: int, number: int) -> tuple[int, str]:
+        """Resume, and send a signal once a step is in the metrics; the exit code and what was said."""
+        process = self.start(name, "--resume")
+        self.wait_for_step(process, name, step)
+        process.send_signal(number)
+        _, said = process.communicate()
+        return process.returncode, said
+
+    def wait_for_step(self, process: subprocess.Popen[str], name: str, step: int) -> None:
+        """Wait until a step is in the metrics, or the process has ended."""
+        metrics = self.directory / name / "metrics.jsonl"
+        while process.poll() is None and not (metrics.exists() and f'"step": {step},' in metrics.read_text()):
+            time.sleep(0.01)
+
+    def checkpoints(self, name: str) -> Path:
+        """Where a run's checkpoints are."""
+        return self.directory / name / "checkpoints"
+
+    def unfinished(self, name: str) -> list[Path]:
+        """Checkpoints that are being written."""
+        return sorted(self.checkpoints(name).glob(".step-*"))
+
+    def bytes(self, name: str) -> bytes:
+        """The saved weights."""
+        return (self.directory / name / "model.safetensors").read_bytes()
+
+    def metrics(self, name: str) -> list[dict[str, Any]]:
+        """The lines of metrics but for the times."""
+        lines = (self.directory / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) | {"tokens_per_second": None} for line in lines]
