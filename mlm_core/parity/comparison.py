@@ -117,14 +117,18 @@ def _first_loss(one: Side, other: Side) -> Finding:
 
 
 def _logits(one: Side, other: Side) -> Finding:
+    if one.logits.shape != other.logits.shape:
+        shapes = f"{one.logits.shape} and {other.logits.shape}"
+        return Finding("logits", None, LOGITS, False, f"their shapes are {shapes}")
     difference = np.abs(one.logits.astype(np.float64) - other.logits).max(initial=0.0)
     return _within("logits", float(difference), LOGITS, f"of up to {np.abs(one.logits).max():.3g}")
 
 
 def _gradients(one: Side, other: Side) -> Finding:
-    unknown = sorted(one.gradients.keys() ^ other.gradients.keys())
-    if unknown:
-        return Finding("gradients", None, GRADIENT, False, f"only one side has {unknown[0]}")
+    unlike = sorted(one.gradients.keys() ^ other.gradients.keys())
+    unlike += [name for name in _shared(one, other) if _shape(one, name) != _shape(other, name)]
+    if unlike:
+        return Finding("gradients", None, GRADIENT, False, f"the sides do not share {unlike[0]}")
     noise = _noise(one, other)
     apart = {
         name: _norm(array - other.gradients[name]) / max(_norm(array), _norm(other.gradients[name]), 1e-30)
@@ -156,7 +160,7 @@ def _held_out(one: Side, other: Side) -> Finding:
 
 def _update(one: Side, other: Side) -> Finding:
     noise = _noise(one, other)
-    kept = [name for name in one.gradients if name not in noise]
+    kept = [name for name in _shared(one, other) if name not in noise]
     moved = [{name: side.end[name] - side.start[name] for name in kept} for side in (one, other)]
     apart = {name: moved[0][name] - moved[1][name] for name in kept}
     difference = _total(apart) / max(_total(moved[0]), _total(moved[1]), 1e-30)
@@ -164,12 +168,23 @@ def _update(one: Side, other: Side) -> Finding:
     return _within("total update", difference, UPDATE, f"{len(kept)} parameters{without}")
 
 
+def _shared(one: Side, other: Side) -> list[str]:
+    """Parameters that both sides have, before and after."""
+    both = one.gradients.keys() & other.gradients.keys()
+    both &= one.start.keys() & one.end.keys() & other.start.keys() & other.end.keys()
+    return sorted(name for name in both if one.end[name].shape == other.end[name].shape)
+
+
+def _shape(side: Side, name: str) -> tuple[int, ...]:
+    return side.gradients[name].shape
+
+
 def _noise(one: Side, other: Side) -> list[str]:
     """Parameters that have no gradient on either side but rounding noise."""
     floors = [_NOISE * _root_mean_square(side.gradients) for side in (one, other)]
     return [
         name
-        for name in one.gradients
+        for name in _shared(one, other)
         if all(
             _norm(side.gradients[name]) <= floor * side.gradients[name].size ** 0.5
             for side, floor in zip((one, other), floors, strict=True)

@@ -1,0 +1,112 @@
+"""What a comparison says of two sides that differ in one thing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlm_core.metrics import MaskedSums
+from mlm_core.parity.comparison import compare
+from mlm_core.parity.side import Side
+
+NAMES = ("a.weight", "key.bias")
+
+
+def side(backend="one"):
+    draw = np.random.RandomState(0)
+    start = {name: draw.randn(6, 5).astype(np.float32) for name in NAMES}
+    steps = [
+        {"loss": 2.0 - step / 100, "batch_digest": f"{step:032}", "learning_rate": 0.1} for step in range(9)
+    ]
+    return Side(
+        backend=backend,
+        start=start,
+        end={name: array + 0.1 for name, array in start.items()},
+        sums=MaskedSums(20.0, 3, 10),
+        logits=draw.randn(2, 3, 7).astype(np.float32),
+        gradients={"a.weight": draw.randn(6, 5), "key.bias": 1e-9 * draw.randn(6, 5)},
+        steps=steps,
+        evaluations=[{"eval_loss": 2.0}, {"eval_loss": 1.0}],
+    )
+
+
+def altered(array, by):
+    """The array with its first element moved."""
+    changed = np.array(array)
+    changed.flat[0] += by
+    return changed
+
+
+def test_equal_sides_agree():
+    found = compare(side(), side("other"))
+    assert found.agrees and all(finding.agrees for finding in found.findings)
+    assert all(finding.difference == 0 for finding in found.findings)
+    assert found.as_dict()["backends"] == ["one", "other"]
+
+
+def steps(number, **values):
+    lines = side().steps
+    return [*lines[:number], lines[number] | values, *lines[number + 1 :]]
+
+
+def moved(by):
+    return {"a.weight": side().end["a.weight"] * (1 + by), "key.bias": side().end["key.bias"]}
+
+
+REAL = side()
+DIFFERENCES = {
+    "batches received": [{"steps": steps(3, batch_digest="x")}, {"steps": steps(0, batch_digest=None)}],
+    "learning rates": [{"steps": steps(3, learning_rate=0.1 + 1e-9)}],
+    "starting weights": [
+        {"start": REAL.start | {"a.weight": altered(REAL.start["a.weight"], 1e-6)}},
+        {"start": {"a.weight": REAL.start["a.weight"]}},
+    ],
+    "first loss": [{"sums": MaskedSums(20.01, 3, 10)}, {"sums": MaskedSums(float("nan"), 3, 10)}],
+    "logits": [
+        {"logits": altered(REAL.logits, 2e-4)},
+        {"logits": altered(REAL.logits, float("nan"))},
+        {"logits": REAL.logits[:1]},
+    ],
+    "gradients": [
+        {"gradients": REAL.gradients | {"a.weight": altered(REAL.gradients["a.weight"], 1e-3)}},
+        {"gradients": REAL.gradients | {"key.bias": np.full((6, 5), 1e-3)}},
+        {"gradients": {"a.weight": REAL.gradients["a.weight"]}},
+        {"gradients": REAL.gradients | {"a.weight": np.ones((2, 15))}},
+    ],
+    "losses of 9 steps": [{"steps": steps(5, loss=1.9505)}, {"steps": steps(8, loss=None)}],
+    "held-out losses": [{"evaluations": [{"eval_loss": 2.0}, {"eval_loss": 1.001}]}],
+    "total update": [{"end": moved(0.01)}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"), [(name, change) for name, changes in DIFFERENCES.items() for change in changes]
+)
+def test_what_differs_is_named(name, change):
+    found = compare(side(), replace(side("other"), **change))
+    assert not found.agrees
+    disagree = [finding.name for finding in found.findings if not finding.agrees]
+    # A parameter with a gradient on one side only counts in the update, too, and so may not agree there.
+    assert disagree[0] == name and set(disagree) <= {name, "total update"}
+
+
+def test_rounding_is_no_difference():
+    other = replace(
+        side("other"),
+        steps=steps(5, loss=1.95 + 1e-6),
+        logits=altered(REAL.logits, 1e-6),
+        gradients=REAL.gradients | {"key.bias": 3e-9 * np.ones((6, 5))},
+        end=moved(1e-7) | {"key.bias": REAL.end["key.bias"] - 0.2},
+    )
+    assert compare(side(), other).agrees
+
+
+def test_the_step_that_differs_most_is_named():
+    found = compare(side(), replace(side("other"), steps=steps(5, loss=1.9505)))
+    (losses,) = (finding for finding in found.findings if finding.name == "losses of 9 steps")
+    assert losses.detail == "most at step 6"
+
+
+def test_sides_of_different_length_are_not_compared():
+    with pytest.raises(ValueError, match="zip"):
+        compare(side(), replace(side("other"), steps=side().steps[:-1]))
