@@ -19,6 +19,11 @@ def is_normalization(name: str) -> bool:
     return _NORMALIZATION.search(name) is not None
 
 
+_OUT_OF_REACH = re.compile(r"\.pooler\.|\.contact_head\.|_global\.")
+"""What predicting masked tokens does not depend on: LayoutLM's pooler, ESM's contacts, Longformer's
+projections for global attention."""
+
+
 def is_decayed(name: str) -> bool:
-    """Whether weight decay applies: to all but biases and normalisation parameters."""
-    return not (name.endswith("bias") or is_normalization(name))
+    """Whether weight decay applies: to all but biases, normalisation and what is never trained."""
+    return not (name.endswith("bias") or is_normalization(name) or _OUT_OF_REACH.search(name))

@@ -22,12 +22,24 @@ _FIXED = ("model", "from_scratch")
 """Options without which the weights of a checkpoint mean nothing."""
 
 
-def allowed_changes(config: Config) -> frozenset[str]:
-    """The options that `--allow-change` names.
+def check_resume(config: Config) -> None:
+    """Refuse what `--allow-change` cannot allow; nothing is read.
 
     Raises:
-        RequestError: one is no option of the plan, or cannot change.
+        RequestError: it stands without `--resume`, or names what is no option of the plan or cannot change.
     """
+    if config.allow_change is not None and not config.resume:
+        raise RequestError(
+            "is about a run that goes on",
+            code="usage",
+            option="--allow-change",
+            value=config.allow_change,
+            fix="give --resume, too, or leave it out",
+        )
+    _allowed_changes(config)
+
+
+def _allowed_changes(config: Config) -> frozenset[str]:
     written = (config.allow_change or "").replace(",", " ").split()
     names = [word.lstrip("-").replace("-", "_") for word in written]
     plan = [name for name, spec in Config.options().items() if spec.affects == "plan"]
@@ -63,7 +75,7 @@ def finished_run(job: TrainingJob, progress: Progress) -> TrainingResult | None:
     if finished is None:
         return None
     facts = read_facts(finished.run_dir) or {}
-    if _changes(job, facts | facts["data"], str(finished.run_dir), progress):
+    if _changes(job, facts | facts["data"], str(finished.run_dir)):
         return None
     progress.say(f"{finished.run_dir} is finished already")
     return finished
@@ -86,7 +98,7 @@ def find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
     if found is None:
         progress.say("there is no complete checkpoint to go on from: beginning at step 0")
         return None
-    _changes(job, found.facts, str(found.path), progress)
+    changed = _changes(job, found.facts, str(found.path))
     if found.step > job.plan.steps:
         raise RequestError(
             f"the run is at step {found.step} already",
@@ -95,18 +107,21 @@ def find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
             value=config.max_steps or config.epochs,
             fix="give more, or begin another run in another --output-dir",
         )
+    if changed:
+        now = from_the_root(config).to_dict()
+        progress.say(f"changed, as allowed: {_listed(changed, found.facts['config'], now)}")
     note = _rounding_note(Config.from_dict(found.facts["config"]), config)
     progress.say(f"going on from step {found.step}{note}")
     return found
 
 
-def _changes(job: TrainingJob, before: Mapping[str, Any], place: str, progress: Progress) -> list[str]:
+def _changes(job: TrainingJob, before: Mapping[str, Any], place: str) -> list[str]:
     """The options of the plan that have changed since, all of them with leave.
 
     Raises:
         RequestError: one has changed without.
     """
-    allowed = allowed_changes(job.config)
+    allowed = _allowed_changes(job.config)
     was, now = before["config"], from_the_root(job.config).to_dict()
     changed = [
         name
@@ -125,8 +140,6 @@ def _changes(job: TrainingJob, before: Mapping[str, Any], place: str, progress: 
     if _text_changed(before, checkpoint_facts(job), changed):
         _check_changed_text(job, place, allowed)
         changed.append(_BY_CONTENT[0])
-    if changed:
-        progress.say(f"changed, as allowed: {_listed(changed, was, now)}")
     return changed
 
 

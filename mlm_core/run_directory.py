@@ -18,6 +18,7 @@ from mlm_core.config import Config
 from mlm_core.errors import MlmError, RequestError
 from mlm_core.metrics import MaskedSums
 from mlm_core.results import TrainingResult
+from mlm_core.run_lock import RunLock
 from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
 
 _FACTS, _METRICS = "run.json", "metrics.jsonl"
@@ -37,6 +38,7 @@ class RunDirectory:
     def __init__(self, path: Path, replaced: Path | None) -> None:
         self.path = path
         self._replaced = replaced
+        self._lock = RunLock(path)
 
     @property
     def metrics(self) -> Path:
@@ -48,7 +50,7 @@ class RunDirectory:
         """Make the directory of a new run; no two runs ever get the same one.
 
         Raises:
-            RequestError: as `check_output`, or it cannot be written.
+            RequestError: as `check_output`, or it cannot be written, or another process trains in it.
         """
         check_output(config)
         path = Path(config.output_dir) if config.output_dir is not None else None
@@ -60,7 +62,8 @@ class RunDirectory:
                 return cls(_make_free(Path(_DEFAULT_PARENT) / backend), None)
             replaced = None
             if config.overwrite and path.is_dir() and any(path.iterdir()):
-                replaced = _put_aside(path)
+                with RunLock(path):
+                    replaced = _put_aside(path)
             path.mkdir(parents=True, exist_ok=True)
             # Fails where another run was faster.
             (path / _FACTS).open("x").close()
@@ -80,17 +83,19 @@ class RunDirectory:
         """The directory of a run that goes on, or of a new one where nothing is there yet.
 
         Raises:
-            RequestError: as `claim`.
+            RequestError: as `claim`, or another process trains in it.
         """
         path = Path(str(config.output_dir))
         return cls(path, None) if (path / _FACTS).is_file() else cls.claim(config, backend)
 
     def __enter__(self) -> Self:
+        self._lock.take()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._lock.release()
         if error is None or self._replaced is None:
             return
         kept = f"the run before is in {self._replaced}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,11 @@ def _damaged(path: Path, error: Exception) -> RequestError:
 
 
 def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays as a safetensors file that PyTorch's `from_pretrained` opens, in one move."""
+    """Write arrays as a safetensors file that PyTorch's `from_pretrained` opens, in one move.
+
+    Raises:
+        OSError: it cannot be written; a file of that name is as it was.
+    """
     from safetensors.numpy import save
 
     content = save({name: np.ascontiguousarray(array) for name, array in weights.items()}, {"format": "pt"})
@@ -84,13 +89,22 @@ def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut."""
+    """Write a file so that it is there whole or not at all, also after a power cut.
+
+    Raises:
+        OSError: it cannot be written; a file of that name is as it was.
+    """
     temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

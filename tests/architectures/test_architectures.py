@@ -9,6 +9,7 @@ from architectures import BACKENDS, LONG, SETTINGS
 from outcomes import collect, with_table
 
 from mlm_core.parity.comparison import LOGITS
+from mlm_core.parity.side import read_side
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -38,6 +39,15 @@ def test_training_is_the_same(outcome):
     assert not disagree
     losses = next(finding for finding in outcome.comparison.findings if finding.name.startswith("losses"))
     assert losses.name == ("losses of 200 steps" if outcome.name in LONG else "losses of 12 steps")
+
+
+def test_what_no_gradient_reaches_stays_as_it_was(outcome, directory):
+    """ESM's contact head, LayoutLM's pooler ...: not decayed either."""
+    for backend in BACKENDS:
+        side = read_side(backend, directory / outcome.name / backend)
+        for name, gradient in side.gradients.items():
+            if not gradient.any():
+                assert (side.end[name] == side.start[name]).all(), (backend, name)
 
 
 def test_either_opens_what_the_other_trained(outcome):

@@ -191,3 +191,17 @@ def test_a_wrong_request_imports_no_framework(tmp_path, backend, words):
     )
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("mlm: error: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--allow-change", "epochs"], "is about a run that goes on"),
+        (["--output-dir", "r", "--resume", "--allow-change", "model"], "cannot change in a run"),
+        (["--output-dir", "r", "--resume", "--allow-change", "epochs,treads"], "is no option that decides"),
+        (["--output-dir", "r", "--resume", "--allow-change", "threads"], "is no option that decides"),
+    ],
+)
+def test_changes_that_cannot_be_allowed(refused, words, message):
+    error = refused("train", *words)
+    assert error["option"] == "--allow-change" and message in error["message"]

@@ -113,3 +113,16 @@ def test_a_directory_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="cannot be written"):
         RunDirectory.claim(Config(output_dir=str(tmp_path / "file" / "run")), "torch")
+
+
+@pytest.mark.parametrize("way", ["overwrite", "resume"])
+def test_one_process_at_a_time_trains_in_a_directory(tmp_path, way):
+    path = finished(tmp_path / "run")
+    config = Config(output_dir=str(path), **{way: True})
+    enter = RunDirectory.claim if way == "overwrite" else RunDirectory.reopen
+    with RunDirectory.reopen(Config(output_dir=str(path), resume=True), "torch"):
+        with pytest.raises(RequestError, match="another process is training in it"), enter(config, "torch"):
+            pass
+        assert (path / "model.safetensors").is_file()
+    with enter(config, "torch") as run:
+        assert run.path == path
