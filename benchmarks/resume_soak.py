@@ -2,11 +2,11 @@
 
     python benchmarks/resume_soak.py --output-dir soak [--kills 50] [--backends torch,tf]
 
-Each kill is a run of its own: dropout on, accumulation, several epochs, checkpoints in the middle of
-them. It is killed at a step and a moment within it drawn by the kill's number (every fifth one while a
-checkpoint is being written), resumed with `--resume`, and must end with the same bytes in
-`model.safetensors` and the same lines in `metrics.jsonl`. Every outcome is appended to
-`kills.jsonl`; started again on the same directory, it goes on with the kills that are missing.
+Dropout on, accumulation, several epochs, checkpoints in the middle of them. A run is killed five times, at
+steps and moments within them drawn by its number, the fifth time while a checkpoint is being written; each
+time it is resumed with `--resume`. Every checkpoint that is written between two kills must have the same bytes
+as that of the run never killed, and so must the final `model.safetensors`; `metrics.jsonl` the same lines.
+Outcomes are appended to `kills.jsonl`; started again on the same directory, it goes on with the runs missing.
 """
 
 from __future__ import annotations
@@ -26,22 +26,21 @@ from typing import Any
 STEPS, SAVE = 40, 7
 WORDS = f"""--dataset {Path(__file__).parents[1] / "tests/data/eli5_sample.jsonl"} --text-column answers.text
 --block-size 32 --batch-size 8 --gradient-accumulation-steps 2 --max-steps {STEPS} --save-steps {SAVE}
---dropout 0.1 --test-size 0.1 --device cpu --threads 2 --quiet""".split()
-EVERY_FIFTH = 5
-"""Of so many kills one is aimed at a checkpoint that is being written."""
+--dropout 0.1 --test-size 0.1 --device cpu --threads 2 --quiet --keep-checkpoints 99""".split()
+KILLS_IN_A_RUN = 5
 
 
 @dataclass
 class Outcome:
     """What became of one kill."""
 
-    number: int
+    run: int
     killed_after_step: int
     while_saving: bool
     resumed_from: int
-    same_weights: bool
-    same_metrics: bool
-    seconds: float
+    same_checkpoints: bool = False
+    same_weights: bool = False
+    same_metrics: bool = False
 
 
 class Soak:
@@ -60,44 +59,57 @@ class Soak:
         return [Outcome(**json.loads(line)) for line in self.log.read_text().splitlines()]
 
     def run(self, kills: int) -> None:
-        """Do the kills that are missing."""
+        """Do the runs that are missing."""
         if not (self.directory / "whole" / "model.safetensors").is_file():
             shutil.rmtree(self.directory / "whole", ignore_errors=True)
             self._finish("whole")
-        done = {outcome.number for outcome in self.outcomes()}
-        for number in range(kills):
+        done = {outcome.run for outcome in self.outcomes()}
+        for number in range(-(-kills // KILLS_IN_A_RUN)):
             if number not in done:
-                outcome = self._kill(number)
+                outcomes = self._killed_run(number)
                 with self.log.open("a") as log:
-                    log.write(json.dumps(asdict(outcome)) + "\n")
-                print(f"{self.backend} {outcome}", flush=True)
+                    log.writelines(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes)
+                print(self.backend, *outcomes, sep="\n  ", flush=True)
 
-    def _kill(self, number: int) -> Outcome:
+    def _killed_run(self, number: int) -> list[Outcome]:
         draw = random.Random(f"{self.backend} {number}")
         shutil.rmtree(self.directory / "killed", ignore_errors=True)
-        begun = time.monotonic()
-        process = self._start("killed")
-        aimed = number % EVERY_FIFTH == EVERY_FIFTH - 1
-        if aimed:
-            self._wait_for_save(process, draw.randrange(1, STEPS // SAVE + 1))
-            time.sleep(draw.uniform(0, 0.05))
-        else:
-            self._wait_for_step(process, draw.randrange(STEPS))
-            time.sleep(draw.uniform(0, 0.2))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        step = self._last_step("killed")
-        while_saving = bool(list(self._checkpoints().glob(".step-*")))
-        newest = max((int(path.name[5:]) for path in self._checkpoints().glob("step-*")), default=0)
+        steps = sorted(draw.sample(range(STEPS - SAVE), KILLS_IN_A_RUN - 1))
+        outcomes = []
+        for index in range(KILLS_IN_A_RUN):
+            process = self._start("killed", "--resume")
+            if index < len(steps):
+                self._wait_for_step(process, steps[index])
+                time.sleep(draw.uniform(0, 0.2))
+            else:
+                self._wait_for_save(process)
+                time.sleep(draw.uniform(0, 0.02))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            outcomes.append(self._outcome(number))
+            # What was written since the kill before.
+            if index:
+                outcomes[index - 1].same_checkpoints = self._same_checkpoints()
         self._finish("killed", "--resume")
+        outcomes[-1].same_checkpoints = self._same_checkpoints()
+        for outcome in outcomes:
+            outcome.same_weights = self._bytes("killed") == self._bytes("whole")
+            outcome.same_metrics = self._metrics("killed") == self._metrics("whole")
+        return outcomes
+
+    def _outcome(self, number: int) -> Outcome:
+        complete = [int(path.name[5:]) for path in self._checkpoints("killed").glob("step-*")]
         return Outcome(
-            number=number,
-            killed_after_step=step,
-            while_saving=while_saving,
-            resumed_from=newest,
-            same_weights=self._bytes("killed") == self._bytes("whole"),
-            same_metrics=self._metrics("killed") == self._metrics("whole"),
-            seconds=round(time.monotonic() - begun, 1),
+            run=number,
+            killed_after_step=self._last_step("killed"),
+            while_saving=bool(list(self._checkpoints("killed").glob(".step-*"))),
+            resumed_from=max(complete, default=0),
+        )
+
+    def _same_checkpoints(self) -> bool:
+        return all(
+            path.read_bytes() == (self._checkpoints("whole") / path.parent.name / path.name).read_bytes()
+            for path in self._checkpoints("killed").glob("step-*/*.safetensors")
         )
 
     def _start(self, name: str, *words: str) -> subprocess.Popen[str]:
@@ -115,15 +127,14 @@ class Soak:
         while process.poll() is None and self._last_step("killed") < step:
             time.sleep(0.002)
 
-    def _wait_for_save(self, process: subprocess.Popen[str], number: int) -> None:
-        self._wait_for_step(process, number * SAVE)
-        while process.poll() is None and not list(self._checkpoints().glob(".step-*")):
-            if (self._checkpoints() / f"step-{number * SAVE:08}").is_dir():
-                return
+    def _wait_for_save(self, process: subprocess.Popen[str]) -> None:
+        """Wait until a checkpoint is being written; what an earlier kill has left does not count."""
+        before = set(self._checkpoints("killed").glob(".step-*"))
+        while process.poll() is None and not set(self._checkpoints("killed").glob(".step-*")) - before:
             time.sleep(0.0005)
 
-    def _checkpoints(self) -> Path:
-        return self.directory / "killed" / "checkpoints"
+    def _checkpoints(self, name: str) -> Path:
+        return self.directory / name / "checkpoints"
 
     def _last_step(self, name: str) -> int:
         return max((line["step"] for line in self._metrics(name) if "loss" in line), default=0)
@@ -139,15 +150,18 @@ class Soak:
 
 def table(soaks: list[Soak]) -> str:
     """The outcomes by engine, as Markdown."""
-    lines = ["| engine | kills | while saving | same weights | same metrics |", "|---|---|---|---|---|"]
+    columns = ("while_saving", "same_checkpoints", "same_weights", "same_metrics")
+    head = ["engine", "kills", *(name.replace("_", " ") for name in columns)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for soak in soaks:
         known = soak.outcomes()
-        counts = [len(known)] + [
-            sum(getattr(outcome, name) for outcome in known)
-            for name in ("while_saving", "same_weights", "same_metrics")
-        ]
-        lines.append(f"| {soak.backend} | " + " | ".join(map(str, counts)) + " |")
+        counts = [len(known), *(sum(getattr(outcome, name) for outcome in known) for name in columns)]
+        lines.append(f"| {soak.backend} | {' | '.join(map(str, counts))} |")
     return "\n".join(lines)
+
+
+def _good(outcome: Outcome) -> bool:
+    return outcome.same_checkpoints and outcome.same_weights and outcome.same_metrics
 
 
 def main() -> int:
@@ -161,8 +175,7 @@ def main() -> int:
     for soak in soaks:
         soak.run(given.kills)
     print(table(soaks))
-    good = all(outcome.same_weights and outcome.same_metrics for soak in soaks for outcome in soak.outcomes())
-    return 0 if good else 1
+    return 0 if all(_good(outcome) for soak in soaks for outcome in soak.outcomes()) else 1
 
 
 if __name__ == "__main__":

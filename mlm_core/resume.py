@@ -85,8 +85,8 @@ def find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
     """The checkpoint that a run asked to resume goes on from; None: it begins at step 0.
 
     Raises:
-        RequestError: it is another run: something that decides the result has changed; or the
-            checkpoint lies behind the end of the plan.
+        RequestError: it is another run: something that decides the result has changed; the checkpoint
+            lies behind the end of the plan; or a finished run has none.
     """
     config = job.config
     if not config.resume:
@@ -95,6 +95,14 @@ def find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
     found = checkpoints.newest()
     for damaged in checkpoints.damaged:
         progress.say(f"not used: {damaged}")
+    if found is None and finished_result(config) is not None:
+        raise RequestError(
+            "the run has finished, and has no complete checkpoint left to go on from",
+            code="no_checkpoint",
+            option="--resume",
+            value=config.output_dir,
+            fix=f"begin another run with --model {config.output_dir}",
+        )
     if found is None:
         progress.say("there is no complete checkpoint to go on from: beginning at step 0")
         return None

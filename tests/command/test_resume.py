@@ -142,6 +142,12 @@ def test_a_finished_run_is_trained_for_longer_with_leave(runs):
     error, _ = runs.finish("longer", *longer, code=2)
     assert (error["error"]["option"], error["error"]["code"]) == ("--max-steps", "changed_plan")
     assert "--allow-change max-steps" in error["error"]["fix"]
+    # Without a checkpoint it would begin anew, and replace what is finished.
+    runs.checkpoints("longer").rename(runs.directory / "kept")
+    error, _ = runs.finish("longer", *longer, "--allow-change", "max-steps", code=2)
+    assert error["error"]["code"] == "no_checkpoint"
+    assert runs.metrics("longer") == runs.metrics("whole")
+    (runs.directory / "kept").rename(runs.checkpoints("longer"))
     results, said = runs.finish("longer", *longer, "--allow-change", "max-steps")
     assert f"going on from step {STEPS}" in said and "changed, as allowed: --max-steps from 60 to 70" in said
     assert results["steps"] == STEPS + 10
