@@ -4,7 +4,7 @@
 
 Dropout on, accumulation, several epochs, checkpoints in the middle of them. A run is killed five times, at
 steps and moments within them drawn by its number, the fifth time while a checkpoint is being written; each
-time it is resumed with `--resume`. Every checkpoint that is written between two kills must have the same bytes
+time it is resumed with `--resume`. Every checkpoint written between two kills must have the same bytes
 as that of the run never killed, and so must the final `model.safetensors`; `metrics.jsonl` the same lines.
 Outcomes are appended to `kills.jsonl`; started again on the same directory, it goes on with the runs missing.
 """
