@@ -5,14 +5,16 @@ RUN/checkpoints/step-00000100/  model.safetensors  optimizer.safetensors  state.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from mlm_core.data.store import digest_of
 from mlm_core.errors import RequestError
@@ -21,6 +23,7 @@ from mlm_core.weight_files import WEIGHTS, read_arrays, write_atomically, write_
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 CHECKPOINTS, _NAME, _UNFINISHED = "checkpoints", "step-{:08}", ".step-"
+_STEP = re.compile(r"step-\d{8,}")
 _FIRST, _SECOND = "exp_avg.", "exp_avg_sq."
 
 
@@ -60,16 +63,22 @@ class Checkpoint:
             RequestError: they are another model's.
         """
         weights = self.weights()
+        surplus = sorted(weights.keys() - {*outline.shapes, *outline.constants})
+        if surplus:
+            raise self._of_another_model(f"the model has no {surplus[0]}")
         for name, shape in outline.shapes.items():
             if name not in weights or weights[name].shape != shape:
                 found = f"has shape {weights[name].shape}" if name in weights else "is not in it"
-                raise RequestError(
-                    f"{self.path} is another model's: {name} {found}, the model asks for {shape}",
-                    code="shape_mismatch",
-                    option="--resume",
-                    fix="begin another run in another --output-dir",
-                )
+                raise self._of_another_model(f"{name} {found}, the model asks for {shape}")
         return weights
+
+    def _of_another_model(self, reason: str) -> RequestError:
+        return RequestError(
+            f"{self.path} is another model's: {reason}",
+            code="shape_mismatch",
+            option="--resume",
+            fix="begin another run in another --output-dir",
+        )
 
     def moments(self) -> Moments:
         """The optimizer's moments."""
@@ -111,7 +120,8 @@ class Checkpoints:
             OSError: it cannot be written; the ones before are as they were.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.directory))
+        building = self.directory / f"{_UNFINISHED}{uuid4().hex}"
+        building.mkdir()
         place = self.directory / _NAME.format(step)
         try:
             write_weights(building / WEIGHTS, weights)
@@ -120,32 +130,44 @@ class Checkpoints:
             write_weights(building / OPTIMIZER, both)
             hashes = {name: digest_of(building / name) for name in (WEIGHTS, OPTIMIZER)}
             state = {**facts, "step": step, "files": hashes}
-            write_atomically(building / STATE, json.dumps(state, indent=2).encode())
+            content = json.dumps(state | {"digest": _digest(state)}, indent=2)
+            write_atomically(building / STATE, content.encode())
             _sync(building)
             _put_in_place(building, place)
             _sync(self.directory)
         except OSError:
             shutil.rmtree(building, ignore_errors=True)
             raise
-        self._prune(best)
+        self._prune(place, best)
         return place
 
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint whose files are as recorded; None where there is none."""
         for path in reversed(self._all()):
-            found = self._read(path)
+            found = self._read(path, (WEIGHTS, OPTIMIZER))
             if found is not None:
                 return found
         return None
 
-    def at(self, step: int) -> Checkpoint | None:
-        """The checkpoint of a step; None where it is not there, or not as recorded."""
-        return self._read(self.directory / _NAME.format(step))
+    def weights_at(self, step: int) -> Weights | None:
+        """The parameters of a step's checkpoint; None where they are not there, or not as recorded."""
+        found = self._read(self.directory / _NAME.format(step), (WEIGHTS,))
+        return found.weights() if found is not None else None
 
-    def _read(self, path: Path) -> Checkpoint | None:
+    def remove_behind(self, step: int) -> None:
+        """Remove every checkpoint of a later step."""
+        for path in self._all():
+            if _step_of(path) > step:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _read(self, path: Path, files: tuple[str, ...]) -> Checkpoint | None:
         try:
             facts = json.loads((path / STATE).read_text(encoding="utf-8"))
-            wrong = [name for name, digest in facts["files"].items() if digest_of(path / name) != digest]
+            digest = facts.pop("digest", None)
+            if digest != _digest(facts) or facts["step"] != _step_of(path):
+                self.damaged.append(f"{path / STATE} is not what was written")
+                return None
+            wrong = [name for name in files if digest_of(path / name) != facts["files"][name]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.damaged.append(f"{path / STATE} ({error})")
             return None
@@ -155,9 +177,13 @@ class Checkpoints:
         return Checkpoint(path, facts)
 
     def _all(self) -> list[Path]:
-        return sorted(self.directory.glob("step-*")) if self.directory.is_dir() else []
+        """What carries the name of a checkpoint, in the order of steps; what else is there is not ours."""
+        found = self.directory.glob("step-*") if self.directory.is_dir() else []
+        return sorted((path for path in found if _STEP.fullmatch(path.name)), key=_step_of)
 
-    def _prune(self, best: int | None) -> None:
+    def _prune(self, saved: Path, best: int | None) -> None:
+        # What lies behind the newest one is damaged, or of a plan that has changed since.
+        self.remove_behind(_step_of(saved))
         kept = self._all()[-self.keep :]
         if best is not None:
             kept.append(self.directory / _NAME.format(best))
@@ -165,6 +191,15 @@ class Checkpoints:
         for path in [*self._all(), *self.directory.glob(f"{_UNFINISHED}*")]:
             if path not in kept:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
+
+
+def _digest(state: Mapping[str, Any]) -> str:
+    """Of what `state.json` says, however it is laid out."""
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _put_in_place(building: Path, place: Path) -> None:

@@ -92,12 +92,13 @@ class Engine(ABC):
         """
         from mlm_core.job import training_job
         from mlm_core.model_source import check_model
-        from mlm_core.resume import check_resume
+        from mlm_core.resume import check_resume, with_recorded
         from mlm_core.run_directory import check_output
 
         check_model(config.model)
         check_output(config)
         check_resume(config)
+        config = type(config).from_dict(with_recorded(config.to_dict()))
         if dataset is not None and config.dataset is not None:
             raise RequestError(
                 "is given twice, in the config and beside it",

@@ -16,7 +16,7 @@ tags: [mlm]
 
 # Masked language model
 
-{model}, trained by `mlm` ({backend} engine) on {documents:,} documents for {steps:,} steps.
+{model}, trained by `mlm` ({backend} engine) on {documents:,} documents for {steps:,} steps{best}.
 
 | | before | after |
 |---|---|---|
@@ -34,6 +34,7 @@ def write_card(path: Path, job: TrainingJob, result: TrainingResult) -> None:
         backend=result.backend,
         documents=len(job.documents),
         steps=result.steps,
+        best=f", its weights those of step {result.model_step:,}" if result.model_step < result.steps else "",
         before=result.before.perplexity,
         after=result.after.perplexity,
     )

@@ -54,12 +54,14 @@ class ModelSource:
         config: its transformers config.
         tokenizer: its tokenizer.
         weights: the directory of its weights; None: from scratch.
+        digest: of the config as it was read, before options change it; None for the default model.
     """
 
     name: str
     config: Any
     tokenizer: Tokenizer
     weights: Path | None
+    digest: str | None = None
 
     def starting_weights(self, outline: ModelOutline, seed: int) -> InitialWeights:
         """Every weight the model starts from; see `initial_weights`."""
@@ -123,13 +125,20 @@ def load_model_source(config: Config, training_documents: Documents | None) -> M
         )
     tokenizer = _load(directory, config.model, "tokenizer", "AutoTokenizer")
     weights = None if config.from_scratch else directory
-    return ModelSource(config.model, model_config, tokenizer, weights)
+    written = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    digest = fingerprint_of([json.dumps(written, sort_keys=True)])
+    return ModelSource(config.model, model_config, tokenizer, weights, digest)
 
 
 def set_dropout(model_config: Any, rate: float) -> None:
-    """Give every dropout rate of a model config the same value."""
+    """Give every dropout rate of a model config the same value; dropping whole layers is another thing."""
     for name, value in list(model_config.to_dict().items()):
-        if re.search(r"drop", name) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if (
+            re.search(r"drop(?!ped)", name)
+            and "layer" not in name
+            and isinstance(value, (int, float))
+            and not isinstance(value, bool)
+        ):
             setattr(model_config, name, rate)
 
 

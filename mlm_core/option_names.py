@@ -14,7 +14,6 @@ _ELSEWHERE = {
     "dataset_name": "--dataset",
     "do_eval": None,
     "do_train": None,
-    "ignore_data_skip": None,
     "lr": "--learning-rate",
     "lr_scheduler_type": "--lr-scheduler",
     "max_eval_samples": "--test-size",
@@ -27,7 +26,7 @@ _ELSEWHERE = {
     "per_device_eval_batch_size": "--batch-size",
     "per_device_train_batch_size": "--batch-size",
     "preprocessing_num_workers": "--num-proc",
-    "resume_from_checkpoint": "--resume",
+    "resume_from_checkpoint": "--resume, with --output-dir",
     "save_total_limit": "--keep-checkpoints",
     "token": "the environment variable HF_TOKEN, or hf auth login",
     "train_batch_size": "--batch-size",
@@ -42,11 +41,11 @@ _ELSEWHERE = {
 
 _NOT_HERE = frozenset(
     """adam_beta1 adam_beta2 adam_epsilon bf16 config_overrides dataloader_num_workers disable_tqdm
-    eval_accumulation_steps eval_steps eval_strategy evaluation_strategy fp16 gradient_checkpointing
-    group_by_length hub_model_id hub_token label_smoothing_factor line_by_line
-    logging_dir model_revision optim pad_to_max_length push_to_hub report_to  run_name
-    save_strategy streaming tf32 tokenizer_name torch_compile
-    trust_remote_code""".split()  # noqa: SIM905 - as words it is shorter
+    early_stopping_patience eval_accumulation_steps eval_steps eval_strategy evaluation_strategy fp16
+    gradient_checkpointing greater_is_better group_by_length hub_model_id hub_token ignore_data_skip
+    label_smoothing_factor line_by_line logging_dir metric_for_best_model model_revision optim
+    pad_to_max_length push_to_hub report_to run_name save_only_model save_strategy streaming tf32
+    tokenizer_name torch_compile trust_remote_code""".split()  # noqa: SIM905 - as words it is shorter
 )
 """Names from there that nothing answers to yet."""
 

@@ -53,6 +53,13 @@ class Progress:
         else:
             print(text, file=sys.stderr, flush=True)
 
+    def warn(self, text: str) -> None:
+        """Show a line that nobody should miss, however quiet it is to be."""
+        if self.quiet:
+            print(f"mlm: {text}", file=sys.stderr, flush=True)
+        else:
+            self.say(text)
+
     def aside(self, text: str) -> None:
         """Show a line that is of use only to someone who watches."""
         if sys.stderr.isatty():

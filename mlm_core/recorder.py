@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from mlm_core.batch import BatchWitness
+from mlm_core.errors import RequestError
 from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums, finite
 from mlm_core.plan import PADDING_KEY
@@ -48,9 +51,13 @@ class Recorder:
         self._file.close()
 
     def state(self) -> dict[str, Any]:
-        """What a recorder that goes on from here must be given."""
+        """What a recorder that goes on from here must be given; the metrics so far are on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
         evaluations = [(step, dataclasses.astuple(sums)) for step, sums in self.evaluations]
-        return {"evaluations": evaluations, "metrics_bytes": self._file.tell()}
+        size = self._file.tell()
+        digest = hashlib.sha256(Path(self._file.name).read_bytes()[:size]).hexdigest()
+        return {"evaluations": evaluations, "metrics_bytes": size, "metrics_digest": digest}
 
     @property
     def best(self) -> tuple[int, MaskedSums] | None:
@@ -94,6 +101,23 @@ class Recorder:
     def _write(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         self._file.flush()
+
+
+def check_metrics(metrics: Path, state: Mapping[str, Any]) -> None:
+    """Refuse to go on behind metrics that are not those a recorder's state speaks of.
+
+    Raises:
+        RequestError: lines are missing, or have changed.
+    """
+    kept = metrics.read_bytes()[: state["metrics_bytes"]] if metrics.is_file() else b""
+    if hashlib.sha256(kept).hexdigest() != state["metrics_digest"]:
+        raise RequestError(
+            "is not what the run has written, so its lines cannot go on",
+            code="damaged_metrics",
+            option="--resume",
+            value=str(metrics),
+            fix="put it back, or begin another run in another --output-dir",
+        )
 
 
 def _opened_at(metrics: Path, size: int) -> BinaryIO:

@@ -15,13 +15,14 @@ from typing import Any, Self
 
 from mlm_core.checkpoint import CHECKPOINTS
 from mlm_core.config import Config
+from mlm_core.data.store import digest_of
 from mlm_core.errors import MlmError, RequestError
 from mlm_core.metrics import MaskedSums
 from mlm_core.results import TrainingResult
 from mlm_core.run_lock import RunLock
-from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
+from mlm_core.weight_files import WEIGHTS, partial_name, write_atomically
 
-_FACTS, _METRICS = "run.json", "metrics.jsonl"
+_FACTS, METRICS = "run.json", "metrics.jsonl"
 _DEFAULT_PARENT = "runs"
 
 
@@ -43,7 +44,7 @@ class RunDirectory:
     @property
     def metrics(self) -> Path:
         """The run's `metrics.jsonl`."""
-        return self.path / _METRICS
+        return self.path / METRICS
 
     @classmethod
     def claim(cls, config: Config, backend: str) -> RunDirectory:
@@ -79,16 +80,17 @@ class RunDirectory:
             ) from None
 
     @classmethod
-    def reopen(cls, config: Config, backend: str) -> RunDirectory:
-        """The directory of a run that goes on, or of a new one where nothing is there yet.
-
-        Raises:
-            RequestError: as `claim`, or another process trains in it.
-        """
+    def reopen(cls, config: Config) -> RunDirectory | None:
+        """The directory of a run that is asked to go on; None where there is none yet, or nothing asks."""
         path = Path(str(config.output_dir))
-        return cls(path, None) if (path / _FACTS).is_file() else cls.claim(config, backend)
+        return cls(path, None) if config.resume and (path / _FACTS).is_file() else None
 
     def __enter__(self) -> Self:
+        """Keep other processes out.
+
+        Raises:
+            RequestError: another process trains in it.
+        """
         self._lock.take()
         return self
 
@@ -113,7 +115,8 @@ class RunDirectory:
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Write the complete `run.json`, then remove the run that this one replaces."""
         files = sorted(path.name for path in self.path.iterdir() if path.is_file())
-        self.write_facts({**facts, "files": files})
+        digest = digest_of(self.path / WEIGHTS)
+        self.write_facts({**facts, "files": files, "model_digest": digest})
         if self._replaced is not None:
             _remove_run(self._replaced)
 
@@ -132,19 +135,19 @@ def _absolute(name: str | None) -> str | None:
 
 
 def finished_result(config: Config) -> TrainingResult | None:
-    """The result of the run in a config's directory, if it has finished."""
+    """The result of the run in a config's directory, if it has finished and its model is as it was saved."""
     path = Path(str(config.output_dir))
     try:
-        facts = read_facts(path)
-    except RequestError:
+        facts = read_facts(path) or {}
+        if digest_of(path / WEIGHTS) != facts["model_digest"]:
+            return None
+        results = facts["results"]
+        before, after = (MaskedSums(*sums) for sums in facts["evaluations"])
+        steps, step = int(results["steps"]), int(results["model_step"])
+        return TrainingResult(path, str(results["backend"]), steps, before, after, step)
+    except (RequestError, OSError, KeyError, TypeError, ValueError):
+        # Whatever is missing or wrong: it is not a finished run.
         return None
-    if facts is None or not facts.get("results") or not facts.get("evaluations"):
-        return None
-    results = facts["results"]
-    before, after = (MaskedSums(*sums) for sums in facts["evaluations"])
-    steps = int(results["steps"])
-    step = int(results.get("model_step", steps))
-    return TrainingResult(path, str(results["backend"]), steps, before, after, step)
 
 
 def check_output(config: Config) -> None:
@@ -170,8 +173,11 @@ def check_output(config: Config) -> None:
         raise refusal(f"{existing} cannot be written to", "unwritable", "choose another")
     if config.output_dir is None or not path.is_dir() or not any(path.iterdir()):
         return
-    if config.resume and _is_run(path):
-        return
+    if config.resume:
+        # Raises where the record is damaged.
+        if _is_run(path) or (read_facts(path) is not None and _is_run(path)):
+            return
+        raise refusal("is no run, so there is nothing to go on with", "not_a_run", "name a run's directory")
     if not config.overwrite:
         raise _in_use(config.output_dir)
     if not _is_run(path):
@@ -220,28 +226,16 @@ def config_of(facts: Mapping[str, Any], path: Path) -> Config:
         ) from None
 
 
-def write_model(
-    path: Path, weights: Mapping[str, Any], model_config: Any, tokenizer: Any, architecture: str
-) -> None:
-    """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens."""
-    path.mkdir(parents=True, exist_ok=True)
-    settings = model_config.to_dict() | {"architectures": [architecture], "dtype": "float32"}
-    # The first is the older name of dtype; the second would publish a directory of this machine.
-    for key in ("torch_dtype", "_name_or_path"):
-        settings.pop(key, None)
-    content = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-    tokenizer.save_pretrained(str(path))
-    write_atomically(path / "config.json", content.encode())
-    write_weights(path / WEIGHTS, weights)
-
-
 def _in_use(output_dir: str) -> RequestError:
+    run = _is_run(Path(output_dir))
     return RequestError(
-        "the directory is not empty",
+        "holds a run" if run else "the directory is not empty",
         code="run_exists",
         option="--output-dir",
         value=output_dir,
-        fix="choose another, or replace the run in it with --overwrite",
+        fix="go on with it with --resume, replace it with --overwrite, or choose another"
+        if run
+        else "choose another",
     )
 
 
@@ -249,7 +243,7 @@ def _is_run(path: Path) -> bool:
     """Whether everything says that we wrote this directory: a run's record, or a claim not yet filled in."""
     record = path / _FACTS
     if record.is_file() and record.stat().st_size == 0:
-        return {item.name for item in path.iterdir()} <= {_FACTS, _METRICS}
+        return {item.name for item in path.iterdir()} <= {_FACTS, METRICS, partial_name(_FACTS)}
     try:
         facts = read_facts(path)
     except RequestError:
@@ -283,7 +277,7 @@ def _remove_run(path: Path) -> None:
         recorded = (read_facts(path) or {}).get("files", [])
     except RequestError:
         recorded = []
-    for name in {*recorded, _METRICS, _FACTS}:
+    for name in {*recorded, METRICS, _FACTS}:
         if Path(name).name == name:
             (path / name).unlink(missing_ok=True)
     for checkpoint in (path / CHECKPOINTS).glob("*step-*"):

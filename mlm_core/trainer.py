@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 from mlm_core.batch import Batch, BatchWitness
 from mlm_core.checkpoint import Checkpoint, Checkpoints, Moments
 from mlm_core.config import decided
-from mlm_core.errors import RequestError, RunError
+from mlm_core.errors import RequestError
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.interruption import InterruptedRunError, Interruption
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.model_card import write_card
+from mlm_core.model_directory import write_model
 from mlm_core.parity.examination import Examination
 from mlm_core.progress import Progress
 from mlm_core.recorder import Recorder
 from mlm_core.results import TrainingResult
 from mlm_core.resume import checkpoint_facts, find_checkpoint, finished_run
-from mlm_core.run_directory import RunDirectory, write_model
+from mlm_core.run_directory import RunDirectory
+from mlm_core.run_errors import not_finite, out_of_memory, unwritable, without_best
 from mlm_core.run_facts import announce, run_facts
 
 if TYPE_CHECKING:
@@ -64,16 +66,18 @@ class Trainer(ABC):
             RunError: training failed, at a loss that is not finite for instance.
         """
         job = self._training_job()
-        finished = finished_run(job, self._progress)
-        if finished is not None:
-            return finished
-        announce(job, self.engine, self._progress)
         with self._memory_errors_explained():
-            checkpoint = find_checkpoint(job, self._progress)
-            self._load(checkpoint)
-            claim = RunDirectory.reopen if job.config.resume else RunDirectory.claim
-            with claim(job.config, self.engine.name) as run:
-                return self._train(job, run, checkpoint)
+            run = RunDirectory.reopen(job.config)
+            if run is not None:
+                with run:
+                    return self._go_on(job, run)
+            if job.config.resume:
+                self._progress.say("there is no run to go on with yet: beginning at step 0")
+            announce(job, self.engine, self._progress)
+            self._load()
+            with RunDirectory.claim(job.config, self.engine.name) as run:
+                run.write_facts(run_facts(job, self.engine) | {"results": None})
+                return self._train(job, run, None)
 
     def evaluate(self) -> MaskedSums:
         """Evaluate the model as it is now on the job's held-out text, with the run's fixed masks."""
@@ -121,9 +125,24 @@ class Trainer(ABC):
             fix="make one with a Config",
         )
 
+    def _go_on(self, job: TrainingJob, run: RunDirectory) -> TrainingResult:
+        finished = finished_run(job, self._progress)
+        if finished is not None:
+            return finished
+        announce(job, self.engine, self._progress)
+        checkpoint = find_checkpoint(job, self._progress)
+        self._load(checkpoint)
+        if checkpoint is None:
+            run.write_facts(run_facts(job, self.engine) | {"results": None})
+        return self._train(job, run, checkpoint)
+
     def _train(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
-        facts = run_facts(job, self.engine)
-        run.write_facts(facts | {"results": None})
+        try:
+            return self._trained(job, run, checkpoint)
+        except OSError as error:
+            raise unwritable(error, run.path) from None
+
+    def _trained(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         verify = job.config.verify_batches if job.config.verify_batches is not None else self._on_cpu()
         self._checkpoints = Checkpoints(run.path, job.config.keep_checkpoints)
         state = checkpoint.facts["recorder"] if checkpoint is not None else {}
@@ -140,58 +159,55 @@ class Trainer(ABC):
         before = recorder.evaluations[0][1]
         step, after = self._final_evaluation(job, recorder)
         if not math.isfinite(after.loss):
-            raise self._not_finite(f"the held-out loss after the last step is {after.loss}")
+            raise not_finite(
+                self._checkpoints, f"the held-out loss after the last step is {after.loss}", step - 1
+            )
         result = TrainingResult(run.path, self.engine.name, job.plan.steps, before, after, step)
         self.save(run.path)
         write_card(run.path, job, result)
         results = result.as_results() | after.as_results() | {"model_step": step}
+        facts = run_facts(job, self.engine)
         run.finish(facts | {"results": results, "evaluations": [astuple(before), astuple(after)]})
         return result
 
     def _step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
         """Engines call this after every optimizer step, counted from 1, with the sums of its batch."""
         assert isinstance(self.job, TrainingJob) and self._recorder is not None
+        assert self._checkpoints is not None
         plan, config = self.job.plan, self.job.config
         if not self._recorder.step(step, sums, grad_norm):
-            raise self._not_finite(
-                f"the loss at step {step} is {sums.mean_loss}, the gradient's norm {grad_norm}"
-            )
+            # The loss of a step is that of the weights before it.
+            good = step - 1 if math.isfinite(sums.loss) else step - 2
+            reason = f"the loss at step {step} is {sums.mean_loss}, the gradient's norm {grad_norm}"
+            raise not_finite(self._checkpoints, reason, good)
         last = step == plan.steps
         if last or step % plan.steps_per_epoch == 0:
-            self._recorder.evaluation(step, self._evaluate())
+            held_out = self._evaluate()
+            self._recorder.evaluation(step, held_out)
+            if held_out.masked_tokens and not math.isfinite(held_out.loss):
+                raise not_finite(
+                    self._checkpoints, f"the held-out loss after step {step} is {held_out.loss}", step - 1
+                )
         interrupted = self._interruption.received
         best = self._best_step(self.job, self._recorder)
         if last or best == step or step % decided(config.save_steps) == 0 or interrupted is not None:
             self._save_checkpoint(self.job, step, best)
         if interrupted is not None and not last:
-            assert self._checkpoints is not None
-            again = f"--output-dir {self._checkpoints.run} --resume"
-            raise InterruptedRunError(interrupted, step, f"the same command with {again} goes on")
+            again = f"mlm train --output-dir {self._checkpoints.run} --resume"
+            raise InterruptedRunError(interrupted, step, f"{again} goes on")
 
     def _save_checkpoint(self, job: TrainingJob, step: int, best: int | None) -> None:
         assert self._checkpoints is not None and self._recorder is not None
         facts = checkpoint_facts(job) | {"recorder": self._recorder.state()}
         weights = self._weights()
         if not all(np.isfinite(array).all() for array in weights.values()):
-            raise self._not_finite(f"the update of step {step} left weights that are not finite")
+            raise not_finite(
+                self._checkpoints, f"the update of step {step} left weights that are not finite", step - 1
+            )
         try:
             self._checkpoints.save(step, weights, self._moments(), facts, best=best)
         except OSError as error:
-            raise RunError(
-                f"the checkpoint of step {step} cannot be written ({error.strerror or error})",
-                code="checkpoint_unwritable",
-                value=str(self._checkpoints.directory),
-                fix="make room; with --resume the run goes on from the checkpoint before",
-            ) from None
-
-    def _not_finite(self, message: str) -> RunError:
-        assert self._checkpoints is not None
-        good = self._checkpoints.newest()
-        fix = "try a lower --learning-rate or more --warmup-steps"
-        if good is not None:
-            again = "--resume --allow-change learning-rate,warmup-steps"
-            fix += f"; with {again} it goes on from {good.path}, the last good checkpoint"
-        return RunError(message, code="not_finite", fix=fix)
+            raise unwritable(error, self._checkpoints.directory, f"the checkpoint of step {step} ") from None
 
     @staticmethod
     def _best_step(job: TrainingJob, recorder: Recorder) -> int | None:
@@ -204,11 +220,10 @@ class Trainer(ABC):
         last, best = recorder.evaluations[-1], recorder.best
         if not job.config.load_best_model_at_end or best is None or best[0] == last[0]:
             return last
-        checkpoint = self._checkpoints.at(best[0])
-        if checkpoint is None:
-            self._progress.say(f"not used: {self._checkpoints.damaged[-1]}; the last weights are the model")
-            return last
-        self._assign(checkpoint.weights())
+        weights = self._checkpoints.weights_at(best[0])
+        if weights is None:
+            raise without_best(best[0], self._checkpoints.damaged[-1])
+        self._assign(weights)
         self._progress.say(f"step {best[0]} was the best: its weights are the model")
         return best
 
@@ -240,8 +255,7 @@ class Trainer(ABC):
         self._assign(initial.weights)
 
     def _memory_errors_explained(self) -> Any:
-        fix = "try a smaller --batch-size with more --gradient-accumulation-steps, or a smaller --block-size"
-        return self.engine.memory_errors_as(RunError("out of memory", code="out_of_memory", fix=fix))
+        return self.engine.memory_errors_as(out_of_memory())
 
     @abstractmethod
     def _build(self) -> ModelOutline:

@@ -94,7 +94,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; a file of that name is as it was.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(partial_name(path.name))
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -105,6 +105,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def partial_name(name: str) -> str:
+    """What a file is called while it is being written."""
+    return f".{name}.partial"
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -239,6 +239,22 @@ def build_model(config: Any, name: str, seed: int = 0) -> Any:
     return model
 
 
+def check_trainable(config: Any, name: str) -> None:
+    """Refuse a model whose training cannot be repeated.
+
+    Raises:
+        RequestError: its layers are dropped by Python's own random numbers, while the step is traced.
+    """
+    if getattr(config, "layerdrop", 0):
+        raise RequestError(
+            f"drops layers at random (layerdrop {config.layerdrop}), which TensorFlow's class cannot repeat",
+            code="unsupported_model",
+            option="--model",
+            value=name,
+            fix="use --backend torch, or set layerdrop to 0 in its config.json",
+        )
+
+
 def _correct(model: Any) -> None:
     """Make a class compute what its PyTorch counterpart does."""
     if model.config.model_type in _UNTIED_IN_TENSORFLOW:

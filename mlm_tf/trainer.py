@@ -18,7 +18,7 @@ from mlm_core.metrics import MaskedSums
 from mlm_core.parity.examination import Examination
 from mlm_core.trainer import Trainer
 from mlm_tf.feed import planned_dataset
-from mlm_tf.model import build_model, set_up
+from mlm_tf.model import build_model, check_trainable, set_up
 from mlm_tf.optimizer import build_optimizer
 from mlm_tf.weights import (
     assign,
@@ -46,6 +46,7 @@ class TensorFlowTrainer(Trainer):
         self._model = build_model(job.model.config, job.model.name, job.config.seed)
         self._test_data = planned_dataset(self._model, job.test, job.evaluation_keys)
         if isinstance(job, TrainingJob):
+            check_trainable(job.model.config, job.model.name)
             names = canonical_names(self._model)
             self._model.micro_batches = job.config.gradient_accumulation_steps
             self._model.compile(build_optimizer(names, job.config, job.learning_rates))

@@ -112,7 +112,13 @@ def build_model(config: Any, name: str) -> Any:
         )
     base = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     slot_class: Any = type(base.__name__, (SlotForward, base), {"__module__": base.__module__})
-    return slot_class(config).float()
+    model = slot_class(config).float()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding):
+            # It would keep the padding token's row from being trained, which TensorFlow does not do. Only a
+            # config that takes a word for padding tells the two apart: padding itself has no gradient.
+            module.padding_idx = None
+    return model
 
 
 def set_up(device: str, threads: int | None) -> torch.device:

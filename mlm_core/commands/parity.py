@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +36,8 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.progress import Progress
 
     progress = Progress.of(config)
+    # As an exception it ends the other process, too, and removes what was written.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="mlm-parity-") as scratch:
         sides = []
         for backend in backends:
@@ -42,6 +46,18 @@ def run(request: Request) -> dict[str, Any]:
                 work_apart(backend, config, directory)
             sides.append(read_side(backend, directory))
         return compare(*sides).as_dict()
+
+
+_BEFORE = "before the first step: please report it, with this table and the command"
+_FORWARD = ("batches received", "masked tokens", "learning rates", "starting weights", "first loss", "logits")
+_HINTS = {
+    **dict.fromkeys(_FORWARD, f"that is {_BEFORE}"),
+    "gradients": f"forward passes agree, the way back does not, {_BEFORE}",
+}
+_LATER = (
+    "all that comes before the first update agrees. Either the optimizer is another, or rounding has grown: "
+    "at a rate so high that losses jump it does; try a lower --learning-rate or fewer --max-steps"
+)
 
 
 def _steps(config: Config) -> int | None:
@@ -83,6 +99,7 @@ def show(results: dict[str, Any]) -> None:
         return
     first = next(finding for finding in results["findings"] if not finding["agrees"])
     print(f"{one} and {other} DIFFER, first in: {first['name']}")
+    print(_HINTS.get(first["name"], _LATER))
 
 
 def _row(finding: dict[str, Any]) -> str:

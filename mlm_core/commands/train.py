@@ -16,10 +16,13 @@ CORPUS_EXAMPLE = "If the file does not <mask>, an error is raised."
 
 def run(request: Request) -> dict[str, Any]:
     """Train, then fill a blank."""
-    config = Config(**(_file_options(request.arguments["config"]) | request.given))
+    given = _file_options(request.arguments["config"]) | request.given
+    config = Config(**given)
     # Only now: a wrong option should not wait for imports.
     from mlm_core.registry import find_engine
+    from mlm_core.resume import with_recorded
 
+    config = Config(**with_recorded(given))
     engine = find_engine(config.backend)
     result = engine.trainer(config).train()
     text = GUIDE_EXAMPLE if config.model or config.dataset else CORPUS_EXAMPLE

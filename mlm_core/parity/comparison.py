@@ -18,6 +18,9 @@ LOSS, LOGITS, GRADIENT, UPDATE = 1e-4, 1e-4, 1e-4, 1e-3
 whole update (L2 norm of the difference over the norm). Float32 rounding in another order stays a
 factor of ten or more below; an epsilon in another place or a norm taken otherwise lies above."""
 
+ACCURACY = 0.005
+"""Of two answers of the same probability either one may come first."""
+
 _NOISE = 1e-7
 """A gradient whose root mean square is a smaller share than this of that of all parameters together is
 float32's rounding noise: attention's key bias has none in real numbers. Adam makes full steps of it."""
@@ -70,15 +73,23 @@ class Comparison:
 
 def compare(one: Side, other: Side) -> Comparison:
     """Everything two engines received and computed, in the order of a run."""
+    if [len(one.steps), len(one.evaluations)] != [len(other.steps), len(other.evaluations)]:
+        counts = f"{len(one.steps)} steps and {len(other.steps)}"
+        return Comparison(
+            (one.backend, other.backend), (Finding("length of the run", None, 0.0, False, counts),)
+        )
     checks: list[Callable[[Side, Side], Finding]] = [
         _batches,
+        _masked_tokens,
         _learning_rates,
         _starting_weights,
         _first_loss,
         _logits,
         _gradients,
         _losses,
+        _gradient_norms,
         _held_out,
+        _accuracy,
         _update,
     ]
     return Comparison((one.backend, other.backend), tuple(check(one, other) for check in checks))
@@ -86,6 +97,14 @@ def compare(one: Side, other: Side) -> Comparison:
 
 def _batches(one: Side, other: Side) -> Finding:
     return _same_lines("batches received", "batch_digest", one, other)
+
+
+def _masked_tokens(one: Side, other: Side) -> Finding:
+    found = _same_lines("masked tokens", "masked_tokens", one, other)
+    held_out = [[line["eval_masked_tokens"] for line in side.evaluations] for side in (one, other)]
+    if held_out[0] == held_out[1]:
+        return found
+    return Finding(found.name, found.difference, 0.0, False, "other ones in the held-out text")
 
 
 def _learning_rates(one: Side, other: Side) -> Finding:
@@ -142,12 +161,22 @@ def _gradients(one: Side, other: Side) -> Finding:
 
 
 def _losses(one: Side, other: Side) -> Finding:
+    return _over_steps(f"losses of {len(one.steps)} steps", "loss", one, other)
+
+
+def _gradient_norms(one: Side, other: Side) -> Finding:
+    return _over_steps("gradient norms", "grad_norm", one, other)
+
+
+def _over_steps(name: str, key: str, one: Side, other: Side) -> Finding:
     apart = [
-        _relative(_number(first["loss"]), _number(second["loss"]))
+        _relative(_number(first[key]), _number(second[key]))
         for first, second in zip(one.steps, other.steps, strict=True)
     ]
+    beyond = [step for step, difference in enumerate(apart, 1) if not difference <= LOSS]
     worst = int(np.argmax(apart))
-    return _within(f"losses of {len(apart)} steps", apart[worst], LOSS, f"most at step {worst + 1}")
+    detail = f"beyond it from step {beyond[0]} on" if beyond else f"most at step {worst + 1}"
+    return _within(name, apart[worst], LOSS, detail)
 
 
 def _held_out(one: Side, other: Side) -> Finding:
@@ -158,12 +187,23 @@ def _held_out(one: Side, other: Side) -> Finding:
     return _within("held-out losses", max(apart), LOSS, f"{len(apart)} evaluations")
 
 
+def _accuracy(one: Side, other: Side) -> Finding:
+    apart = [
+        abs(_number(first["eval_accuracy"]) - _number(second["eval_accuracy"]))
+        for first, second in zip(one.evaluations, other.evaluations, strict=True)
+    ]
+    return _within("held-out accuracy", max(apart), ACCURACY)
+
+
 def _update(one: Side, other: Side) -> Finding:
     noise = _noise(one, other)
     kept = [name for name in _shared(one, other) if name not in noise]
     moved = [{name: side.end[name] - side.start[name] for name in kept} for side in (one, other)]
     apart = {name: moved[0][name] - moved[1][name] for name in kept}
-    difference = _total(apart) / max(_total(moved[0]), _total(moved[1]), 1e-30)
+    whole = max(_total(moved[0]), _total(moved[1]))
+    if whole == 0:
+        return Finding("total update", None, UPDATE, False, "nothing was updated: train for more steps")
+    difference = _total(apart) / whole
     without = f", without {len(noise)} that have no gradient, as {noise[0]}" if noise else ""
     return _within("total update", difference, UPDATE, f"{len(kept)} parameters{without}")
 

@@ -24,14 +24,20 @@ def work_apart(backend: str, config: Config, directory: Path) -> None:
     options = replace(config, backend=backend, quiet=True).to_dict()
     (directory / CONFIG).write_text(json.dumps(options), encoding="utf-8")
     command = [sys.executable, "-m", "mlm_core.parity.side", str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            out, said = process.communicate()
+        except BaseException:
+            # Whatever ends this process ends the other one, too.
+            process.kill()
+            raise
+    if process.returncode == 0:
         return
     try:
-        facts = json.loads(done.stdout)
+        facts = json.loads(out)
     except ValueError:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        last = (said.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
         raise RunError(f"its process ended ({last})", code="side_failed", value=backend) from None
     error = MlmError(facts.pop("message"), **facts)
-    error.exit_code = done.returncode
+    error.exit_code = process.returncode
     raise error

@@ -20,6 +20,7 @@ from architectures import BACKENDS, LONG, SETTINGS, padded_batch, write_architec
 
 from mlm_core import Config, load_engine
 from mlm_core.engine import Engine
+from mlm_core.model_source import set_dropout
 from mlm_core.parity.side import work
 
 
@@ -59,10 +60,12 @@ def _logits(engine: Engine, trained: Path) -> Any:
 
 def _dropout_is_keyed(engine: Engine, place: Path) -> bool:
     """Whether the noise is a function of its key alone, and there is some."""
+    from transformers import AutoConfig
+
     start = place / engine.name / "start"
-    settings = json.loads((start / "config.json").read_text())
-    rates = {name: 0.3 for name in settings if name in ("dropout", "hidden_dropout", "hidden_dropout_prob")}
-    (start / "config.json").write_text(json.dumps(settings | rates))
+    config = AutoConfig.from_pretrained(start)
+    set_dropout(config, 0.3)
+    config.save_pretrained(start)
     if engine.name == "torch":
         import numpy_side_torch as numpy_side
     else:

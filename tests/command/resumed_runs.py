@@ -64,6 +64,15 @@ class Runs:
         assert "Traceback" not in said
         return json.loads(out), said
 
+    def go_on(self, name: str) -> tuple[dict[str, Any], str]:
+        """Resume a run by its directory alone."""
+        run = str(self.directory / name)
+        words = ["train", "--output-dir", run, "--resume", "--device", "cpu", "--json"]
+        command = [sys.executable, "-m", "mlm_core", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout), done.stderr
+
     def stop(self, name: str, step: int, number: int) -> tuple[int, str]:
         """Resume, and send a signal once a step is in the metrics; the exit code and what was said."""
         process = self.start(name, "--resume")

@@ -39,8 +39,9 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     kill_while_saving(runs, "killed", draw)
     code, said = runs.stop("killed", STEPS - 8, signal.SIGTERM)
     assert code == 143 and said.splitlines()[-1].startswith("mlm: error: SIGTERM after step ")
-    assert "--resume goes on" in said
-    results, said = runs.finish("killed", "--resume")
+    assert f"mlm train --output-dir {runs.directory / 'killed'} --resume goes on" in said
+    # What it was begun with is in its record.
+    results, said = runs.go_on("killed")
     assert "going on from step" in said
     assert runs.bytes("killed") == runs.bytes("whole")
     assert runs.metrics("killed") == runs.metrics("whole")
@@ -69,6 +70,15 @@ def test_another_plan_is_refused_and_a_damaged_checkpoint_passed_over(runs):
     runs.stop("other", 20, signal.SIGTERM)
     error, said = runs.finish("other", "--resume", "--learning-rate", "2e-3", code=2)
     assert (error["error"]["option"], error["error"]["code"]) == ("--learning-rate", "changed_plan")
+    two = ["--learning-rate", "2e-3", "--seed", "1", "--allow-change", "seed"]
+    error, said = runs.finish("other", "--resume", *two, code=2)
+    assert "--allow-change learning-rate,seed" in error["error"]["fix"]
+    metrics = runs.directory / "other" / "metrics.jsonl"
+    lines = metrics.read_bytes()
+    metrics.write_bytes(lines[:-100])
+    error, said = runs.finish("other", "--resume", code=2)
+    assert error["error"]["code"] == "damaged_metrics" and str(metrics) in said
+    metrics.write_bytes(lines)
     newest = sorted(runs.checkpoints("other").iterdir())[-1]
     weights = newest / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
@@ -142,6 +152,9 @@ def test_a_finished_run_is_trained_for_longer_with_leave(runs):
     error, _ = runs.finish("longer", *longer, code=2)
     assert (error["error"]["option"], error["error"]["code"]) == ("--max-steps", "changed_plan")
     assert "--allow-change max-steps" in error["error"]["fix"]
+    # With nothing left to train the record would speak of a run that never was.
+    error, _ = runs.finish("longer", "--resume", "--seed", "7", "--allow-change", "seed", code=2)
+    assert f"the run is at step {STEPS} already" in error["error"]["message"]
     # Without a checkpoint it would begin anew, and replace what is finished.
     runs.checkpoints("longer").rename(runs.directory / "kept")
     error, _ = runs.finish("longer", *longer, "--allow-change", "max-steps", code=2)
@@ -149,7 +162,7 @@ def test_a_finished_run_is_trained_for_longer_with_leave(runs):
     assert runs.metrics("longer") == runs.metrics("whole")
     (runs.directory / "kept").rename(runs.checkpoints("longer"))
     results, said = runs.finish("longer", *longer, "--allow-change", "max-steps")
-    assert f"going on from step {STEPS}" in said and "changed, as allowed: --max-steps from 60 to 70" in said
+    assert f"going on from step {STEPS}" in said and "changed, as allowed: --max-steps was 60, is 70" in said
     assert results["steps"] == STEPS + 10
     one, two = runs.metrics("longer"), runs.metrics("whole")
     assert one[: len(two)] == two
@@ -189,11 +202,34 @@ def test_the_best_evaluation_is_what_it_ends_with(silent):
 
 
 def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(runs):
+    """And leaves no later one: `--resume` would meet the same end."""
     shutil.copytree(runs.directory / "whole", runs.directory / "nan")
-    change = ["--max-steps", "90", "--learning-rate", "1e30", "--allow-change", "max-steps,learning-rate"]
-    error, _ = runs.finish("nan", "--resume", *change, code=1)
+    record = (runs.directory / "nan" / "run.json").read_bytes()
+    change = [
+        "--resume",
+        "--max-steps",
+        "70",
+        "--allow-change",
+        "max-steps,learning-rate",
+        "--save-steps",
+        "1",
+    ]
+    error, _ = runs.finish("nan", *change, "--learning-rate", "1e30", code=1)
     assert error["error"]["code"] == "not_finite"
     good = runs.checkpoints("nan") / f"step-{STEPS:08}"
     assert f"it goes on from {good}, the last good checkpoint" in error["error"]["fix"]
-    assert runs.bytes("nan") == runs.bytes("whole")
     assert sorted(runs.checkpoints("nan").iterdir())[-1] == good
+    # What had been finished is as it was.
+    assert runs.bytes("nan") == runs.bytes("whole")
+    assert (runs.directory / "nan" / "run.json").read_bytes() == record
+    results, _ = runs.finish("nan", *change, "--learning-rate", "2e-3")
+    assert results["steps"] == 70 and np.isfinite(results["perplexity"])
+
+
+def test_a_finished_run_that_has_lost_its_model_makes_it_again(runs):
+    shutil.copytree(runs.directory / "whole", runs.directory / "lost")
+    (runs.directory / "lost" / "model.safetensors").unlink()
+    _, said = runs.go_on("lost")
+    assert f"going on from step {STEPS}" in said
+    assert runs.bytes("lost") == runs.bytes("whole")
+    assert runs.metrics("lost") == runs.metrics("whole")

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from mlm_core import checkpoint
+from mlm_core import RequestError, checkpoint
 from mlm_core.checkpoint import Checkpoints, Moments
+from mlm_core.initialization import ModelOutline
 
 
 def arrays(step):
@@ -63,6 +64,63 @@ def test_no_checkpoint(tmp_path):
     assert Checkpoints(tmp_path, 2).newest() is None
     (tmp_path / "checkpoints" / "step-00000003").mkdir(parents=True)
     assert Checkpoints(tmp_path, 2).newest() is None
+
+
+@pytest.mark.parametrize("change", [{"step": 1}, {"files": {}}, {"more": 3}, {"digest": "0"}])
+def test_a_state_that_says_something_else_is_not_believed(tmp_path, change):
+    made = Checkpoints(tmp_path, 3)
+    save(made, 1)
+    path = save(made, 2) / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert made.newest().step == 1
+    assert made.damaged == [f"{path} is not what was written"]
+    path.write_text("[]")
+    assert made.newest().step == 1
+
+
+def test_a_checkpoint_in_another_place_is_not_believed(tmp_path):
+    made = Checkpoints(tmp_path, 3)
+    save(made, 1).rename(made.directory / "step-00000007")
+    assert made.newest() is None
+
+
+def test_what_was_just_saved_is_never_removed(tmp_path):
+    """Neither for damaged ones of later steps, nor for what a user has put there."""
+    made = Checkpoints(tmp_path, 1)
+    for name in ("step-00000900", "step-backup", "step-00000001-backup"):
+        (made.directory / name).mkdir(parents=True)
+    save(made, 30)
+    left = {path.name for path in made.directory.iterdir()}
+    assert left == {"step-00000030", "step-backup", "step-00000001-backup"}
+    assert made.newest().step == 30
+
+
+def test_what_a_killed_process_was_building_is_removed(tmp_path):
+    made = Checkpoints(tmp_path, 2)
+    (made.directory / ".step-1234").mkdir(parents=True)
+    save(made, 3)
+    assert [path.name for path in made.directory.iterdir()] == ["step-00000003"]
+
+
+def test_the_best_is_kept(tmp_path):
+    made = Checkpoints(tmp_path, 1)
+    for step in (1, 2, 3):
+        made.save(step, arrays(step), Moments(arrays(1), arrays(1)), {}, best=1)
+    assert {path.name for path in made.directory.iterdir()} == {"step-00000001", "step-00000003"}
+    assert equal(made.weights_at(1), arrays(1)) and made.weights_at(2) is None
+    # The moments are not what a run ends with.
+    (made.directory / "step-00000001" / "optimizer.safetensors").unlink()
+    assert equal(made.weights_at(1), arrays(1))
+
+
+def test_another_models_checkpoint_is_refused(tmp_path):
+    found = Checkpoints(tmp_path, 1)
+    save(found, 1)
+    shapes = {"a.weight": (2, 3), "a.bias": (3,)}
+    assert equal(found.newest().weights_for(ModelOutline(shapes, "a")), arrays(1))
+    for other in ({"a.weight": (2, 3)}, shapes | {"a.bias": (4,)}, shapes | {"b": (1,)}):
+        with pytest.raises(RequestError, match="is another model's"):
+            found.newest().weights_for(ModelOutline(other, "a"))
 
 
 @pytest.mark.parametrize("failing", ["write_weights", "write_atomically", "digest_of"])

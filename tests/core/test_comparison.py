@@ -12,11 +12,22 @@ from mlm_core.parity.side import Side
 NAMES = ("a.weight", "key.bias")
 
 
+def evaluation(loss, accuracy=0.5, masked_tokens=200):
+    return {"eval_loss": loss, "eval_accuracy": accuracy, "eval_masked_tokens": masked_tokens}
+
+
 def side(backend="one"):
     draw = np.random.RandomState(0)
     start = {name: draw.randn(6, 5).astype(np.float32) for name in NAMES}
     steps = [
-        {"loss": 2.0 - step / 100, "batch_digest": f"{step:032}", "learning_rate": 0.1} for step in range(9)
+        {
+            "loss": 2.0 - step / 100,
+            "batch_digest": f"{step:032}",
+            "learning_rate": 0.1,
+            "masked_tokens": 40,
+            "grad_norm": 1.5,
+        }
+        for step in range(9)
     ]
     return Side(
         backend=backend,
@@ -26,7 +37,7 @@ def side(backend="one"):
         logits=draw.randn(2, 3, 7).astype(np.float32),
         gradients={"a.weight": draw.randn(6, 5), "key.bias": 1e-9 * draw.randn(6, 5)},
         steps=steps,
-        evaluations=[{"eval_loss": 2.0}, {"eval_loss": 1.0}],
+        evaluations=[evaluation(2.0), evaluation(1.0)],
     )
 
 
@@ -74,7 +85,14 @@ DIFFERENCES = {
         {"gradients": REAL.gradients | {"a.weight": np.ones((2, 15))}},
     ],
     "losses of 9 steps": [{"steps": steps(5, loss=1.9505)}, {"steps": steps(8, loss=None)}],
-    "held-out losses": [{"evaluations": [{"eval_loss": 2.0}, {"eval_loss": 1.001}]}],
+    "masked tokens": [
+        {"steps": steps(2, masked_tokens=41)},
+        {"evaluations": [evaluation(2.0), evaluation(1.0, masked_tokens=199)]},
+    ],
+    "gradient norms": [{"steps": steps(2, grad_norm=1.501)}],
+    "held-out losses": [{"evaluations": [evaluation(2.0), evaluation(1.001)]}],
+    "held-out accuracy": [{"evaluations": [evaluation(2.0), evaluation(1.0, accuracy=0.51)]}],
+    "length of the run": [{"steps": side().steps[:-1]}],
     "total update": [{"end": moved(0.01)}],
 }
 
@@ -101,12 +119,17 @@ def test_rounding_is_no_difference():
     assert compare(side(), other).agrees
 
 
-def test_the_step_that_differs_most_is_named():
-    found = compare(side(), replace(side("other"), steps=steps(5, loss=1.9505)))
+def test_the_first_step_that_differs_is_named():
+    lines = [
+        line | {"loss": line["loss"] + (0.001 if step > 5 else 0)} for step, line in enumerate(side().steps)
+    ]
+    found = compare(side(), replace(side("other"), steps=lines))
     (losses,) = (finding for finding in found.findings if finding.name == "losses of 9 steps")
-    assert losses.detail == "most at step 6"
+    assert losses.detail == "beyond it from step 7 on"
 
 
-def test_sides_of_different_length_are_not_compared():
-    with pytest.raises(ValueError, match="zip"):
-        compare(side(), replace(side("other"), steps=side().steps[:-1]))
+def test_where_nothing_is_updated_nothing_is_known():
+    sides = [replace(side(name), end=side().start) for name in ("one", "other")]
+    found = compare(*sides)
+    assert not found.agrees
+    assert found.findings[-1].detail == "nothing was updated: train for more steps"

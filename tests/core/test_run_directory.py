@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlm_core import Config, RequestError, RunError
-from mlm_core.run_directory import RunDirectory, check_output, read_facts
+from mlm_core.run_directory import RunDirectory, check_output, finished_result, read_facts
 
 FACTS = {"config": {}, "data": {}, "versions": {"mlm": "0"}, "results": {}}
 
 
-def finished(path):
+def finished(path, **options):
     """A finished run at a path, as a trainer leaves it."""
-    run = RunDirectory.claim(Config(output_dir=str(path)), "torch")
+    run = RunDirectory.claim(Config(output_dir=str(path), **options), "torch")
     run.write_facts(FACTS | {"results": None})
     (run.path / "model.safetensors").write_text("weights")
     run.finish(FACTS)
@@ -51,19 +51,18 @@ def test_a_replaced_run_is_kept_until_the_new_one_is_complete(tmp_path):
         raise RunError("the loss is nan", code="not_finite")
     assert (tmp_path / "run.replaced" / "model.safetensors").read_text() == "weights"
     # The failed run can be replaced in its turn; the good one stays where it is.
-    again = RunDirectory.claim(config, "tf")
-    again.finish(FACTS)
-    assert read_facts(path)["files"] == ["run.json"]
+    finished(path, overwrite=True)
+    assert read_facts(path)["files"] == ["model.safetensors", "run.json"]
     assert {item.name for item in tmp_path.iterdir()} == {"run", "run.replaced"}
 
 
 def test_replacing_removes_the_runs_own_files_only(tmp_path):
     path = finished(tmp_path / "run")
     (path / "notes.txt").write_text("mine")
-    RunDirectory.claim(Config(output_dir=str(path), overwrite=True), "torch").finish(FACTS)
+    finished(path, overwrite=True)
     assert [item.name for item in (tmp_path / "run.replaced").iterdir()] == ["notes.txt"]
     other = finished(tmp_path / "other")
-    RunDirectory.claim(Config(output_dir=str(other), overwrite=True), "torch").finish(FACTS)
+    finished(other, overwrite=True)
     assert not (tmp_path / "other.replaced").exists()
 
 
@@ -89,9 +88,13 @@ def test_a_run_that_is_in_use_is_not_replaced(tmp_path):
 def test_a_run_killed_at_its_start_can_be_replaced(tmp_path):
     path = tmp_path / "run"
     RunDirectory.claim(Config(output_dir=str(path)), "torch")
-    with pytest.raises(RequestError, match="not empty"):
+    # Killed while its record was being filled in.
+    (path / ".run.json.partial").write_text("{")
+    with pytest.raises(RequestError, match="holds a run; go on with it with --resume"):
         check_output(Config(output_dir=str(path)))
-    RunDirectory.claim(Config(output_dir=str(path), overwrite=True), "torch").finish(FACTS)
+    check_output(Config(output_dir=str(path), resume=True))
+    assert RunDirectory.reopen(Config(output_dir=str(path), resume=True)).path == path
+    finished(path, overwrite=True)
     assert read_facts(path)["versions"] == {"mlm": "0"}
 
 
@@ -118,11 +121,47 @@ def test_a_directory_that_cannot_be_made(tmp_path):
 @pytest.mark.parametrize("way", ["overwrite", "resume"])
 def test_one_process_at_a_time_trains_in_a_directory(tmp_path, way):
     path = finished(tmp_path / "run")
-    config = Config(output_dir=str(path), **{way: True})
-    enter = RunDirectory.claim if way == "overwrite" else RunDirectory.reopen
-    with RunDirectory.reopen(Config(output_dir=str(path), resume=True), "torch"):
-        with pytest.raises(RequestError, match="another process is training in it"), enter(config, "torch"):
+
+    def entered():
+        if way == "resume":
+            return RunDirectory.reopen(Config(output_dir=str(path), resume=True))
+        return RunDirectory.claim(Config(output_dir=str(path), overwrite=True), "torch")
+
+    with RunDirectory.reopen(Config(output_dir=str(path), resume=True)):
+        with pytest.raises(RequestError, match="another process is training in it"), entered():
             pass
         assert (path / "model.safetensors").is_file()
-    with enter(config, "torch") as run:
+    with entered() as run:
         assert run.path == path
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"config": {}}'])
+def test_a_run_with_a_damaged_record_does_not_go_on(tmp_path, content):
+    path = finished(tmp_path / "run")
+    (path / "run.json").write_text(content)
+    with pytest.raises(RequestError, match=r"run\.json cannot be read"):
+        check_output(Config(output_dir=str(path), resume=True))
+
+
+def test_what_is_no_run_does_not_go_on(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(RequestError, match="is no run, so there is nothing to go on with"):
+        check_output(Config(output_dir=str(tmp_path), resume=True))
+
+
+@pytest.mark.parametrize("loss", ["model.safetensors", "results", "evaluations", "model_digest"])
+def test_a_run_without_its_model_is_not_finished(tmp_path, loss):
+    path = tmp_path / "run"
+    results = {"backend": "torch", "steps": 3, "model_step": 2}
+    run = RunDirectory.claim(Config(output_dir=str(path)), "torch")
+    (path / "model.safetensors").write_text("weights")
+    run.finish(FACTS | {"results": results, "evaluations": [[1.0, 1, 2], [0.5, 2, 2]]})
+    config = Config(output_dir=str(path), resume=True)
+    found = finished_result(config)
+    assert (found.steps, found.model_step, found.after.correct) == (3, 2, 2)
+    if loss == "model.safetensors":
+        (path / loss).write_text("other weights")
+    else:
+        facts = read_facts(path)
+        (path / "run.json").write_text(json.dumps(facts | {loss: {"a": 1}}))
+    assert finished_result(config) is None

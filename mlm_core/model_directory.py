@@ -1,0 +1,25 @@
+"""A model on disk, as `AutoModelForMaskedLM.from_pretrained` opens it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
+
+
+def write_model(
+    path: Path, weights: Mapping[str, Any], model_config: Any, tokenizer: Any, architecture: str
+) -> None:
+    """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens."""
+    path.mkdir(parents=True, exist_ok=True)
+    settings = model_config.to_dict() | {"architectures": [architecture], "dtype": "float32"}
+    # The first is the older name of dtype; the second would publish a directory of this machine.
+    for key in ("torch_dtype", "_name_or_path"):
+        settings.pop(key, None)
+    content = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    tokenizer.save_pretrained(str(path))
+    write_atomically(path / "config.json", content.encode())
+    write_weights(path / WEIGHTS, weights)
