@@ -98,7 +98,6 @@ class Engine(ABC):
         check_model(config.model)
         check_output(config)
         check_resume(config)
-        config = type(config).from_dict(with_recorded(config.to_dict()))
         if dataset is not None and config.dataset is not None:
             raise RequestError(
                 "is given twice, in the config and beside it",
@@ -107,6 +106,9 @@ class Engine(ABC):
                 value=config.dataset,
                 fix="leave one out",
             )
+        config = type(config).from_dict(with_recorded(config.to_dict()))
+        if dataset is not None:
+            config = replace(config, dataset=None)
         progress, source = self._source(config, dataset)
         return self.trainer_of(training_job(self._placed(config), source, progress))
 

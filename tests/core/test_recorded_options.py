@@ -1,0 +1,60 @@
+"""What a run that goes on remembers, and what is asked for anew."""
+
+import pytest
+
+from mlm_core import Config
+from mlm_core.resume import with_recorded
+from mlm_core.run_directory import RunDirectory
+
+BEGUN = {
+    "dataset": "/data/posts.jsonl",
+    "text_column": "body",
+    "backend": "tf",
+    "threads": 3,
+    "seed": 7,
+    "max_steps": 60,
+    "warmup_steps": 12,
+    "batch_size": 4,
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    path = tmp_path / "run"
+    config = Config(**BEGUN, output_dir=str(path), quiet=True)
+    facts = {"config": config.to_dict(), "data": {}, "versions": {"mlm": "0"}}
+    RunDirectory.claim(config, "tf").write_facts(facts)
+    return str(path)
+
+
+def test_the_directory_is_enough(run):
+    found = Config(**with_recorded({"output_dir": run, "resume": True}))
+    assert {name: getattr(found, name) for name in BEGUN} == BEGUN
+    assert found.resume and not found.quiet
+
+
+def test_what_is_given_counts(run):
+    given = {"output_dir": run, "resume": "true", "seed": "8", "batch_size": None}
+    found = Config(**with_recorded(given))
+    assert (found.seed, found.batch_size) == (8, 4)
+
+
+def test_another_length_is_one_or_the_other(run):
+    found = Config(**with_recorded({"output_dir": run, "resume": True, "epochs": 5}))
+    assert (found.epochs, found.max_steps) == (5, None)
+
+
+def test_another_text_has_columns_of_its_own(run):
+    same = with_recorded({"output_dir": run, "resume": True, "dataset": "/data/posts.jsonl"})
+    other = with_recorded({"output_dir": run, "resume": True, "dataset": "/data/other.jsonl"})
+    assert same["text_column"] == "body"
+    assert other.get("text_column") is None and other["dataset"] == "/data/other.jsonl"
+
+
+def test_a_new_run_remembers_nothing(run, tmp_path):
+    for given in (
+        {"output_dir": run, "seed": 3},
+        {"output_dir": str(tmp_path / "none"), "resume": True},
+        {"seed": 3},
+    ):
+        assert with_recorded(given) == given
