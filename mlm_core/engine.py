@@ -8,12 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from packaging.specifiers import SpecifierSet
 
 from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.machine import cores
+from mlm_core.versions import installed_versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +36,7 @@ class Engine(ABC):
         name: the value of `--backend`.
         modules: what must be importable for the engine to work.
         packages: distributions whose versions are recorded in `run.json`.
+        needs: versions of other packages without which it cannot work, as `{"transformers": "<5"}`.
         install: the command that installs what is missing.
         environment: variables that transformers and the framework read when they are imported.
         transformers_check: the function of `transformers.utils` that says whether it sees the framework.
@@ -41,13 +45,21 @@ class Engine(ABC):
     name: ClassVar[str]
     modules: ClassVar[tuple[str, ...]]
     packages: ClassVar[tuple[str, ...]]
+    needs: ClassVar[Mapping[str, str]] = MappingProxyType({})
     install: ClassVar[str]
     environment: ClassVar[Mapping[str, str]]
     transformers_check: ClassVar[str]
 
     def missing(self) -> list[str]:
-        """Modules that are not installed; nothing is imported."""
-        return [module for module in self.modules if find_spec(module) is None]
+        """What is not installed, or not in a version that it works with; nothing is imported."""
+        absent = [f"{module} is missing" for module in self.modules if find_spec(module) is None]
+        found = installed_versions(self.needs)
+        unfit = [
+            f"{package} is {number}, it needs {package}{self.needs[package]}"
+            for package, number in found.items()
+            if not SpecifierSet(self.needs[package], prereleases=True).contains(number)
+        ]
+        return absent + unfit
 
     def available(self) -> bool:
         """Whether everything the engine needs is installed; nothing is imported."""
@@ -55,13 +67,7 @@ class Engine(ABC):
 
     def versions(self) -> dict[str, str]:
         """Versions of the engine's packages, those that are installed; nothing is imported."""
-        found = {}
-        for package in self.packages:
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:
-                continue
-        return found
+        return installed_versions(self.packages)
 
     def prepare_process(self) -> None:
         """Set what must be set before the framework and transformers are first imported.

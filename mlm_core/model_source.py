@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.cache import cache_directory, unwritable_cache
+from mlm_core.compat.huggingface_hub import is_network_error
 from mlm_core.config import Config
 from mlm_core.data.documents import Documents, fingerprint_of
 from mlm_core.data.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
@@ -227,9 +228,9 @@ def _download(model: str) -> Path:
     except LocalEntryNotFoundError:
         reason = "no such directory; the Hub cannot be reached and its cache does not have this model"
         fix = "give a model directory, or connect"
-    except (OSError, ValueError) as error:
-        reason, fix = (
-            f"cannot be loaded from the Hub ({first_line(error)})",
-            "give a model directory",
-        )
+    except Exception as error:
+        if not (is_network_error(error) or isinstance(error, ValueError)):
+            raise
+        reason = f"cannot be loaded from the Hub ({first_line(error)})"
+        fix = "give a model directory"
     raise RequestError(reason, code="missing_model", option="--model", value=model, fix=fix)

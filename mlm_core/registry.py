@@ -52,7 +52,7 @@ def find_engine(name: str | None = None) -> Engine:
     engine = load(chosen)
     if not engine.available():
         raise RequestError(
-            f"is not installed ({', '.join(engine.missing())} missing)",
+            f"cannot be used: {', '.join(engine.missing())}",
             code="backend_not_installed",
             option=option,
             value=chosen,

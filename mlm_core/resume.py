@@ -31,6 +31,10 @@ _FIXED = ("model", "from_scratch")
 """Options without which the weights of a checkpoint mean nothing."""
 
 
+_NO_ARITHMETIC = ("python", "tokenizers", "datasets", "safetensors", "huggingface_hub")
+"""Packages whose version does not matter to the last bits: what comes of them is compared itself."""
+
+
 def check_resume(config: Config) -> None:
     """Refuse what `--allow-change` cannot allow; nothing is read.
 
@@ -114,8 +118,15 @@ def finished_run(job: TrainingJob, progress: Progress) -> TrainingResult | None:
     return finished
 
 
-def find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
+def find_checkpoint(
+    job: TrainingJob, versions: Mapping[str, str], progress: Progress
+) -> Checkpoint | None:
     """The checkpoint that a run asked to resume goes on from; None: it begins at step 0.
+
+    Args:
+        job: what is asked for now.
+        versions: of the packages that are installed now.
+        progress: where it is said.
 
     Raises:
         RequestError: it is another run: something that decides the result has changed; there is nothing
@@ -139,7 +150,7 @@ def find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
     if changed:
         now = from_the_root(config).to_dict()
         progress.say(f"changed, as allowed: {_listed(changed, found.facts['config'], now)}")
-    note = _rounding_note(Config.from_dict(found.facts["config"]), config)
+    note = _rounding_note(found.facts, config, versions)
     rate = float(job.learning_rates[min(found.step, job.plan.steps - 1)])
     progress.say(f"going on from step {found.step}, at learning rate {rate:.3g}{note}")
     return found
@@ -237,10 +248,16 @@ def _listed(names: list[str], was: Mapping[str, Any], now: Mapping[str, Any]) ->
     )
 
 
-def _rounding_note(before: Config, now: Config) -> str:
+def _rounding_note(facts: Mapping[str, Any], now: Config, versions: Mapping[str, str]) -> str:
+    before = Config.from_dict(facts["config"])
     changed = [
         f"{spec.flag} was {getattr(before, name)}"
         for name, spec in Config.options().items()
         if spec.affects == "rounding" and getattr(before, name) != getattr(now, name)
+    ]
+    changed += [
+        f"{package} was {number}"
+        for package, number in facts.get("versions", {}).items()
+        if package in versions and package not in _NO_ARITHMETIC and versions[package] != number
     ]
     return f" ({', '.join(changed)}: the last bits may differ)" if changed else ""

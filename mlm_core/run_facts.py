@@ -26,8 +26,12 @@ def announce(job: TrainingJob, engine: Engine, progress: Progress) -> None:
         f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
         f"{config.threads} threads"
     )
-    versions = core_versions() | engine.versions()
-    progress.detail(", ".join(f"{name} {number}" for name, number in versions.items()))
+    progress.detail(", ".join(f"{name} {number}" for name, number in all_versions(engine).items()))
+
+
+def all_versions(engine: Engine) -> dict[str, str]:
+    """Versions of the core's packages and the engine's own; nothing is imported."""
+    return core_versions() | engine.versions()
 
 
 def run_facts(job: TrainingJob, engine: Engine) -> dict[str, Any]:
@@ -43,6 +47,6 @@ def run_facts(job: TrainingJob, engine: Engine) -> dict[str, Any]:
             "train_blocks": len(job.train.blocks),
             "test_blocks": len(job.test.blocks),
         },
-        "versions": core_versions() | engine.versions(),
+        "versions": all_versions(engine),
         "devices": engine.devices(),
     }

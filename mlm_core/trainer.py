@@ -29,7 +29,7 @@ from mlm_core.results import TrainingResult
 from mlm_core.resume import checkpoint_facts, find_checkpoint, finished_run
 from mlm_core.run_directory import RunDirectory
 from mlm_core.run_errors import not_finite, out_of_memory, unwritable, without_best
-from mlm_core.run_facts import announce, run_facts
+from mlm_core.run_facts import all_versions, announce, run_facts
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
@@ -130,7 +130,7 @@ class Trainer(ABC):
         if finished is not None:
             return finished
         announce(job, self.engine, self._progress)
-        checkpoint = find_checkpoint(job, self._progress)
+        checkpoint = find_checkpoint(job, all_versions(self.engine), self._progress)
         self._load(checkpoint)
         if checkpoint is None:
             run.write_facts(run_facts(job, self.engine) | {"results": None})
@@ -198,14 +198,14 @@ class Trainer(ABC):
 
     def _save_checkpoint(self, job: TrainingJob, step: int, best: int | None) -> None:
         assert self._checkpoints is not None and self._recorder is not None
-        facts = checkpoint_facts(job) | {"recorder": self._recorder.state()}
+        noted = {"versions": all_versions(self.engine), "recorder": self._recorder.state()}
         weights = self._weights()
         if not all(np.isfinite(array).all() for array in weights.values()):
             raise not_finite(
                 self._checkpoints, f"the update of step {step} left weights that are not finite", step - 1
             )
         try:
-            self._checkpoints.save(step, weights, self._moments(), facts, best=best)
+            self._checkpoints.save(step, weights, self._moments(), checkpoint_facts(job) | noted, best=best)
         except OSError as error:
             raise unwritable(error, self._checkpoints.directory, f"the checkpoint of step {step} ") from None
 

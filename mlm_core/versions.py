@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 CORE_PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "safetensors", "huggingface_hub", "numpy")
@@ -10,8 +11,13 @@ CORE_PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "safetensors",
 
 def core_versions() -> dict[str, str]:
     """Python's version and those of the core's packages; nothing is imported."""
-    found = {"python": platform.python_version()}
-    for package in CORE_PACKAGES:
+    return {"python": platform.python_version()} | installed_versions(CORE_PACKAGES)
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of those packages that are installed; nothing is imported."""
+    found = {}
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -21,6 +21,8 @@ class TensorFlowEngine(Engine):
     name = "tf"
     modules = ("tensorflow", "tf_keras")
     packages = ("tensorflow", "tf-keras")
+    # From version 5 on transformers has no TensorFlow classes.
+    needs = MappingProxyType({"transformers": "<5"})
     install = "pip install 'mlm[tf]'"
     # transformers 4 imports every framework it finds unless told not to, and its TensorFlow classes
     # are tf_keras's.

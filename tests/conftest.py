@@ -16,11 +16,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--backend", help="engine under contract, for tests/contract")
+    parser.addoption("--other-python", help="interpreter of another environment, for tests/environments")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     # The contract suite runs once per engine, in a process of its own (see tests/test_contract.py).
     if collection_path.name == "contract" and config.getoption("--backend") is None:
+        return True
+    if collection_path.name == "environments" and config.getoption("--other-python") is None:
         return True
     return None
 

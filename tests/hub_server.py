@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         inside = [entry for entry in _entries(files) if entry["path"].startswith(start)]
         if folder and not inside:
             raise _RefusalError(404, "EntryNotFound", commit)
-        if "recursive=True" not in self.path:
+        if "recursive=true" not in self.path.lower():
             inside = [entry for entry in inside if "/" not in entry["path"].removeprefix(start)]
         self._send_json(inside)
 

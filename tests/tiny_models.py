@@ -39,7 +39,7 @@ def write_tokenizer(directory: Path, family: str) -> int:
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", *sorted(WORDS)]
     (directory / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     kind = BertTokenizerFast if family == "bert" else DistilBertTokenizerFast
-    kind(vocab_file=str(directory / "vocab.txt"), model_max_length=LENGTH).save_pretrained(str(directory))
+    kind.from_pretrained(str(directory), model_max_length=LENGTH).save_pretrained(str(directory))
     return len(vocabulary)
 
 

@@ -79,7 +79,7 @@ def _look(name: str) -> dict[str, Any]:
         return facts | {"problem": f"{error.message}; {error.fix}"}
     facts |= {"installed": engine.available(), "versions": engine.versions()}
     if not engine.available():
-        facts["problem"] = f"{', '.join(engine.missing())} not installed; {engine.install}"
+        facts["problem"] = f"{', '.join(engine.missing())}; {engine.install}"
         return facts
     try:
         probe = subprocess.run(

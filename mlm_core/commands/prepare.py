@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from mlm_core.cli import Request, whole_number
@@ -17,9 +16,8 @@ def run(request: Request) -> dict[str, Any]:
     """Read, split, tokenise and group as training would, and keep the blocks for it."""
     config = Config(**request.given)
     shown = whole_number(request.arguments["show"], "--show", least=0)
-    # Nothing here needs a framework; transformers would look for both.
-    os.environ.update({"USE_TORCH": "0", "USE_TF": "0", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"})
     from mlm_core.cache import cache_directory
+    from mlm_core.compat.transformers import import_without_frameworks
     from mlm_core.data.sample import sample_blocks, sample_documents
     from mlm_core.data.sources import load_source
     from mlm_core.job import training_job
@@ -28,7 +26,9 @@ def run(request: Request) -> dict[str, Any]:
 
     check_model(config.model)
     progress = Progress.of(config)
-    job = training_job(config, load_source(config, progress=progress), progress)
+    source = load_source(config, progress=progress)
+    import_without_frameworks()
+    job = training_job(config, source, progress)
     return {
         "source": job.source.name,
         "fingerprint": job.source.fingerprint,

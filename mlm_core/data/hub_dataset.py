@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlm_core.cache import cache_directory
+from mlm_core.compat.huggingface_hub import is_network_error
 from mlm_core.config import DataConfig
 from mlm_core.data.library_errors import explained
 from mlm_core.data.refusals import dataset_refusal
@@ -68,7 +69,7 @@ def _hub_error(error: Exception, config: DataConfig) -> MlmError:
             return RunError("the Hub failed to give a file", code="hub_failed", value=name)
         # How the library says that a repository holds no data it can read.
         return explained(error, config)
-    if isinstance(error, OSError):
+    if is_network_error(error):
         fix = "give a local file, or connect"
         if not constants.HF_HUB_OFFLINE:
             fix += "; HF_HUB_OFFLINE=1 takes an earlier download"

@@ -172,7 +172,7 @@ def masking_rule(
     Without a `vocab_size` it is as large as the tokenizer's ids.
 
     Raises:
-        RequestError: the tokenizer has no mask token, or knows ids that the model does not.
+        RequestError: the tokenizer has no mask token or no words, or knows ids that the model does not.
     """
     check_mask_token(tokenizer, model)
     known = np.array(sorted(set(tokenizer.get_vocab().values())), dtype=np.int64)
@@ -188,6 +188,15 @@ def masking_rule(
         )
     maskable = np.ones(vocab_size, dtype=bool)
     maskable[tokenizer.all_special_ids] = False
+    words = known[maskable[known]]
+    if not len(words):
+        raise RequestError(
+            "its tokenizer knows special tokens only",
+            code="no_words",
+            option="--model",
+            value=model,
+            fix="check its vocabulary file",
+        )
     return MaskingRule(
         probability=config.mlm_probability,
         exact=config.masking == "exact",
@@ -195,5 +204,5 @@ def masking_rule(
         random=config.random_replace_prob,
         mask_id=int(tokenizer.mask_token_id),
         maskable=maskable,
-        words=known[maskable[known]],
+        words=words,
     )

@@ -19,6 +19,7 @@ from typing import Self
 
 import numpy as np
 
+from mlm_core.compat.transformers import import_without_frameworks
 from mlm_core.data.tokenization import DocumentBorders, TokenIds, Tokenizer, joined_token_ids
 from mlm_core.errors import RunError
 
@@ -37,8 +38,8 @@ class TokenizationWorker:
         if tokenizer.is_fast:
             (Path(self._directory.name) / _FAST).touch()
         described = json.dumps([borders.special, borders.separator])
-        # One thread in each process; and no framework, which none of them needs.
-        environment = {"TOKENIZERS_PARALLELISM": "false", "USE_TORCH": "0", "USE_TF": "0"}
+        # One thread in each process.
+        environment = {"TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             # Safe path: a module of the user's in this directory must not take the place of the library's.
             [sys.executable, "-P", "-m", __name__, self._directory.name, described],
@@ -98,6 +99,7 @@ class TokenizationWorker:
 
 
 def _serve(directory: str, described: str) -> None:
+    import_without_frameworks()
     from transformers import AutoTokenizer
 
     fast = (Path(directory) / _FAST).exists()

@@ -1,9 +1,9 @@
 """One engine's part of the comparison, for every architecture in turn, in a process of its own.
 
-    engine_side.py train BACKEND DIRECTORY TEXT   examine, train, and see whether dropout is keyed
-    engine_side.py open BACKEND DIRECTORY         what it says with the weights that each engine trained
+    engine_side.py train BACKEND SIDE DIRECTORY TEXT       examine, train, and see whether dropout is keyed
+    engine_side.py open BACKEND SIDE DIRECTORY SIDES ...   what it says with the weights that these trained
 
-Every outcome is a file in DIRECTORY/ARCHITECTURE; BACKEND.failed says why there is none.
+Every outcome is a file in DIRECTORY/ARCHITECTURE; SIDE.failed says why there is none.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from architectures import BACKENDS, LONG, SETTINGS, padded_batch, write_architecture
+from architectures import LONG, SETTINGS, padded_batch, write_architecture
 
 from mlm_core import Config, load_engine
 from mlm_core.engine import Engine
@@ -24,24 +24,24 @@ from mlm_core.model_source import set_dropout
 from mlm_core.parity.side import work
 
 
-def train(engine: Engine, place: Path, text: str) -> None:
-    """Leave the side of a comparison in PLACE/BACKEND, and in PLACE/BACKEND.keyed whether dropout is."""
-    model = write_architecture(place / f"{engine.name}-model", place.name)
+def train(engine: Engine, side: str, place: Path, text: str) -> None:
+    """Leave the side of a comparison in PLACE/SIDE, and in PLACE/SIDE.keyed whether dropout is."""
+    model = write_architecture(place / f"{side}-model", place.name)
     steps, micro_batches = (200, 2) if place.name in LONG else (12, 1)
     config = Config(
         dataset=text, model=str(model), from_scratch=True, dropout=0.0, max_steps=steps, block_size=16,
         batch_size=8, gradient_accumulation_steps=micro_batches, learning_rate=5e-3, warmup_steps=2,
         weight_decay=0.1, threads=2, device="cpu", quiet=True, test_size=0.1,
     )  # fmt: skip
-    work(engine, config, place / engine.name)
-    (place / f"{engine.name}.keyed").write_text(json.dumps(_dropout_is_keyed(engine, place)))
+    work(engine, config, place / side)
+    (place / f"{side}.keyed").write_text(json.dumps(_dropout_is_keyed(engine, place / side / "start")))
 
 
-def open_trained(engine: Engine, place: Path) -> None:
-    """Logits of what each engine trained, for a batch with padding."""
-    for trained_by in BACKENDS:
-        logits = _logits(engine, place / trained_by / "run")
-        np.save(place / f"{trained_by}-in-{engine.name}.npy", np.asarray(logits))
+def open_trained(engine: Engine, side: str, place: Path, trained_by: Sequence[str]) -> None:
+    """Logits of what each side trained, for a batch with padding."""
+    for other in trained_by:
+        logits = _logits(engine, place / other / "run")
+        np.save(place / f"{other}-in-{side}.npy", np.asarray(logits))
 
 
 def _logits(engine: Engine, trained: Path) -> Any:
@@ -58,11 +58,10 @@ def _logits(engine: Engine, trained: Path) -> Any:
     return mlm_tf.from_pretrained(trained)(padded_batch(), training=False).logits
 
 
-def _dropout_is_keyed(engine: Engine, place: Path) -> bool:
+def _dropout_is_keyed(engine: Engine, start: Path) -> bool:
     """Whether the noise is a function of its key alone, and there is some."""
     from transformers import AutoConfig
 
-    start = place / engine.name / "start"
     config = AutoConfig.from_pretrained(start)
     set_dropout(config, 0.3)
     config.save_pretrained(start)
@@ -78,7 +77,7 @@ def _dropout_is_keyed(engine: Engine, place: Path) -> bool:
     return bool((first == again).all() and (first != other).any())
 
 
-def each(engine: Engine, directory: Path, do: Callable[[Path], None]) -> None:
+def each(side: str, directory: Path, do: Callable[[Path], None]) -> None:
     """Do something for every architecture; one that fails does not stop the others."""
     for name in SETTINGS:
         place = directory / name
@@ -86,29 +85,29 @@ def each(engine: Engine, directory: Path, do: Callable[[Path], None]) -> None:
         try:
             do(place)
         except Exception:
-            (place / f"{engine.name}.failed").write_text(traceback.format_exc(), encoding="utf-8")
+            (place / f"{side}.failed").write_text(traceback.format_exc(), encoding="utf-8")
 
 
-def shared_by(engine: Engine, directory: Path) -> None:
+def known_to(engine: Engine, side: str, directory: Path) -> None:
     """Note the architectures that have a masked-LM class in this framework."""
     if engine.name == "torch":
         from transformers import MODEL_FOR_MASKED_LM_MAPPING as MAPPING
     else:
         from transformers import TF_MODEL_FOR_MASKED_LM_MAPPING as MAPPING
     known = sorted(config.model_type for config in MAPPING)
-    (directory / f"{engine.name}.architectures").write_text(json.dumps(known))
+    (directory / f"{side}.architectures").write_text(json.dumps(known))
 
 
-def main(task: str, backend: str, directory: Path, *more: str) -> None:
+def main(task: str, backend: str, side: str, directory: Path, *more: str) -> None:
     """Do one task for every architecture."""
     engine = load_engine(backend)
     engine.devices()
     if task == "train":
-        shared_by(engine, directory)
-        each(engine, directory, lambda place: train(engine, place, more[0]))
+        known_to(engine, side, directory)
+        each(side, directory, lambda place: train(engine, side, place, more[0]))
     else:
-        each(engine, directory, lambda place: open_trained(engine, place))
+        each(side, directory, lambda place: open_trained(engine, side, place, more))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]), *sys.argv[5:])

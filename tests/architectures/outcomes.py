@@ -1,4 +1,4 @@
-"""What both engines made of every architecture, and the README's table of it.
+"""What two sides made of every architecture, and the README's table of it.
 
 python tests/architectures/outcomes.py README.md     runs everything and brings the table up to date
 """
@@ -10,11 +10,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from architectures import BACKENDS, SETTINGS, padded_batch
+from architectures import SETTINGS, padded_batch
 from tiny_models import sentences
 
 from mlm_core.parity.comparison import LOGITS, Comparison, compare
@@ -25,28 +26,47 @@ BEGIN, END = "<!-- architectures -->", "<!-- end of architectures -->"
 
 
 @dataclass(frozen=True)
+class Side:
+    """An engine in an environment.
+
+    Attributes:
+        name: of its outcomes' files.
+        backend: the engine.
+        python: the interpreter of the environment.
+    """
+
+    name: str
+    backend: str
+    python: str = sys.executable
+
+
+ENGINES = (Side("torch", "torch"), Side("tf", "tf"))
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one architecture.
 
     Attributes:
         name: its model type.
-        failures: why an engine has no result.
+        failures: why a side has no result.
         comparison: of the two trainings; None where there is none.
-        apart: how far the logits of what an engine trained are from its own in the other one.
-        keyed: engines whose dropout is a function of its key.
+        apart: how far the logits of what a side trained are from its own where it is opened, by both names.
+        keyed: sides whose dropout is a function of its key.
     """
 
     name: str
     failures: list[str]
     comparison: Comparison | None
-    apart: dict[str, float]
+    apart: dict[tuple[str, str], float]
     keyed: set[str]
 
     @property
     def row(self) -> str:
         """The architecture's row in the README."""
-        good = [self.apart.get(backend, np.inf) <= LOGITS for backend in BACKENDS]
-        good += [self.comparison is not None and self.comparison.agrees, self.keyed == set(BACKENDS)]
+        names = tuple(side.name for side in ENGINES)
+        good = [self.apart.get(pair, np.inf) <= LOGITS for pair in (names, names[::-1])]
+        good += [self.comparison is not None and self.comparison.agrees, self.keyed == set(names)]
         return f"| {self.name} | " + " | ".join("✓" if fine else "no" for fine in good) + " |"
 
 
@@ -64,41 +84,47 @@ def with_table(readme: str, outcomes: list[Outcome]) -> str:
     return f"{before}{BEGIN}\n{table(outcomes)}\n{END}{after}"
 
 
-def collect(directory: Path) -> list[Outcome]:
-    """Run both engines side by side, then let each open what both trained."""
+def collect(
+    directory: Path, sides: tuple[Side, Side] = ENGINES, readers: Sequence[Side] = ENGINES
+) -> list[Outcome]:
+    """Train on two sides at a time, then let every reader open what came of both."""
     text = directory / "documents.jsonl"
     text.write_text("".join(json.dumps({"text": line}) + "\n" for line in sentences(120)))
-    _run_both("train", directory, str(text))
-    _run_both("open", directory)
-    return [_outcome(directory / name) for name in SETTINGS]
+    _run("train", sides, directory, str(text))
+    _run("open", readers, directory, *(side.name for side in sides))
+    return [_outcome(directory / name, sides, readers) for name in SETTINGS]
 
 
-def _run_both(task: str, directory: Path, *more: str) -> None:
+def _run(task: str, sides: Sequence[Side], directory: Path, *more: str) -> None:
     environment = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "MLM_CACHE": str(directory / "cache"),
         "PYTHONPATH": os.pathsep.join(map(str, (HERE.parent, HERE.parent / "contract"))),
     }
-    script = [sys.executable, str(HERE / "engine_side.py"), task]
+    script = [str(HERE / "engine_side.py"), task]
     running = [
-        subprocess.Popen([*script, backend, str(directory), *more], env=environment) for backend in BACKENDS
+        subprocess.Popen(
+            [side.python, *script, side.backend, side.name, str(directory), *more], env=environment
+        )
+        for side in sides
     ]
     codes = [process.wait() for process in running]
-    assert codes == [0] * len(BACKENDS), f"{task} ended with {codes}"
+    assert codes == [0] * len(sides), f"{task} ended with {codes}"
 
 
-def _outcome(place: Path) -> Outcome:
+def _outcome(place: Path, sides: tuple[Side, Side], readers: Sequence[Side]) -> Outcome:
     failures = [path.read_text() for path in sorted(place.glob("*.failed"))]
     if failures:
         return Outcome(place.name, failures, None, {}, set())
     valid = padded_batch()["attention_mask"] == 1
     apart = {}
-    for backend, other in (BACKENDS, BACKENDS[::-1]):
-        own, opened = (np.load(place / f"{backend}-in-{where}.npy") for where in (backend, other))
-        apart[backend] = float(np.abs(own - opened)[valid].max())
-    sides = [read_side(backend, place / backend) for backend in BACKENDS]
-    keyed = {backend for backend in BACKENDS if json.loads((place / f"{backend}.keyed").read_text())}
-    return Outcome(place.name, failures, compare(*sides), apart, keyed)
+    for side in sides:
+        for reader in readers:
+            own, opened = (np.load(place / f"{side.name}-in-{where.name}.npy") for where in (side, reader))
+            apart[side.name, reader.name] = float(np.abs(own - opened)[valid].max())
+    one, other = (read_side(side.name, place / side.name) for side in sides)
+    keyed = {side.name for side in sides if json.loads((place / f"{side.name}.keyed").read_text())}
+    return Outcome(place.name, failures, compare(one, other), apart, keyed)
 
 
 if __name__ == "__main__":

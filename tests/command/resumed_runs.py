@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -10,8 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from file_kinds import ANSWERS, SAMPLE
 from tiny_models import write_model
+
+from mlm_core.weight_files import read_weights
 
 STEPS, SAVE = 60, 7
 """Several epochs, the last one in part; checkpoints in the middle of each."""
@@ -32,18 +37,25 @@ class Runs:
     def __init__(self, backend: str, directory: Path, dropout: float = 0.2) -> None:
         self.backend = backend
         self.directory = directory
+        self.python = sys.executable
         model = write_model(directory / "model", "roberta", dropout=dropout)
         words = ["--dataset", SAMPLE, "--text-column", ANSWERS, "--model", model, "--block-size", 16]
         words += ["--batch-size", 16, "--gradient-accumulation-steps", 2, "--max-steps", STEPS]
         words += ["--save-steps", SAVE, "--learning-rate", 1e-3, "--threads", 2, "--device", "cpu"]
         words += ["--test-size", 0.1, "--json"]
-        self._command = [sys.executable, "-m", "mlm_core", "train", *map(str, words)]
+        self._words = ["-m", "mlm_core", "train", *map(str, words)]
         (directory / "slow").mkdir()
         (directory / "slow" / "sitecustomize.py").write_text(_SLOW_FSYNC)
 
+    def elsewhere(self, backend: str, python: str) -> Runs:
+        """The same directory, seen from another engine or environment."""
+        other = copy.copy(self)
+        other.backend, other.python = backend, python
+        return other
+
     def command(self, run: Path) -> list[str]:
         """The command that trains in a directory."""
-        return [*self._command, "--output-dir", str(run), "--backend", self.backend]
+        return [self.python, *self._words, "--output-dir", str(run), "--backend", self.backend]
 
     def start(self, name: str, *words: str, slow_saves: bool = False) -> subprocess.Popen[str]:
         """Start or resume a run. With slow saves every file takes its time to reach the disk."""
@@ -68,7 +80,7 @@ class Runs:
         """Resume a run by its directory alone."""
         run = str(self.directory / name)
         words = ["train", "--output-dir", run, "--resume", "--device", "cpu", "--json"]
-        command = [sys.executable, "-m", "mlm_core", *words]
+        command = [self.python, "-m", "mlm_core", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), done.stderr
@@ -103,3 +115,16 @@ class Runs:
         """The lines of metrics but for the times."""
         lines = (self.directory / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) | {"tokens_per_second": None} for line in lines]
+
+    def assert_agree(self, name: str, reference: str) -> None:
+        """Two runs are the same but for rounding: batches, losses, and the update as a whole."""
+        for line, other in zip(self.metrics(name), self.metrics(reference), strict=True):
+            assert line.get("batch_digest") == other.get("batch_digest")
+            loss = "loss" if "loss" in line else "eval_loss"
+            assert line[loss] == pytest.approx(other[loss], rel=1e-4)
+        start, one, two = (read_weights(self.directory / run) for run in ("model", name, reference))
+        # key.bias has no gradient but rounding noise.
+        parameters = [parameter for parameter in start if not parameter.endswith("key.bias")]
+        moved = np.concatenate([(two[parameter] - start[parameter]).ravel() for parameter in parameters])
+        apart = np.concatenate([(two[parameter] - one[parameter]).ravel() for parameter in parameters])
+        assert np.linalg.norm(apart) <= 1e-3 * np.linalg.norm(moved)

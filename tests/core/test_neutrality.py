@@ -13,6 +13,8 @@ from mlm_core.registry import engines, find_engine
 EVERY_CORE_MODULE = """
 import importlib, pkgutil, sys
 import mlm_core
+from mlm_core.compat.transformers import import_without_frameworks
+import_without_frameworks()
 for module in pkgutil.walk_packages(mlm_core.__path__, "mlm_core."):
     # masked_metrics is a plug-in of evaluate, which imports every framework it finds.
     if not module.name.endswith(("__main__", "masked_metrics")):
@@ -41,7 +43,7 @@ def python(code, *arguments, **environment):
 
 
 def test_core_and_its_data_path_import_no_framework(jsonl):
-    done = python(EVERY_CORE_MODULE, str(jsonl), USE_TORCH="0", USE_TF="0")
+    done = python(EVERY_CORE_MODULE, str(jsonl))
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -103,11 +105,19 @@ def test_a_third_engine_is_a_package(tmp_path, monkeypatch):
     assert {"third", "tf", "torch"} <= set(engines())
     assert not engines()["third"].available()
     assert set(engines()["third"].versions()) == {"mlm"}
-    with pytest.raises(RequestError, match=r"a_framework_nobody_has missing\); install it"):
+    with pytest.raises(RequestError, match=r"a_framework_nobody_has is missing; install it"):
         find_engine("third")
 
 
-def test_a_broken_engine_harms_no_other(tmp_path, monkeypatch):
+@pytest.fixture
+def both_installed(monkeypatch):
+    """As where both frameworks are, wherever this runs."""
+    for name in ("torch", "tf"):
+        monkeypatch.setattr(type(engines()[name]), "modules", ("json",))
+        monkeypatch.setattr(type(engines()[name]), "needs", {})
+
+
+def test_a_broken_engine_harms_no_other(tmp_path, monkeypatch, both_installed):
     # A module name of its own: Python keeps what it has imported.
     register(tmp_path, "third", "broken_engine")
     (tmp_path / "broken_engine.py").write_text("import a_framework_nobody_has")
@@ -118,12 +128,26 @@ def test_a_broken_engine_harms_no_other(tmp_path, monkeypatch):
         find_engine("third")
 
 
-def test_usual_names_of_the_frameworks():
+def test_a_version_that_an_engine_cannot_work_with(monkeypatch, both_installed):
+    monkeypatch.setattr(type(engines()["tf"]), "needs", {"numpy": "<1.9", "no-such-package": ">1"})
+    monkeypatch.delenv("MLM_BACKEND", raising=False)
+    with pytest.raises(RequestError, match=r"numpy is [\d.]+, it needs numpy<1.9; install it"):
+        find_engine("tf")
+    assert find_engine().name == "torch"
+
+
+def test_versions_are_compared_as_versions(monkeypatch, both_installed):
+    monkeypatch.setattr("mlm_core.engine.installed_versions", lambda packages: {"transformers": "10.0.1"})
+    monkeypatch.setattr(type(engines()["tf"]), "needs", {"transformers": "<9"})
+    assert not engines()["tf"].available()
+
+
+def test_usual_names_of_the_frameworks(both_installed):
     assert find_engine("pytorch").name == "torch"
     assert find_engine("tensorflow").name == "tf"
 
 
-def test_backend_from_the_environment(monkeypatch):
+def test_backend_from_the_environment(monkeypatch, both_installed):
     monkeypatch.setenv("MLM_BACKEND", "tf")
     assert find_engine().name == "tf"
     assert find_engine("torch").name == "torch"
@@ -132,7 +156,7 @@ def test_backend_from_the_environment(monkeypatch):
         find_engine()
 
 
-def test_without_a_choice_the_only_one_installed_is_taken(monkeypatch):
+def test_without_a_choice_the_only_one_installed_is_taken(monkeypatch, both_installed):
     monkeypatch.delenv("MLM_BACKEND", raising=False)
     assert find_engine().name == "torch"
     kind = type(engines()["torch"])

@@ -2,11 +2,12 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mlm_core.__main__ import main
 from mlm_core.cli import build_parser, parse_request
 from mlm_core.options_table import with_table
 
@@ -30,12 +31,12 @@ def test_every_command_is_one(line):
     assert parse_request(build_parser(), words).command == words[0]
 
 
-def test_what_prepare_shows_is_what_it_shows(monkeypatch, capsys):
+def test_what_prepare_shows_is_what_it_shows():
     (line,) = (line for line in commands() if "--show" in line)
-    monkeypatch.chdir(ROOT)
-    assert main(shlex.split(line)[1:]) == 0
+    command = [sys.executable, "-m", "mlm_core", *shlex.split(line)[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     shown = README.split("```\ndocument 1")[1].split("```")[0].splitlines()
-    printed = capsys.readouterr().out.splitlines()
+    printed = done.stdout.splitlines()
     # The README ends long lines with "...", the command adds where it keeps what it made.
     for promised, found in zip(["document 1" + shown[0], *shown[1:]], printed[:-1], strict=True):
         assert found.startswith(promised.removesuffix(" ...")), promised

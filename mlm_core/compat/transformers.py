@@ -1,0 +1,29 @@
+"""transformers 4.57 and 5."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+_FRAMEWORKS = {"torch": "USE_TORCH", "tensorflow": "USE_TF"}
+"""The variables by which transformers 4 is told what to import."""
+
+
+def import_without_frameworks() -> None:
+    """Import transformers in a process that needs no framework, without the seconds that those take.
+
+    It looks for them once, at the start. Version 4 reads variables; 5 has none and takes what it finds, so that
+    there must be nothing to find meanwhile. Without effect where it is imported already.
+    """
+    if "transformers" in sys.modules:
+        return
+    os.environ.update(dict.fromkeys(_FRAMEWORKS.values(), "0"), TRANSFORMERS_NO_ADVISORY_WARNINGS="1")
+    hidden = [name for name in _FRAMEWORKS if name not in sys.modules]
+    # None is Python's own way of saying that a module cannot be found.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        import_module("transformers.utils")
+    finally:
+        for name in hidden:
+            del sys.modules[name]
