@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mlm_core.config import OptimizationConfig
 from mlm_core.decay import BETA_1, BETA_2, EPSILON, is_decayed
+from mlm_torch.weights import named_parameters
 
 
 class ClippedAdamW(torch.optim.AdamW):
@@ -74,7 +75,7 @@ class TableSchedule(LRScheduler):
 def build_optimizer(model: Any, config: OptimizationConfig) -> ClippedAdamW:
     """The optimizer of a model; the schedule sets its learning rate."""
     groups: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
-    for name, parameter in model.named_parameters():
+    for name, parameter in named_parameters(model).items():
         groups[is_decayed(name)].append(parameter)
     return ClippedAdamW(
         [

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mlm_core.checkpoint import Moments
+from mlm_core.compat.transformers import stored_names
 from mlm_core.initialization import ModelOutline, Weights
 
 
@@ -60,13 +61,31 @@ def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> N
             }
 
 
+def named_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
+    """Every parameter, tied ones once: by the name in the encoder, as in checkpoints, else the first.
+
+    A class may list its head first: CamemBERT and XLM-RoBERTa do from transformers 5 on.
+    """
+    names: dict[torch.nn.Parameter, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if parameter not in names or name.startswith(f"{model.base_model_prefix}."):
+            names[parameter] = name
+    return {name: parameter for parameter, name in names.items()}
+
+
 def _trained(model: Any) -> dict[str, torch.nn.Parameter]:
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {name: parameter for name, parameter in named_parameters(model).items() if parameter.requires_grad}
 
 
 def _constants(model: Any) -> dict[str, torch.Tensor]:
     """What a checkpoint holds besides: sinusoids in the place of a table, rotary frequencies."""
-    stored = model.state_dict()
-    buffers = {name: tensor for name, tensor in model.named_buffers() if name in stored}
+    in_checkpoints = model.state_dict()
+    buffers = {name: tensor for name, tensor in model.named_buffers() if name in in_checkpoints}
     frozen = {name: tensor for name, tensor in model.named_parameters() if not tensor.requires_grad}
-    return {name: tensor for name, tensor in (buffers | frozen).items() if tensor.is_floating_point()}
+    layers = getattr(model.config, "num_hidden_layers", 0)
+    return {
+        name: tensor
+        for known, tensor in (buffers | frozen).items()
+        if tensor.is_floating_point()
+        for name in stored_names(known, layers)
+    }

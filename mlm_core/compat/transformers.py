@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 
 _FRAMEWORKS = {"torch": "USE_TORCH", "tensorflow": "USE_TF"}
 """The variables by which transformers 4 is told what to import."""
+
+
+_SHARED_ROTARY = re.compile(r"(?P<model>.*)\.rotary_embeddings\.inv_freq")
+
+
+def stored_names(constant: str, layers: int) -> list[str]:
+    """The names under which a checkpoint holds a constant of a model.
+
+    ESM's rotary frequencies belong to each layer in transformers 4 and in the published checkpoints. Version 5
+    keeps them once for the whole model; it reads the old names, but 4 does not read the new one.
+
+    Args:
+        constant: its name in the model.
+        layers: how many layers the model has.
+    """
+    shared = _SHARED_ROTARY.fullmatch(constant)
+    if shared is None or ".layer." in constant:
+        return [constant]
+    layer = f"{shared['model']}.encoder.layer.{{}}.attention.self.rotary_embeddings.inv_freq"
+    return [layer.format(number) for number in range(layers)]
 
 
 def import_without_frameworks() -> None:

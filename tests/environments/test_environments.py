@@ -106,6 +106,10 @@ def test_either_evaluates_and_fills(runs, run):
         assert mine["score"] == pytest.approx(theirs["score"], abs=1e-5)
 
 
+PADDING_LOST = {"funnel"}
+"""From transformers 5 on (5.23) plain `from_pretrained` zeroes the word table's row of the padding token there."""
+
+
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory, other):
     """Every architecture, trained with PyTorch in both; opened there, too, and in TensorFlow."""
@@ -119,5 +123,6 @@ def test_architectures_are_the_same(outcomes, name):
     outcome = outcomes[name]
     assert not outcome.failures, outcome.failures[0]
     assert not [finding for finding in outcome.comparison.findings if not finding.agrees]
-    assert max(outcome.apart.values()) <= LOGITS
+    apart = {pair: by for pair, by in outcome.apart.items() if name not in PADDING_LOST or "there" not in pair}
+    assert ("here", "tf") in apart and max(apart.values()) <= LOGITS
     assert outcome.keyed == {"here", "there"}
