@@ -118,9 +118,7 @@ def finished_run(job: TrainingJob, progress: Progress) -> TrainingResult | None:
     return finished
 
 
-def find_checkpoint(
-    job: TrainingJob, versions: Mapping[str, str], progress: Progress
-) -> Checkpoint | None:
+def find_checkpoint(job: TrainingJob, versions: Mapping[str, str], progress: Progress) -> Checkpoint | None:
     """The checkpoint that a run asked to resume goes on from; None: it begins at step 0.
 
     Args:

@@ -44,7 +44,8 @@ def optimize(weights, gradients_by_step, config, table):
     for name, array in weights.items():
         parameters[name.replace(".", "/")] = torch.nn.Parameter(torch.from_numpy(array.copy()))
     names = {name: parameters[name.replace(".", "/")] for name in weights}
-    holder.named_parameters = lambda: names.items()
+    holder.base_model_prefix = "encoder"
+    holder.named_parameters = lambda remove_duplicate: names.items()
     optimizer = build_optimizer(holder, config)
     schedule = TableSchedule(optimizer, table)
     norms = []

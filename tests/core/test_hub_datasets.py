@@ -119,7 +119,9 @@ def test_the_guides_request(prepare, hub, tmp_path):
     assert results["source"] == ELI5
     assert sum(documents(results).values()) == 20
     # Nothing but the dataset was looked for there.
-    repositories = [request for request in hub.requests[before:] if "/datasets" in request or "/models" in request]
+    repositories = [
+        request for request in hub.requests[before:] if "/datasets" in request or "/models" in request
+    ]
     assert repositories
     assert all(f"/datasets/{ELI5}/" in request for request in repositories)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-sys.path += [str(Path(__file__).parents[1] / name) for name in ("command", "architectures")]
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("architectures",)]
 
 from architectures import SETTINGS
 from outcomes import Side, collect
@@ -44,14 +44,16 @@ def test_they_are_what_they_should_be(other):
     here, there = facts(sys.executable), facts(other)
     assert here["tensorflow"] and not there["tensorflow"]
     for package, change in (("transformers", 5), ("huggingface_hub", 1)):
-        assert Version(here["versions"][package]) < Version(str(change)) <= Version(there["versions"][package])
+        assert (
+            Version(here["versions"][package]) < Version(str(change)) <= Version(there["versions"][package])
+        )
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, other):
     """The same run, whole, by three engines; and the directory's view from each."""
     here = Runs("tf", tmp_path_factory.mktemp("runs"), dropout=0.0)
-    views = {"tf": here, "torch": here.elsewhere("torch", sys.executable)}
+    views = {"tf": here, "torch": here.elsewhere("torch")}
     views["newest"] = here.elsewhere("torch", other)
     for name, view in views.items():
         view.finish(name)
@@ -95,7 +97,10 @@ def test_either_evaluates_and_fills(runs, run):
     said = []
     for view in ("tf", "newest"):
         answers = []
-        for words in (["evaluate", str(runs[view].directory / run)], ["fill", str(runs[view].directory / run), "the <mask> sat."]):
+        for words in (
+            ["evaluate", str(runs[view].directory / run)],
+            ["fill", str(runs[view].directory / run), "the <mask> sat."],
+        ):
             command = [runs[view].python, "-m", "mlm_core", *words, "--json", "--backend", runs[view].backend]
             answers.append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
         said.append(answers)
@@ -123,6 +128,8 @@ def test_architectures_are_the_same(outcomes, name):
     outcome = outcomes[name]
     assert not outcome.failures, outcome.failures[0]
     assert not [finding for finding in outcome.comparison.findings if not finding.agrees]
-    apart = {pair: by for pair, by in outcome.apart.items() if name not in PADDING_LOST or "there" not in pair}
+    apart = {
+        pair: by for pair, by in outcome.apart.items() if name not in PADDING_LOST or "there" not in pair
+    }
     assert ("here", "tf") in apart and max(apart.values()) <= LOGITS
     assert outcome.keyed == {"here", "there"}

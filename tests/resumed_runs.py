@@ -47,7 +47,7 @@ class Runs:
         (directory / "slow").mkdir()
         (directory / "slow" / "sitecustomize.py").write_text(_SLOW_FSYNC)
 
-    def elsewhere(self, backend: str, python: str) -> Runs:
+    def elsewhere(self, backend: str, python: str = sys.executable) -> Runs:
         """The same directory, seen from another engine or environment."""
         other = copy.copy(self)
         other.backend, other.python = backend, python

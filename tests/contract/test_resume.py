@@ -12,22 +12,17 @@ import pytest
 from resumed_runs import SAVE, STEPS, Runs
 
 
-OTHER = {"torch": "tf", "tf": "torch"}
-
-
-@pytest.fixture(scope="module", params=["torch", "tf"])
-def runs(request, tmp_path_factory):
-    made = Runs(request.param, tmp_path_factory.mktemp("runs"))
+@pytest.fixture(scope="module")
+def runs(engine, tmp_path_factory):
+    made = Runs(engine.name, tmp_path_factory.mktemp("runs"))
     made.finish("whole")
     return made
 
 
 @pytest.fixture(scope="module")
-def silent(runs, tmp_path_factory):
-    """Runs without dropout, where both engines compute the same."""
-    made = Runs(runs.backend, tmp_path_factory.mktemp("silent"), dropout=0.0)
-    made.finish("whole")
-    return made
+def silent(engine, tmp_path_factory):
+    """Runs without dropout."""
+    return Runs(engine.name, tmp_path_factory.mktemp("silent"), dropout=0.0)
 
 
 def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
@@ -124,15 +119,6 @@ def test_a_full_file_system(runs, tmp_path):
     shutil.copytree(tmp_path / "saved", runs.directory / "small")
     runs.finish("small", "--resume")
     assert runs.bytes("small") == runs.bytes("whole")
-
-
-def test_the_other_engine_goes_on(silent):
-    """Weights and moments handed over in the middle: within the tolerance of two whole runs."""
-    silent.stop("handed", 30, signal.SIGTERM)
-    other = OTHER[silent.backend]
-    _, said = silent.finish("handed", "--resume", "--backend", other)
-    assert "--backend was" in said
-    silent.assert_agree("handed", "whole")
 
 
 def test_a_finished_run_is_trained_for_longer_with_leave(runs):
