@@ -17,8 +17,8 @@ _SHARED_ROTARY = re.compile(r"(?P<model>.*)\.rotary_embeddings\.inv_freq")
 def stored_names(constant: str, layers: int) -> list[str]:
     """The names under which a checkpoint holds a constant of a model.
 
-    ESM's rotary frequencies belong to each layer in transformers 4 and in the published checkpoints. Version 5
-    keeps them once for the whole model; it reads the old names, but 4 does not read the new one.
+    ESM's rotary frequencies belong to each layer in transformers 4 and in the published checkpoints. Version
+    5 keeps them once for the whole model; it reads the old names, but 4 does not read the new one.
 
     Args:
         constant: its name in the model.
@@ -34,8 +34,8 @@ def stored_names(constant: str, layers: int) -> list[str]:
 def import_without_frameworks() -> None:
     """Import transformers in a process that needs no framework, without the seconds that those take.
 
-    It looks for them once, at the start. Version 4 reads variables; 5 has none and takes what it finds, so that
-    there must be nothing to find meanwhile. Without effect where it is imported already.
+    It looks for them once, at the start. Version 4 reads variables; 5 has none and takes what it finds, so
+    that there must be nothing to find meanwhile. Without effect where it is imported already.
     """
     if "transformers" in sys.modules:
         return
