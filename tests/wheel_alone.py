@@ -1,4 +1,4 @@
-"""What must work where the wheel alone is installed, without an engine: run in an empty directory, not by pytest."""
+"""What must work where the wheel alone is installed, without an engine. To be run in an empty directory."""
 
 import json
 import subprocess

@@ -92,27 +92,24 @@ def test_the_same_batches_learned_from_the_same_tokenizer(other, jsonl, tmp_path
     assert len(digests[0]) == 2 and digests[0] == digests[1]
 
 
+def answer(view, *words):
+    command = [view.python, "-m", "mlm_core", *words, "--json", "--backend", view.backend]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
 @pytest.mark.parametrize("run", ["tf", "newest"])
 def test_either_evaluates_and_fills(runs, run):
-    said = []
-    for view in ("tf", "newest"):
-        answers = []
-        for words in (
-            ["evaluate", str(runs[view].directory / run)],
-            ["fill", str(runs[view].directory / run), "the <mask> sat."],
-        ):
-            command = [runs[view].python, "-m", "mlm_core", *words, "--json", "--backend", runs[view].backend]
-            answers.append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
-        said.append(answers)
-    (one, filled), (two, other_filled) = said
+    directory = str(runs[run].directory / run)
+    one, two = (answer(runs[view], "evaluate", directory) for view in ("tf", "newest"))
     assert one["perplexity"] == pytest.approx(two["perplexity"], rel=1e-5)
-    for mine, theirs in zip(filled["results"][0], other_filled["results"][0], strict=True):
+    filled = [answer(runs[view], "fill", directory, "the <mask> sat.") for view in ("tf", "newest")]
+    for mine, theirs in zip(*(results["results"][0] for results in filled), strict=True):
         assert mine["token"] == theirs["token"] and mine["sequence"] == theirs["sequence"]
         assert mine["score"] == pytest.approx(theirs["score"], abs=1e-5)
 
 
 PADDING_LOST = {"funnel"}
-"""From transformers 5 on (5.23) plain `from_pretrained` zeroes the word table's row of the padding token there."""
+"""From transformers 5 on (5.23) plain `from_pretrained` zeroes the padding token's row of its word table."""
 
 
 @pytest.fixture(scope="module")
