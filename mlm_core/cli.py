@@ -20,6 +20,7 @@ _EVALUATE = (
     "last_block",
     "batch_size",
     "device",
+    "precision",
     "threads",
     "quiet",
     "verbose",

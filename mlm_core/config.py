@@ -133,6 +133,15 @@ class RuntimeConfig:
         None, "torch or tf; default: $MLM_BACKEND, else the one installed, else torch", affects="rounding"
     )
     device: Device = option("auto", "auto: the GPU where there is one", affects="rounding")
+    precision: Literal["float32", "bf16", "auto"] = option(
+        "float32",
+        "bf16: products in bfloat16, weights and sums in float32; auto: bf16 where it is fast",
+    )
+    mlm_head: Literal["sparse", "dense"] = option(
+        "sparse",
+        "sparse: predictions at the masked positions alone, where the model allows it; dense: at all",
+        affects="rounding",
+    )
     threads: int | None = option(
         None, "processor threads; default: all", affects="rounding", minimum=1, maximum=1024
     )

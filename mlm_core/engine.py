@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from packaging.specifiers import SpecifierSet
 
 from mlm_core.errors import MlmError, RequestError, RunError
-from mlm_core.machine import cores
+from mlm_core.machine import cores, has_fast_bf16
 from mlm_core.versions import installed_versions
 
 if TYPE_CHECKING:
@@ -208,12 +208,21 @@ class Engine(ABC):
             raise
 
     def _placed(self, config: Config) -> Config:
-        """The config with this engine and its number of threads decided."""
-        return replace(config, backend=self.name, threads=config.threads or cores())
+        """The config with this engine, its number of threads and its precision decided."""
+        precision = config.precision
+        if precision == "auto":
+            on_gpu = config.device != "cpu" and "gpu" in self.devices()
+            fast = self._has_fast_bf16() if on_gpu else has_fast_bf16()
+            precision = "bf16" if fast else "float32"
+        return replace(config, backend=self.name, threads=config.threads or cores(), precision=precision)
 
     @abstractmethod
     def _is_memory_error(self, error: Exception) -> bool:
         """Whether an exception is the framework's way of saying that memory ran out."""
+
+    @abstractmethod
+    def _has_fast_bf16(self) -> bool:
+        """Whether the GPU multiplies bfloat16 numbers by itself."""
 
     @abstractmethod
     def devices(self) -> list[str]:

@@ -17,6 +17,7 @@ _ELSEWHERE = {
     "lr": "--learning-rate",
     "lr_scheduler_type": "--lr-scheduler",
     "max_eval_samples": "--test-size",
+    "bf16": "--precision bf16",
     "max_seq_length": "--block-size",
     "max_train_samples": "--split 'train[:N]'",
     "model_name_or_path": "--model",
@@ -40,7 +41,7 @@ _ELSEWHERE = {
 """TrainingArguments' and run_mlm.py's names, and what does it here; None: it is always done."""
 
 _NOT_HERE = frozenset(
-    """adam_beta1 adam_beta2 adam_epsilon bf16 config_overrides dataloader_num_workers disable_tqdm
+    """adam_beta1 adam_beta2 adam_epsilon config_overrides dataloader_num_workers disable_tqdm
     early_stopping_patience eval_accumulation_steps eval_steps eval_strategy evaluation_strategy fp16
     gradient_checkpointing greater_is_better group_by_length hub_model_id hub_token ignore_data_skip
     label_smoothing_factor line_by_line logging_dir metric_for_best_model model_revision optim

@@ -84,6 +84,9 @@ def with_recorded(given: Mapping[str, Any]) -> dict[str, Any]:
     except RequestError:
         # What is wrong with the record is said when the run is opened.
         return chosen
+    if chosen.get("precision") == "auto" and "precision" in recorded:
+        # It was decided when the run began.
+        del chosen["precision"]
     if "dataset" in chosen and str(Path(str(chosen["dataset"])).absolute()) != recorded.get("dataset"):
         recorded = {name: value for name, value in recorded.items() if name not in _BY_CONTENT}
     if "epochs" in chosen:
@@ -181,7 +184,9 @@ def _changes(job: TrainingJob, before: Mapping[str, Any], place: str) -> list[st
         RequestError: one has changed without.
     """
     allowed = _allowed_changes(job.config)
-    was, now = before["config"], from_the_root(job.config).to_dict()
+    # Through a Config: a run of an earlier version has no value for options that are newer than it.
+    was = Config.from_dict(before["config"]).to_dict()
+    now = from_the_root(job.config).to_dict()
     changed = [
         name
         for name, spec in Config.options().items()

@@ -24,7 +24,7 @@ def announce(job: TrainingJob, engine: Engine, progress: Progress) -> None:
         f"learning rate {config.learning_rate:g} ({config.lr_scheduler}, {config.warmup_steps} steps "
         f"of warm-up), weight decay {config.weight_decay:g}, clipping {config.max_grad_norm:g}, "
         f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
-        f"{config.threads} threads"
+        f"{config.threads} threads, {config.precision}"
     )
     progress.detail(", ".join(f"{name} {number}" for name, number in all_versions(engine).items()))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlm_core.batch import Batch, BatchWitness
 from mlm_core.checkpoint import Checkpoint, Checkpoints, Moments
 from mlm_core.config import decided
-from mlm_core.errors import RequestError
+from mlm_core.errors import RequestError, first_line
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.interruption import InterruptedRunError, Interruption
 from mlm_core.job import EvaluationJob, TrainingJob
@@ -30,10 +30,15 @@ from mlm_core.resume import checkpoint_facts, find_checkpoint, finished_run
 from mlm_core.run_directory import RunDirectory
 from mlm_core.run_errors import not_finite, out_of_memory, unwritable, without_best
 from mlm_core.run_facts import all_versions, announce, run_facts
+from mlm_core.sparse_head import sparse_head_problem
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
     from mlm_core.named_metrics import NamedMetrics
+
+
+_PROBE_ROWS = 2
+"""Rows on which the sparse head is compared with the dense one."""
 
 
 class Trainer(ABC):
@@ -49,6 +54,7 @@ class Trainer(ABC):
         self.job = job
         self._progress = Progress.of(job.config)
         self._loaded = False
+        self._head = "dense"
         self._recorder: Recorder | None = None
         self._interruption = Interruption()
         self._checkpoints: Checkpoints | None = None
@@ -76,7 +82,7 @@ class Trainer(ABC):
             announce(job, self.engine, self._progress)
             self._load()
             with RunDirectory.claim(job.config, self.engine.name) as run:
-                run.write_facts(run_facts(job, self.engine) | {"results": None})
+                run.write_facts(self._facts(job) | {"results": None})
                 return self._train(job, run, None)
 
     def evaluate(self) -> MaskedSums:
@@ -96,7 +102,7 @@ class Trainer(ABC):
             keys = self.job.evaluation_keys
             for row in self._progress.track(keys, "measuring held-out batches", len(keys)):
                 batch = self.job.test(row)
-                metrics.add(self._predict(batch), batch["labels"])
+                metrics.add(self._slot_logits(batch).argmax(-1), batch["labels"])
         return metrics.compute()
 
     def examine(self) -> Examination:
@@ -133,7 +139,7 @@ class Trainer(ABC):
         checkpoint = find_checkpoint(job, all_versions(self.engine), self._progress)
         self._load(checkpoint)
         if checkpoint is None:
-            run.write_facts(run_facts(job, self.engine) | {"results": None})
+            run.write_facts(self._facts(job) | {"results": None})
         return self._train(job, run, checkpoint)
 
     def _train(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
@@ -166,8 +172,7 @@ class Trainer(ABC):
         self.save(run.path)
         write_card(run.path, job, result)
         results = result.as_results() | after.as_results() | {"model_step": step}
-        facts = run_facts(job, self.engine)
-        run.finish(facts | {"results": results, "evaluations": [astuple(before), astuple(after)]})
+        run.finish(self._facts(job) | {"results": results, "evaluations": [astuple(before), astuple(after)]})
         return result
 
     def _step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
@@ -236,6 +241,7 @@ class Trainer(ABC):
         if not self._loaded:
             with self._progress.phase("loading the model"):
                 self._load_now(checkpoint)
+                self._choose_head()
             self._loaded = True
         elif checkpoint is not None:
             self._assign(checkpoint.weights())
@@ -253,6 +259,27 @@ class Trainer(ABC):
         if initial.unused:
             self._progress.detail(f"in the model, not used: {', '.join(initial.unused)}")
         self._assign(initial.weights)
+
+    def _choose_head(self) -> None:
+        """Use the sparse head unless told otherwise, where it computes what the dense one does."""
+        if self.job.config.mlm_head == "dense":
+            return
+        probe = self.job.test(self.job.evaluation_keys[0][:_PROBE_ROWS])
+        dense = self._slot_logits(probe)
+        try:
+            self._use_head(sparse=True, probe=probe)
+            problem = sparse_head_problem(dense, self._slot_logits(probe))
+        except Exception as error:
+            # Any class can be written in a way that this cannot work with, and fails in its own.
+            problem = first_line(error)
+        if problem is None:
+            self._head = "sparse"
+            return
+        self._use_head(sparse=False, probe=probe)
+        self._progress.say(f"the head computes all positions, not the masked ones alone: {problem}")
+
+    def _facts(self, job: TrainingJob) -> dict[str, Any]:
+        return run_facts(job, self.engine) | {"mlm_head": self._head}
 
     def _memory_errors_explained(self) -> Any:
         return self.engine.memory_errors_as(out_of_memory())
@@ -290,8 +317,16 @@ class Trainer(ABC):
         """Logits, sums and gradients of one batch, without dropout; nothing is updated."""
 
     @abstractmethod
-    def _predict(self, batch: Batch) -> NDArray[np.int64]:
-        """The most likely token at each masked position, `[batch, slots]`, without dropout."""
+    def _slot_logits(self, batch: Batch) -> NDArray[np.float32]:
+        """The logits at the masked positions, `[batch, slots, vocabulary]`, without dropout."""
+
+    @abstractmethod
+    def _use_head(self, *, sparse: bool, probe: Batch) -> None:
+        """From now on compute logits at the masked positions only, or at all; a model begins with all.
+
+        Raises:
+            Exception: the model's head cannot be told from the rest; `probe` is a batch to try.
+        """
 
     @abstractmethod
     def _evaluate(self) -> MaskedSums:

@@ -48,6 +48,13 @@ class TensorFlowEngine(Engine):
 
             return ["cpu", "gpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
 
+    def _has_fast_bf16(self) -> bool:
+        import tensorflow as tf
+
+        (gpu, *_) = tf.config.list_physical_devices("GPU")
+        # NVIDIA's Ampere is the first generation that has it.
+        return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) >= (8, 0)
+
     def _is_memory_error(self, error: Exception) -> bool:
         import tensorflow as tf
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from mlm_core.errors import RequestError, RunError
 from mlm_core.machine import cores
 from mlm_core.masking import IGNORED
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
+from mlm_tf.head import SparseHead, gather_slots
 from mlm_tf.weights import trained_variables
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class SlotCall:
     """
 
     witness: BatchWitness | None = None
+    sparse_head: SparseHead | None = None
     micro_batches: int = 1
     dropout_key: DropoutKey
     # What Keras gives every model.
@@ -59,16 +62,18 @@ class SlotCall:
     __call__: Any
 
     def _call_slots(self, inputs: dict[str, Any]) -> SlotOutput:
-        """The base class's logits, gathered at the masked positions, and their sums."""
+        """The base class's logits at the masked positions, and their sums."""
         positions, labels = inputs.pop("masked_positions", None), inputs.pop("labels", None)
         block_key = inputs.pop("block_key", None)
         if self.witness is not None and inputs["training"] and block_key is not None:
             received = [inputs["input_ids"], positions, labels, block_key]
             tf.numpy_function(self.witness.receive, received, Tout=[], stateful=True)
-        output = super().call(**(inputs | {"return_dict": True}))  # type: ignore[misc]
+        sparse = self.sparse_head if positions is not None else None
+        with sparse.at(positions) if sparse is not None else nullcontext():
+            output = super().call(**(inputs | {"return_dict": True}))  # type: ignore[misc]
         logits = output.logits
-        if positions is not None:
-            logits = tf.gather(logits, positions, batch_dims=1)
+        if positions is not None and sparse is None:
+            logits = gather_slots(logits, positions)
         logits = tf.cast(logits, tf.float32)
         sums = {} if labels is None else _sums(logits, labels)
         extras = {"hidden_states": output.hidden_states, "attentions": output.attentions}
@@ -206,8 +211,11 @@ _POSITIONS_AFTER_1_IN_TENSORFLOW = (
 """Families whose positions begin after `pad_token_id` in PyTorch, and after 1 in TensorFlow."""
 
 
-def build_model(config: Any, name: str, seed: int = 0) -> Any:
-    """A model of a transformers config, its weights still to be assigned; `seed` keys its dropout.
+_POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16"}
+
+
+def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32") -> Any:
+    """A model of a transformers config, its weights, float32, still to be assigned; `seed` keys its dropout.
 
     Raises:
         RequestError: transformers has no masked-LM class for it in TensorFlow.
@@ -231,8 +239,14 @@ def build_model(config: Any, name: str, seed: int = 0) -> Any:
             fix="use --backend torch",
         )
     base = TF_MODEL_FOR_MASKED_LM_MAPPING[type(config)]
-    model = slot_class(base)(config)
-    model.build_in_name_scope()
+    before = keras.mixed_precision.global_policy()
+    # A layer takes the policy that is in force while it is made.
+    keras.mixed_precision.set_global_policy(_POLICIES[precision])
+    try:
+        model = slot_class(base)(config)
+        model.build_in_name_scope()
+    finally:
+        keras.mixed_precision.set_global_policy(before)
     _correct(model)
     model.dropout_key = DropoutKey(seed)
     key_dropout_layers(model, model.dropout_key)

@@ -18,6 +18,7 @@ from mlm_core.metrics import MaskedSums
 from mlm_core.parity.examination import Examination
 from mlm_core.trainer import Trainer
 from mlm_tf.feed import planned_dataset
+from mlm_tf.head import SparseHead
 from mlm_tf.model import build_model, check_trainable, set_up
 from mlm_tf.optimizer import build_optimizer
 from mlm_tf.weights import (
@@ -43,7 +44,7 @@ class TensorFlowTrainer(Trainer):
     def _build(self) -> ModelOutline:
         job = self.job
         self._cpu = set_up(job.config.device, job.config.threads)
-        self._model = build_model(job.model.config, job.model.name, job.config.seed)
+        self._model = build_model(job.model.config, job.model.name, job.config.seed, job.config.precision)
         self._test_data = planned_dataset(self._model, job.test, job.evaluation_keys)
         if isinstance(job, TrainingJob):
             check_trainable(job.model.config, job.model.name)
@@ -85,14 +86,15 @@ class TensorFlowTrainer(Trainer):
         return export_moments(self._model)
 
     def _examine(self, batch: Batch) -> Examination:
-        inputs = {name: tf.constant(array) for name, array in batch.items()}
-        output, gradients = self._model.loss_gradients(inputs)
+        output, gradients = self._model.loss_gradients(_tensors(batch))
         sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
         return Examination(output.logits.numpy(), sums, export_gradients(self._model, gradients))
 
-    def _predict(self, batch: Batch) -> NDArray[np.int64]:
-        inputs = {name: tf.constant(array) for name, array in batch.items()}
-        return tf.argmax(self._model(inputs, training=False).logits, -1).numpy()
+    def _slot_logits(self, batch: Batch) -> NDArray[np.float32]:
+        return self._model(_tensors(batch), training=False).logits.numpy()
+
+    def _use_head(self, *, sparse: bool, probe: Batch) -> None:
+        self._model.sparse_head = SparseHead(self._model) if sparse else None
 
     def _evaluate(self) -> MaskedSums:
         shown = [_Evaluation(self._evaluated_batch)]
@@ -123,6 +125,10 @@ class _Evaluation(keras.callbacks.Callback):
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """Report a batch."""
         self._evaluated_batch()
+
+
+def _tensors(batch: Batch) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(array) for name, array in batch.items()}
 
 
 def _sums(logs: Mapping[str, Any]) -> MaskedSums:

@@ -28,6 +28,11 @@ class TorchEngine(Engine):
 
         return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
 
+    def _has_fast_bf16(self) -> bool:
+        import torch
+
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+
     def _is_memory_error(self, error: Exception) -> bool:
         import torch
 

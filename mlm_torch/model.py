@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from mlm_core.batch import BatchWitness
 from mlm_core.errors import RequestError
 from mlm_core.masking import IGNORED
+from mlm_torch.head import SparseHead, gather_slots
 
 
 @dataclass
@@ -45,6 +47,8 @@ class SlotForward(torch.nn.Module):
     """
 
     witness: BatchWitness | None = None
+    sparse_head: SparseHead | None = None
+    precision: torch.dtype = torch.float32
 
     def forward(  # noqa: D102
         self,
@@ -61,22 +65,21 @@ class SlotForward(torch.nn.Module):
         if self.witness is not None and self.training and block_key is not None:
             received = (input_ids, masked_positions, labels, block_key)
             self.witness.receive(*(tensor.cpu().numpy() for tensor in received if tensor is not None))
-        output = super().forward(input_ids, **(inputs | {"return_dict": True}))
+        sparse = self.sparse_head if masked_positions is not None else None
+        with sparse.at(masked_positions) if sparse is not None else nullcontext(), self._products():
+            output = super().forward(input_ids, **(inputs | {"return_dict": True}))
         logits = output.logits
-        if masked_positions is not None:
+        if masked_positions is not None and sparse is None:
             logits = gather_slots(logits, masked_positions)
         logits = logits.float()
         sums = {} if labels is None else _sums(logits, labels, num_items_in_batch)
         extras = {"hidden_states": output.hidden_states, "attentions": output.attentions}
         return SlotOutput(logits=logits, **sums, **extras)
 
-
-def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.Tensor:
-    """Rows `[batch, slots, width]` of `[batch, length, width]` at `[batch, slots]` positions."""
-    batch, length, width = hidden.shape
-    starts = torch.arange(batch, device=hidden.device)[:, None] * length
-    rows = hidden.reshape(batch * length, width).index_select(0, (starts + masked_positions).flatten())
-    return rows.reshape(batch, -1, width)
+    def _products(self) -> torch.autocast:
+        """While inside, matrix products are of the model's precision; the weights stay as they are."""
+        reduced = self.precision != torch.float32
+        return torch.autocast(self.device.type, dtype=self.precision, enabled=reduced)
 
 
 def _sums(
@@ -95,8 +98,11 @@ def _sums(
     }
 
 
-def build_model(config: Any, name: str) -> Any:
-    """A model of a transformers config, its weights still to be assigned.
+_PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
+
+
+def build_model(config: Any, name: str, precision: str = "float32") -> Any:
+    """A model of a transformers config, its weights, float32, still to be assigned.
 
     Raises:
         RequestError: transformers has no masked-LM class for it in PyTorch.
@@ -113,6 +119,7 @@ def build_model(config: Any, name: str) -> Any:
     base = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     slot_class: Any = type(base.__name__, (SlotForward, base), {"__module__": base.__module__})
     model = slot_class(config).float()
+    model.precision = _PRECISIONS[precision]
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
             # It would keep the padding token's row from being trained, which TensorFlow does not do. Only a

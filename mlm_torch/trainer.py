@@ -21,6 +21,7 @@ from mlm_core.parity.examination import Examination
 from mlm_core.trainer import Trainer
 from mlm_torch.dropout import seed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
+from mlm_torch.head import SparseHead
 from mlm_torch.model import build_model, set_up
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.weights import (
@@ -44,7 +45,8 @@ class TorchTrainer(Trainer):
     def _build(self) -> ModelOutline:
         config = self.job.config
         self._device = set_up(config.device, config.threads)
-        self._model = build_model(self.job.model.config, self.job.model.name).to(self._device)
+        model = build_model(self.job.model.config, self.job.model.name, config.precision)
+        self._model = model.to(self._device)
         return outline(self._model)
 
     def _assign(self, weights: Weights) -> None:
@@ -77,19 +79,23 @@ class TorchTrainer(Trainer):
         return export_moments(self._optimizer, self._model)
 
     def _examine(self, batch: Batch) -> Examination:
-        inputs = {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}
         self._model.zero_grad()
-        output = self._model.eval()(**inputs)
+        output = self._model.eval()(**self._tensors(batch))
         output.loss.backward()
         gradients = export_gradients(self._model)
         self._model.zero_grad()
         sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
         return Examination(output.logits.detach().cpu().numpy(), sums, gradients)
 
-    def _predict(self, batch: Batch) -> NDArray[np.int64]:
-        inputs = {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}
+    def _slot_logits(self, batch: Batch) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return self._model.eval()(**inputs).logits.argmax(-1).cpu().numpy()
+            return self._model.eval()(**self._tensors(batch)).logits.cpu().numpy()
+
+    def _use_head(self, *, sparse: bool, probe: Batch) -> None:
+        self._model.sparse_head = SparseHead.of(self._model, self._tensors(probe)) if sparse else None
+
+    def _tensors(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}
 
     def _evaluate(self) -> MaskedSums:
         with tempfile.TemporaryDirectory() as scratch:

@@ -118,6 +118,7 @@ def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
         overwrite=False,
         backend=given.backend,
         device=given.device,
+        precision=given.precision,
         threads=given.threads,
         quiet=given.quiet,
         verbose=given.verbose,

@@ -60,6 +60,12 @@ def test_dropout_is_a_function_of_its_key(outcome):
     assert outcome.keyed == set(BACKENDS)
 
 
+def test_the_head_is_computed_at_masked_positions_alone(outcome, directory):
+    for backend in BACKENDS:
+        facts = json.loads((directory / outcome.name / backend / "run" / "run.json").read_text())
+        assert facts["mlm_head"] == "sparse", backend
+
+
 def test_something_was_learned(outcome, directory):
     """Else agreement would say little."""
     lines = (directory / outcome.name / "tf" / "run" / "metrics.jsonl").read_text().splitlines()

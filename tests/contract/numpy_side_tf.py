@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mlm_tf.head import SparseHead, gather_slots
 from mlm_tf.model import build_model
 from mlm_tf.optimizer import build_optimizer
 from mlm_tf.weights import _places, assign, export, outline
@@ -20,6 +21,9 @@ class Model:
 
     def assign(self, weights):
         assign(self.network, weights)
+
+    def use_sparse_head(self, batch):
+        self.network.sparse_head = SparseHead(self.network)
 
     def export(self):
         return export(self.network)
@@ -71,7 +75,7 @@ def noisy_model(directory):
 
 
 def gather(hidden, positions):
-    return tf.gather(hidden, positions, batch_dims=1).numpy()
+    return gather_slots(hidden, positions).numpy()
 
 
 def fill_mask_pipeline(run, text, top_k, targets=None):

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from mlm_torch.model import build_model, gather_slots
+from mlm_torch.head import SparseHead, gather_slots
+from mlm_torch.model import build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.weights import assign, export, outline
 
@@ -19,6 +20,10 @@ class Model:
 
     def assign(self, weights):
         assign(self.network, weights)
+
+    def use_sparse_head(self, batch):
+        tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
+        self.network.sparse_head = SparseHead.of(self.network, tensors)
 
     def export(self):
         return export(self.network)

@@ -95,6 +95,21 @@ def test_slots_have_the_gradients_of_full_width_labels(model):
         assert np.abs(by_slots[name] - full_width[name]).max() < 1e-6, name
 
 
+def test_the_sparse_head_has_the_loss_and_the_gradients_of_the_dense_one(model):
+    made = slots(*batch())
+    dense, gradients = model.forward(made), model.gradients(made)
+    model.use_sparse_head(made)
+    sparse, of_sparse = model.forward(made), model.gradients(made)
+    assert np.abs(sparse["logits"] - dense["logits"]).max() < 1e-5
+    assert float(sparse["loss_sum"]) == pytest.approx(float(dense["loss_sum"]), rel=1e-6)
+    assert sparse["correct"] == dense["correct"]
+    for name, gradient in gradients.items():
+        assert np.abs(of_sparse[name] - gradient).max() < 1e-6, name
+    # Without positions it is the class itself, whole rows of logits and all.
+    ids = {"input_ids": made["input_ids"]}
+    assert model.forward(ids)["logits"].shape == (*made["input_ids"].shape, dense["logits"].shape[-1])
+
+
 def test_the_class_itself_saves_it(model, tmp_path):
     """With transformers' own method: nothing of ours is among the weights."""
     model.network.save_pretrained(tmp_path, safe_serialization=True)

@@ -186,6 +186,34 @@ def test_dropout_is_on_in_training_and_repeatable(lab):
         assert abs(one["loss"] - other["loss"]) > 1e-4
 
 
+def test_bf16_trains_float32_weights(lab):
+    options = {"model": str(lab.model("roberta", dropout=0.1)), "max_steps": 12, "learning_rate": 5e-3}
+    exact = lab.train(**options)
+    reduced, again = (lab.train(**options, precision="bf16") for _ in range(2))
+    losses = [[line["loss"] for line in steps(run.run_dir)] for run in (exact, reduced, again)]
+    assert losses[1] == losses[2]
+    assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.02)
+    weights = read_weights(reduced.run_dir)
+    assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
+    # They are more than bfloat16 could hold.
+    table = weights["roberta.embeddings.word_embeddings.weight"].view(np.uint32)
+    assert (table & 0xFFFF).any()
+
+
+def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
+    options = {"model": str(lab.model("bert", dropout=0.0)), "max_steps": 6, "learning_rate": 5e-3}
+    runs = {"sparse": lab.train(**options), "dense": lab.train(**options, mlm_head="dense")}
+    # A model whose head needs all positions.
+    monkeypatch.setattr("mlm_core.trainer.sparse_head_problem", lambda dense, sparse: "it looks around")
+    runs["fallen back"] = lab.train(**options)
+    wanted = [line["loss"] for line in steps(runs["dense"].run_dir)]
+    for name, run in runs.items():
+        assert [line["loss"] for line in steps(run.run_dir)] == pytest.approx(wanted, rel=1e-5)
+        facts = json.loads((run.run_dir / "run.json").read_text())
+        assert facts["mlm_head"] == ("sparse" if name == "sparse" else "dense")
+    assert wanted == [line["loss"] for line in steps(runs["fallen back"].run_dir)]
+
+
 def test_a_missing_head_is_drawn_by_the_core(lab):
     directory = lab.model("roberta", head=False, dropout=0.0)
     trainer = lab.trainer(model=str(directory), max_steps=1, learning_rate=0.0, weight_decay=0.0, seed=9)
