@@ -52,7 +52,7 @@ class Engine(ABC):
 
     def missing(self) -> list[str]:
         """What is not installed, or not in a version that it works with; nothing is imported."""
-        absent = [f"{module} is missing" for module in self.modules if find_spec(module) is None]
+        absent = [f"{module} is missing" for module in self._absent()]
         found = installed_versions(self.needs)
         unfit = [
             f"{package} is {number}, it needs {package}{self.needs[package]}"
@@ -60,6 +60,13 @@ class Engine(ABC):
             if not SpecifierSet(self.needs[package], prereleases=True).contains(number)
         ]
         return absent + unfit
+
+    def installed(self) -> bool:
+        """Whether its framework is there, in whatever version; nothing is imported."""
+        return not self._absent()
+
+    def _absent(self) -> list[str]:
+        return [module for module in self.modules if find_spec(module) is None]
 
     def available(self) -> bool:
         """Whether everything the engine needs is installed; nothing is imported."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlm_core.compat.transformers_files import make_tokenizer_portable, portable_config
 from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
 
 
@@ -19,7 +20,8 @@ def write_model(
     # The first is the older name of dtype; the second would publish a directory of this machine.
     for key in ("torch_dtype", "_name_or_path"):
         settings.pop(key, None)
-    content = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    content = json.dumps(portable_config(settings), indent=2, sort_keys=True) + "\n"
     tokenizer.save_pretrained(str(path))
+    make_tokenizer_portable(path)
     write_atomically(path / "config.json", content.encode())
     write_weights(path / WEIGHTS, weights)

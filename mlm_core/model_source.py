@@ -12,6 +12,7 @@ from typing import Any
 
 from mlm_core.cache import cache_directory, unwritable_cache
 from mlm_core.compat.huggingface_hub import is_network_error
+from mlm_core.compat.transformers_files import lost_setting, restore_backend
 from mlm_core.config import Config
 from mlm_core.data.documents import Documents, fingerprint_of
 from mlm_core.data.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
@@ -124,9 +125,10 @@ def load_model_source(config: Config, training_documents: Documents | None) -> M
             value=config.model,
             fix="choose a model that is an encoder only",
         )
+    written = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    _check_settings(written, model_config, config.model)
     tokenizer = _load(directory, config.model, "tokenizer", "AutoTokenizer")
     weights = None if config.from_scratch else directory
-    written = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     digest = fingerprint_of([json.dumps(written, sort_keys=True)])
     return ModelSource(config.model, model_config, tokenizer, weights, digest)
 
@@ -196,12 +198,30 @@ def _check_directory(directory: Path, model: str) -> None:
     raise RequestError(reason, code="not_a_model", option="--model", value=model, fix=fix)
 
 
+def _check_settings(written: Mapping[str, Any], model_config: Any, model: str) -> None:
+    lost = lost_setting(written, model_config)
+    if lost is not None:
+        raise RequestError(
+            f"its config.json says {lost}, which transformers {version('transformers')} has no code for",
+            code="unsupported_model",
+            option="--model",
+            value=model,
+            fix="use transformers 4.57",
+        )
+
+
 def _load(directory: Path, model: str, part: str, loader: str) -> Any:
     import transformers
 
     try:
         load = getattr(transformers, loader).from_pretrained
-        return load(str(directory), local_files_only=True, trust_remote_code=False)
+        loaded = load(str(directory), local_files_only=True, trust_remote_code=False)
+        if part == "tokenizer":
+            restore_backend(loaded, directory)
+            if not set(loaded.get_vocab()) - set(loaded.all_special_tokens):
+                # Where there are no files transformers 5 makes a tokenizer of special tokens.
+                raise TypeError
+        return loaded
     except Exception as error:
         # Anything in the directory can be wrong, and each library reports it in its own way.
         reason = first_line(error)

@@ -38,8 +38,7 @@ def find_engine(name: str | None = None) -> Engine:
     if chosen is None and os.environ.get("MLM_BACKEND"):
         option, chosen = "MLM_BACKEND", os.environ["MLM_BACKEND"]
     if chosen is None:
-        installed = [name for name, engine in engines().items() if engine.available()]
-        chosen = installed[0] if len(installed) == 1 else _PREFERRED
+        chosen = _default()
     chosen = _ALIASES.get(chosen, chosen)
     if chosen not in engine_names():
         raise RequestError(
@@ -59,6 +58,16 @@ def find_engine(name: str | None = None) -> Engine:
             fix=f"install it with {engine.install}",
         )
     return engine
+
+
+def _default() -> str:
+    found = engines()
+    # An engine that is there but for a version is nearer to what was meant than one that is not there.
+    for usable in (Engine.available, Engine.installed):
+        names = [name for name, engine in found.items() if usable(engine)]
+        if names:
+            return names[0] if len(names) == 1 else _PREFERRED
+    return _PREFERRED
 
 
 def load(name: str) -> Engine:

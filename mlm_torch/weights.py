@@ -64,7 +64,7 @@ def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> N
 def named_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
     """Every parameter, tied ones once: by the name in the encoder, as in checkpoints, else the first.
 
-    A class may list its head first: CamemBERT and XLM-RoBERTa do from transformers 5 on.
+    A class may list its head first, as CamemBERT and XLM-RoBERTa do in transformers 5.
     """
     names: dict[torch.nn.Parameter, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -82,7 +82,7 @@ def _constants(model: Any) -> dict[str, torch.Tensor]:
     in_checkpoints = model.state_dict()
     buffers = {name: tensor for name, tensor in model.named_buffers() if name in in_checkpoints}
     frozen = {name: tensor for name, tensor in model.named_parameters() if not tensor.requires_grad}
-    layers = getattr(model.config, "num_hidden_layers", 0)
+    layers = getattr(model.config, "num_hidden_layers", None)
     return {
         name: tensor
         for known, tensor in (buffers | frozen).items()

@@ -77,7 +77,7 @@ def _look(name: str) -> dict[str, Any]:
         engine = load(name)
     except RequestError as error:
         return facts | {"problem": f"{error.message}; {error.fix}"}
-    facts |= {"installed": engine.available(), "versions": engine.versions()}
+    facts |= {"installed": engine.installed(), "versions": engine.versions()}
     if not engine.available():
         facts["problem"] = f"{', '.join(engine.missing())}; {engine.install}"
         return facts

@@ -20,6 +20,7 @@ from typing import Self
 import numpy as np
 
 from mlm_core.compat.transformers import import_without_frameworks
+from mlm_core.compat.transformers_files import restore_backend
 from mlm_core.data.tokenization import DocumentBorders, TokenIds, Tokenizer, joined_token_ids
 from mlm_core.errors import RunError
 
@@ -104,6 +105,7 @@ def _serve(directory: str, described: str) -> None:
 
     fast = (Path(directory) / _FAST).exists()
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, use_fast=fast)
+    restore_backend(tokenizer, Path(directory))
     special, separator = json.loads(described)
     borders = DocumentBorders(special, separator)
     for line in sys.stdin.buffer:

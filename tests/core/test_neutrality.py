@@ -136,6 +136,14 @@ def test_a_version_that_an_engine_cannot_work_with(monkeypatch, both_installed):
     assert find_engine().name == "torch"
 
 
+def test_an_engine_that_lacks_a_version_is_nearer_than_one_that_is_not_there(monkeypatch, both_installed):
+    monkeypatch.delenv("MLM_BACKEND", raising=False)
+    monkeypatch.setattr(type(engines()["torch"]), "modules", ("a_framework_nobody_has",))
+    monkeypatch.setattr(type(engines()["tf"]), "needs", {"numpy": "<1.9"})
+    with pytest.raises(RequestError, match=r"--backend tf: cannot be used: numpy is"):
+        find_engine()
+
+
 def test_versions_are_compared_as_versions(monkeypatch, both_installed):
     monkeypatch.setattr("mlm_core.engine.installed_versions", lambda packages: {"transformers": "10.0.1"})
     monkeypatch.setattr(type(engines()["tf"]), "needs", {"transformers": "<9"})

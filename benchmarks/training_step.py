@@ -1,0 +1,152 @@
+"""Training speed at DistilRoBERTa's shape: this project, the guide's recipe, KerasHub, and the limit.
+
+    python benchmarks/training_step.py [--rounds 5] [--output FILE] [--groups torch tf] [--variants NAME ...]
+
+6 layers of 768, vocabulary 50265, 16 blocks of 128 tokens, weights from the config; all on the same text, in
+turns (see turns.py). Prints tokens per second (median and spread over rounds), how many times the guide's
+recipe in the same framework that is, and the share of the limit: the best rate of matrix products that this
+run saw in either framework, at the model's own shapes and in the same precision, over the arithmetic of a
+token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from training_side import BATCH, BLOCK, INNER, LAYERS, SLOTS, VOCABULARY, WIDTH
+from turns import machine_facts, take_turns
+
+HERE = Path(__file__).parent
+GROUPS = {
+    "torch": [
+        "guide:torch:float32", "guide:torch:bf16", "mlm:torch:float32:dense", "mlm:torch:float32:sparse",
+        "mlm:torch:bf16:sparse", "products:torch:float32", "products:torch:bf16",
+    ],
+    "tf": [
+        "guide:tf:float32", "kerashub:float32", "kerashub:bf16", "mlm:tf:float32:dense",
+        "mlm:tf:float32:sparse", "mlm:tf:bf16:sparse", "products:tf:float32", "products:tf:bf16",
+    ],
+}  # fmt: skip
+"""Variants that take turns with each other; all at once would not fit into memory."""
+
+UNITS = 3
+"""Steps in a round."""
+
+PACKAGES = ("torch", "tensorflow", "tf-keras", "keras", "keras-hub", "transformers", "accelerate", "numpy")
+
+
+def flops_of_a_token() -> float:
+    """Of a training step with the sparse head: two for each weight of a product, and backwards twice that.
+
+    Of the attention's own products (scores and mixing) as many as a block has tokens.
+    """
+    layer = 4 * WIDTH**2 + 2 * WIDTH * INNER + 2 * BLOCK * WIDTH
+    head = (WIDTH**2 + WIDTH * VOCABULARY) * SLOTS / BLOCK
+    return 3 * 2 * (LAYERS * layer + head)
+
+
+def flops_of_products() -> float:
+    """Of a unit of work of the variants that only multiply."""
+    tokens, masked = BATCH * BLOCK, BATCH * SLOTS
+    return 2.0 * (tokens * (WIDTH**2 + 2 * WIDTH * INNER) + masked * WIDTH * VOCABULARY)
+
+
+def write_inputs(directory: Path) -> list[str]:
+    """A model directory without weights, blocks of token ids, and the same text: the variants' arguments."""
+    from mlm_core.data.corpus import embedded_documents
+    from mlm_core.data.tokenization import train_tokenizer
+
+    documents = embedded_documents()
+    tokenizer = train_tokenizer(documents, 6000, 512)
+    tokenizer.save_pretrained(str(directory / "model"))
+    config = {
+        "model_type": "roberta", "architectures": ["RobertaForMaskedLM"], "vocab_size": VOCABULARY,
+        "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": WIDTH // 64,
+        "intermediate_size": INNER, "max_position_embeddings": 514, "type_vocab_size": 1,
+        "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id, "layer_norm_eps": 1e-5,
+    }  # fmt: skip
+    (directory / "model" / "config.json").write_text(json.dumps(config))
+    ids = [token for ids in tokenizer(documents)["input_ids"] for token in ids]
+    blocks = np.array(ids[: len(ids) // BLOCK * BLOCK], dtype=np.int32).reshape(-1, BLOCK)
+    np.save(directory / "blocks.npy", blocks)
+    with (directory / "text.jsonl").open("w") as file:
+        file.writelines(json.dumps({"text": text}) + "\n" for text in documents)
+    return [str(directory / name) for name in ("model", "blocks.npy", "text.jsonl")]
+
+
+def report(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Tokens per second, and what they are compared with."""
+    limits: dict[str, float] = {}
+    for name, facts in found.items():
+        if name.startswith("products") and "seconds" in facts:
+            precision = name.split(":")[2]
+            rate = flops_of_products() / min(facts["seconds"])
+            facts["gflops"] = rate / 1e9
+            limits[precision] = max(limits.get(precision, 0.0), rate)
+    for name, facts in found.items():
+        if name.startswith("products") or "seconds" not in facts:
+            continue
+        rates = sorted(BATCH * BLOCK / seconds for seconds in facts["seconds"])
+        facts |= {"tokens_per_second": statistics.median(rates), "spread": [rates[0], rates[-1]]}
+        precision = "bf16" if "bf16" in name else "float32"
+        if precision in limits:
+            facts["share_of_limit"] = facts["tokens_per_second"] * flops_of_a_token() / limits[precision]
+        guide = found.get(f"guide:{'torch' if ':torch' in name else 'tf'}:float32", {})
+        if "seconds" in guide:
+            pairs = zip(guide["seconds"], facts["seconds"], strict=True)
+            facts["times_the_guide"] = statistics.median(theirs / ours for theirs, ours in pairs)
+    return found
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """The report as Markdown."""
+    lines = [
+        "| variant | tokens/s | spread | times the guide | share of the limit |",
+        "|---|---|---|---|---|",
+    ]
+    for name, facts in found.items():
+        if "problem" in facts:
+            lines.append(f"| {name} | {facts['problem'][:60]} | | | |")
+        elif "gflops" in facts:
+            lines.append(f"| {name} | {facts['gflops']:.0f} GFLOP/s | | | |")
+        else:
+            rate, (low, high) = facts["tokens_per_second"], facts["spread"]
+            times = f"{facts['times_the_guide']:.2f}" if "times_the_guide" in facts else ""
+            share = f"{facts['share_of_limit']:.0%}" if "share_of_limit" in facts else ""
+            lines.append(f"| {name} | {rate:,.0f} | {low:,.0f} to {high:,.0f} | {times} | {share} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS))
+    parser.add_argument("--variants", nargs="+", help="only these")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = write_inputs(Path(scratch))
+        side = [sys.executable, str(HERE / "training_side.py")]
+        found: dict[str, dict[str, Any]] = {}
+        for group in given.groups:
+            wanted = [name for name in GROUPS[group] if name in (given.variants or GROUPS[group])]
+            commands = {name: [*side, name, *arguments] for name in wanted}
+            found |= take_turns(commands, given.rounds, UNITS, Path(scratch))
+        found = report(found)
+    print(table(found))
+    if given.output:
+        facts = machine_facts(PACKAGES) | {"rounds": given.rounds, "steps_in_a_round": UNITS}
+        given.output.write_text(json.dumps(facts | {"variants": found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
