@@ -227,9 +227,9 @@ class Engine(ABC):
     def _is_memory_error(self, error: Exception) -> bool:
         """Whether an exception is the framework's way of saying that memory ran out."""
 
-    @abstractmethod
     def _has_fast_bf16(self) -> bool:
-        """Whether the GPU multiplies bfloat16 numbers by itself."""
+        """Whether the GPU multiplies bfloat16 numbers by itself, as far as the framework knows."""
+        return False
 
     @abstractmethod
     def devices(self) -> list[str]:
