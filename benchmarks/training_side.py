@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inputs import BATCH, BLOCK, INNER, LAYERS, SLOTS, VOCABULARY, WIDTH
 from turns import Turns
 
-BATCH, BLOCK, SLOTS = 16, 128, 20
-WIDTH, INNER, VOCABULARY, LAYERS = 768, 3072, 50265, 6
 WARM = 3
 MANY = 10**6
 """Steps: more than will be asked for."""

@@ -19,8 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from training_side import BATCH, BLOCK, INNER, LAYERS, SLOTS, VOCABULARY, WIDTH
+from inputs import BATCH, BLOCK, INNER, LAYERS, SLOTS, VOCABULARY, WIDTH, write_inputs
 from turns import machine_facts, take_turns
 
 HERE = Path(__file__).parent
@@ -56,30 +55,6 @@ def flops_of_products() -> float:
     """Of a unit of work of the variants that only multiply."""
     tokens, masked = BATCH * BLOCK, BATCH * SLOTS
     return 2.0 * (tokens * (WIDTH**2 + 2 * WIDTH * INNER) + masked * WIDTH * VOCABULARY)
-
-
-def write_inputs(directory: Path) -> list[str]:
-    """A model directory without weights, blocks of token ids, and the same text: the variants' arguments."""
-    from mlm_core.data.corpus import embedded_documents
-    from mlm_core.data.tokenization import train_tokenizer
-
-    documents = embedded_documents()
-    tokenizer = train_tokenizer(documents, 6000, 512)
-    tokenizer.save_pretrained(str(directory / "model"))
-    config = {
-        "model_type": "roberta", "architectures": ["RobertaForMaskedLM"], "vocab_size": VOCABULARY,
-        "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": WIDTH // 64,
-        "intermediate_size": INNER, "max_position_embeddings": 514, "type_vocab_size": 1,
-        "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id, "layer_norm_eps": 1e-5,
-    }  # fmt: skip
-    (directory / "model" / "config.json").write_text(json.dumps(config))
-    ids = [token for ids in tokenizer(documents)["input_ids"] for token in ids]
-    blocks = np.array(ids[: len(ids) // BLOCK * BLOCK], dtype=np.int32).reshape(-1, BLOCK)
-    np.save(directory / "blocks.npy", blocks)
-    with (directory / "text.jsonl").open("w") as file:
-        file.writelines(json.dumps({"text": text}) + "\n" for text in documents)
-    return [str(directory / name) for name in ("model", "blocks.npy", "text.jsonl")]
 
 
 def report(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -134,7 +109,8 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", help="only these")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = write_inputs(Path(scratch))
+        write_inputs(Path(scratch))
+        arguments = [str(Path(scratch) / name) for name in ("model", "blocks.npy", "text.jsonl")]
         side = [sys.executable, str(HERE / "training_side.py")]
         found: dict[str, dict[str, Any]] = {}
         for group in given.groups:
