@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +64,24 @@ class BatchAssembler:
         mask = np.ones((len(keys), self.blocks.shape[1]), dtype=np.int64)
         mask[block_of(keys) == len(self.blocks) - 1, -self.padding :] = 0
         return mask
+
+
+@dataclass(frozen=True, eq=False)
+class TimedAssembler(BatchAssembler):
+    """Notes how long it has been at work.
+
+    Attributes:
+        seconds: of every batch that was made in this process.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+
+    def __call__(self, keys: NDArray[np.int64]) -> Batch:
+        """See `BatchAssembler`."""
+        begun = time.perf_counter()
+        batch = super().__call__(keys)
+        self.seconds.append(time.perf_counter() - begun)
+        return batch
 
 
 def batch_digest(batches: list[Mapping[str, NDArray[Any]]]) -> str:

@@ -26,7 +26,7 @@ class Recorder:
     """Engines report each step and each evaluation here, as sums.
 
     `witness` is None unless batches are verified; the model's forward pass then notes in it what it
-    receives while training.
+    receives while training. `seconds` is the time that steps have taken, evaluations left out.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Recorder:
         self._progress = progress
         self._file = _opened_at(metrics, state.get("metrics_bytes", 0))
         self._last = time.perf_counter()
+        self.seconds = 0.0
 
     def __enter__(self) -> Self:
         self._progress.start(self._job.plan.steps)
@@ -85,6 +86,7 @@ class Recorder:
             "tokens_per_second": tokens / max(now - self._last, 1e-9),
             "batch_digest": self.witness.digest() if self.witness is not None else None,
         }
+        self.seconds += now - self._last
         self._last = now
         self._write(line)
         self._progress.step(line)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.batch import Batch, BatchWitness
+from mlm_core.batch import Batch, BatchWitness, TimedAssembler
 from mlm_core.checkpoint import Checkpoint, Checkpoints, Moments
 from mlm_core.config import decided
 from mlm_core.errors import RequestError, first_line
@@ -151,6 +151,8 @@ class Trainer(ABC):
     def _trained(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         verify = job.config.verify_batches if job.config.verify_batches is not None else self._on_cpu()
         self._checkpoints = Checkpoints(run.path, job.config.keep_checkpoints)
+        made = TimedAssembler(**vars(job.train))
+        job = replace(job, train=made)
         state = checkpoint.facts["recorder"] if checkpoint is not None else {}
         with Recorder(job, run.metrics, self._progress, verify=verify, state=state) as recorder:
             self._recorder = recorder
@@ -172,6 +174,11 @@ class Trainer(ABC):
         self.save(run.path)
         write_card(run.path, job, result)
         results = result.as_results() | after.as_results() | {"model_step": step}
+        # Of this process: a run that went on has spent more. In TensorFlow batches are made beside the work.
+        results |= {"training_seconds": recorder.seconds, "batch_seconds": sum(made.seconds)}
+        self._progress.detail(
+            f"{recorder.seconds:.1f} s of training, {sum(made.seconds):.2f} s of making batches"
+        )
         run.finish(self._facts(job) | {"results": results, "evaluations": [astuple(before), astuple(after)]})
         return result
 

@@ -88,7 +88,8 @@ class TorchTrainer(Trainer):
         return Examination(output.logits.detach().cpu().numpy(), sums, gradients)
 
     def _slot_logits(self, batch: Batch) -> NDArray[np.float32]:
-        # Not inference mode: what a class keeps from one pass to the next (ESM does) must serve training, too.
+        # Not inference mode: what a class keeps from one pass to the next (ESM does) must serve training,
+        # too.
         with torch.no_grad():
             return self._model.eval()(**self._tensors(batch)).logits.cpu().numpy()
 

@@ -84,6 +84,12 @@ def test_run_json_holds_config_versions_and_results(run, engine):
     assert not [name for name in files if name.endswith((".bin", ".h5", ".pkl", ".pt", ".partial"))]
 
 
+def test_run_json_says_how_long_batches_took(run):
+    _, result = run
+    results = json.loads((result.run_dir / "run.json").read_text())["results"]
+    assert 0 < results["batch_seconds"] < results["training_seconds"]
+
+
 def test_a_saved_run_evaluates_the_same(run, lab):
     trainer, result = run
     # Another batch size, so other padding: sums do not care.
