@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
@@ -143,12 +142,8 @@ def take_turns(
 
 def machine_facts(packages: Sequence[str]) -> dict[str, Any]:
     """What a figure belongs to: processor, cores, versions."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    from mlm_core.versions import installed_versions
+
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
@@ -156,5 +151,5 @@ def machine_facts(packages: Sequence[str]) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": found,
+        "versions": installed_versions(packages),
     }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlm_core.batch import Batch, BatchWitness, TimedAssembler
 from mlm_core.checkpoint import Checkpoint, Checkpoints, Moments
 from mlm_core.config import decided
-from mlm_core.errors import RequestError, first_line
+from mlm_core.errors import RequestError
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.interruption import InterruptedRunError, Interruption
 from mlm_core.job import EvaluationJob, TrainingJob
@@ -30,7 +30,7 @@ from mlm_core.resume import checkpoint_facts, find_checkpoint, finished_run
 from mlm_core.run_directory import RunDirectory
 from mlm_core.run_errors import not_finite, out_of_memory, unwritable, without_best
 from mlm_core.run_facts import all_versions, announce, run_facts
-from mlm_core.sparse_head import sparse_head_problem
+from mlm_core.sparse_head import choose_head
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
@@ -272,18 +272,13 @@ class Trainer(ABC):
         if self.job.config.mlm_head == "dense":
             return
         probe = self.job.test(self.job.evaluation_keys[0][:_PROBE_ROWS])
-        dense = self._slot_logits(probe)
-        try:
-            self._use_head(sparse=True, probe=probe)
-            problem = sparse_head_problem(dense, self._slot_logits(probe))
-        except Exception as error:
-            # Any class can be written in a way that this cannot work with, and fails in its own.
-            problem = first_line(error)
+        problem = choose_head(
+            lambda sparse: self._use_head(sparse=sparse, probe=probe), lambda: self._slot_logits(probe)
+        )
         if problem is None:
             self._head = "sparse"
-            return
-        self._use_head(sparse=False, probe=probe)
-        self._progress.say(f"the head computes all positions, not the masked ones alone: {problem}")
+        else:
+            self._progress.say(f"the head computes all positions, not the masked ones alone: {problem}")
 
     def _facts(self, job: TrainingJob) -> dict[str, Any]:
         return run_facts(job, self.engine) | {"mlm_head": self._head}

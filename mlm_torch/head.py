@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
 
+from mlm_core.sparse_head import MaskedPass
 
-class SparseHead:
+
+class SparseHead(MaskedPass):
     """Hands a model's head the hidden states of the masked positions only.
 
     The head begins with the first module outside the encoder that is called once the encoder has returned.
     """
 
     def __init__(self, entry: torch.nn.Module) -> None:
-        self._positions: torch.Tensor | None = None
         entry.register_forward_pre_hook(self._gather)
 
     @classmethod
@@ -31,19 +31,10 @@ class SparseHead:
             raise ValueError("no head was found behind its encoder")
         return cls(entry)
 
-    @contextmanager
-    def at(self, positions: torch.Tensor) -> Iterator[None]:
-        """While inside, the head sees `[batch, slots]` positions, and gives logits of these."""
-        self._positions = positions
-        try:
-            yield
-        finally:
-            self._positions = None
-
     def _gather(self, entry: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self._positions is None:
+        if self.positions is None:
             return None
-        return gather_slots(arguments[0], self._positions), *arguments[1:]
+        return gather_slots(arguments[0], self.positions), *arguments[1:]
 
 
 def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.Tensor:

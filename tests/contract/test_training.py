@@ -210,7 +210,7 @@ def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
     options = {"model": str(lab.model("bert", dropout=0.0)), "max_steps": 6, "learning_rate": 5e-3}
     runs = {"sparse": lab.train(**options), "dense": lab.train(**options, mlm_head="dense")}
     # A model whose head needs all positions.
-    monkeypatch.setattr("mlm_core.trainer.sparse_head_problem", lambda dense, sparse: "it looks around")
+    monkeypatch.setattr("mlm_core.sparse_head.sparse_head_problem", lambda dense, sparse: "it looks around")
     runs["fallen back"] = lab.train(**options)
     wanted = [line["loss"] for line in steps(runs["dense"].run_dir)]
     for name, run in runs.items():

@@ -20,6 +20,13 @@ def test_the_table_of_options_is_up_to_date():
     assert with_table(README) == README, "run: python -m mlm_core.options_table README.md"
 
 
+def test_the_table_of_speed_is_that_of_the_results():
+    script = str(ROOT / "benchmarks" / "readme_table.py")
+    code = f"import runpy; print(runpy.run_path({script!r})['with_table'](open('README.md').read()), end='')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == README, "run: python benchmarks/readme_table.py README.md"
+
+
 def commands():
     lines = "\n".join(SHELL).replace("\\\n", " ").splitlines()
     return [line.split("   #")[0].strip() for line in lines if line.startswith("mlm ")]
