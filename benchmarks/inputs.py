@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,3 +38,56 @@ def write_inputs(directory: Path) -> None:
     np.save(directory / "blocks.npy", blocks)
     with (directory / "text.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps({"text": text}) + "\n" for text in documents)
+
+
+def write_text(path: Path, megabytes: float) -> None:
+    """Write so many MB of text: sentences of the corpus at random, as rows in ELI5's schema.
+
+    A row has one to three answers of two to twelve sentences, some 1,500 characters.
+    """
+    written, draw, known = 0, random.Random(0), _sentences()
+    with path.open("w", encoding="utf-8") as file:
+        while written < megabytes * 1e6:
+            texts = [
+                " ".join(draw.choices(known, k=draw.randint(2, 12))) for _ in range(draw.randint(1, 3))
+            ]
+            answers = {"a_id": [f"{draw.getrandbits(36):x}" for _ in texts], "text": texts}
+            row = {"q_id": f"{draw.getrandbits(36):x}", "title": draw.choice(known), "answers": answers}
+            file.write(json.dumps(row) + "\n")
+            written += sum(len(text.encode()) for text in texts)
+
+
+def masked_sentences(count: int) -> list[str]:
+    """Sentences of 6 to 40 words, one of which is `<mask>`."""
+    draw = random.Random(0)
+    fitting = (words for words in map(str.split, _sentences()) if 6 <= len(words) <= 40)
+    chosen = draw.sample(list(fitting), count)
+    return [" ".join(_masked(words, draw.randrange(1, len(words)))) for words in chosen]
+
+
+def write_weights(directory: Path, backend: str) -> None:
+    """Give `model/` weights, drawn by the seed, in a process of its own."""
+    model = str(directory / "model")
+    program = f"""
+from mlm_core import Config, load_engine
+config = Config(model={model!r}, from_scratch=True, dataset={str(directory / "text.jsonl")!r}, quiet=True)
+load_engine({backend!r}).trainer(config).save({model!r})
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def _sentences() -> list[str]:
+    from mlm_core.data.corpus import embedded_documents
+
+    return [sentence for text in embedded_documents() for sentence in _cut(text)]
+
+
+def _cut(text: str) -> Iterator[str]:
+    # The last part has its full stop already.
+    *parts, last = text.split(". ")
+    yield from (f"{part}." for part in parts)
+    yield last
+
+
+def _masked(words: list[str], index: int) -> list[str]:
+    return [*words[:index], "<mask>", *words[index + 1 :]]

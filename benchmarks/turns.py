@@ -18,6 +18,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from memory import own_peak
+
 
 class Turns:
     """A variant's side: call `worked` after every unit of work.
@@ -29,9 +31,19 @@ class Turns:
         self._warm = warm
         self._due = 0
         self._seconds: list[float] = []
+        self._facts: dict[str, Any] = {}
         # Whatever a library prints goes to stderr; what is said here goes to the benchmark.
         self._out = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the work is timed by now."""
+        return self._warm == 0
+
+    def note(self, **facts: Any) -> None:
+        """Have facts, that are the same in every round, in the benchmark's outcome; JSON values."""
+        self._facts |= facts
 
     def worked(self) -> None:
         """A unit of work is done. Returns when the next one is due; ends the process when there is none."""
@@ -49,7 +61,8 @@ class Turns:
             self._wait()
 
     def _say(self, message: Mapping[str, Any]) -> None:
-        print(json.dumps(message), file=self._out, flush=True)
+        facts = self._facts | {"peak_mb": own_peak()}
+        print(json.dumps(message | {"facts": facts}), file=self._out, flush=True)
 
     def _wait(self) -> None:
         asked = sys.stdin.readline()
@@ -67,6 +80,7 @@ class _Variant:
         self.name = name
         self.rounds: list[float] = []
         self.problem: str | None = None
+        self.facts: dict[str, Any] = {}
         self._log = log
         self._begun = time.perf_counter()
         self._process = subprocess.Popen(
@@ -98,7 +112,9 @@ class _Variant:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if line:
-            return dict(json.loads(line))
+            answer = dict(json.loads(line))
+            self.facts = answer.pop("facts")
+            return answer
         self._process.wait()
         self._log.flush()
         said = Path(self._log.name).read_text(errors="replace").strip().splitlines()
@@ -118,7 +134,8 @@ def take_turns(
         scratch: a directory for what the processes print.
 
     Returns:
-        By variant `{"seconds": [a round's median, ...], "ready_after": seconds}`, or `{"problem": ...}`.
+        By variant `{"seconds": [a round's median, ...], "ready_after": seconds, "peak_mb": MB}` and what
+        it has noted, or `{"problem": ...}`.
     """
     with ExitStack() as stack:
         variants = []
@@ -135,7 +152,7 @@ def take_turns(
         return {
             variant.name: {"problem": variant.problem}
             if variant.problem is not None
-            else {"seconds": variant.rounds, "ready_after": variant.ready_after}
+            else {"seconds": variant.rounds, "ready_after": variant.ready_after} | variant.facts
             for variant in variants
         }
 

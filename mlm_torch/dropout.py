@@ -2,15 +2,112 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
 import torch
+from torch.nn.functional import dropout, scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 
-from mlm_core.dropout import noise_seed
+from mlm_core.dropout import DropoutNoise, noise_seed
 
 
-def seed_dropout(seed: int, step: int, micro_batch: int) -> None:
-    """Key the noise of the forward pass that follows.
+@contextmanager
+def keyed_dropout(device: torch.device, seed: int, step: int, micro_batch: int) -> Iterator[None]:
+    """While inside, a forward pass takes the noise of this key.
 
-    PyTorch draws it from its global generator in the order of the layers, so seeding the generator
-    before each forward pass keys every layer.
+    PyTorch draws it from its global generator in the order of the layers, so seeding the generator before
+    each forward pass keys every layer. On a CPU that is slow (see `mlm_core.dropout`), and the noise of most
+    layers comes from elsewhere.
     """
-    torch.manual_seed(noise_seed(seed, step, micro_batch))
+    key = noise_seed(seed, step, micro_batch)
+    torch.manual_seed(key)
+    if device.type != "cpu":
+        yield
+        return
+    with _FastDropout(DropoutNoise(key)):
+        yield
+
+
+class _FastDropout(TorchFunctionMode):
+    """Takes the place of PyTorch's dropout on a CPU, by itself and inside of attention."""
+
+    def __init__(self, noise: DropoutNoise) -> None:
+        super().__init__()
+        self._noise = noise
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Every call of a torch function passes here."""
+        given = kwargs or {}
+        if func is dropout:
+            return self._dropout(*args, **given)
+        if func is scaled_dot_product_attention and given.get("dropout_p", 0.0) > 0.0:
+            return self._attention(*args, **given)
+        return func(*args, **given)
+
+    def _dropout(
+        self, values: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+    ) -> torch.Tensor:
+        dropped = DropoutNoise.dropped_levels(p)
+        if not training or not 0 < dropped < DropoutNoise.LEVELS or not values.is_floating_point():
+            return dropout(values, p, training, inplace)
+        return values * self._kept(values, dropped) * _scale(dropped)
+
+    def _attention(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> torch.Tensor:
+        dropped = DropoutNoise.dropped_levels(dropout_p)
+        if is_causal or enable_gqa or not 0 < dropped < DropoutNoise.LEVELS:
+            return scaled_dot_product_attention(
+                query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+            )
+        if torch.is_autocast_enabled("cpu"):
+            # As PyTorch does it: all of attention is of the reduced precision.
+            reduced = torch.get_autocast_dtype("cpu")
+            query, key, value = query.to(reduced), key.to(reduced), value.to(reduced)
+        with torch.autocast("cpu", enabled=False):
+            factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+            scores = (query * factor) @ key.mT
+            if attn_mask is not None:
+                scores = scores + _summand(attn_mask, scores.dtype)
+            weights = scores.softmax(-1)
+            # The scale is of fewer values here than behind the weights.
+            return (weights * self._kept(weights, dropped)) @ (value * _scale(dropped))
+
+    def _kept(self, values: torch.Tensor, dropped: int) -> torch.Tensor:
+        """1 for what is kept and 0 for what is not, in the values' shape and dtype."""
+        bits = torch.from_numpy(self._noise.draw(values.numel())).view(values.shape)
+        lowest = dropped - DropoutNoise.LEVELS // 2
+        if values.dtype.itemsize != 2:
+            return (bits >= lowest).to(values.dtype)
+        # Converting a comparison takes longer than all else: 0 or 1 as an integer, times the bits of 1.0.
+        one = int(torch.ones((), dtype=values.dtype).view(torch.int16))
+        return bits.clamp_(lowest - 1, lowest).sub_(lowest - 1).mul_(one).view(values.dtype)
+
+
+def _scale(dropped: int) -> float:
+    """What keeps the mean as it is, of the rate that 16 bits can tell."""
+    return DropoutNoise.LEVELS / (DropoutNoise.LEVELS - dropped)
+
+
+def _summand(attn_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A mask as attention adds it to its scores."""
+    if attn_mask.dtype != torch.bool:
+        return attn_mask.to(dtype)
+    return torch.zeros_like(attn_mask, dtype=dtype).masked_fill(~attn_mask, torch.finfo(dtype).min)

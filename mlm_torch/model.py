@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -133,3 +135,27 @@ def set_up(device: str, threads: int | None) -> torch.device:
     if threads is not None:
         torch.set_num_threads(threads)
     return torch.device("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu")
+
+
+def tune_for_cpu(model: Any) -> None:
+    """What makes training on a CPU faster and changes nothing else; for the rest of the process."""
+    _keep_freed_memory()
+    words = model.get_input_embeddings()
+    output = getattr(model.get_output_embeddings(), "weight", None)
+    if isinstance(words, torch.nn.Embedding) and output is words.weight:
+        # The gradient of the rows that were looked up is added to the head's, which is of all rows, instead
+        # of being spread over as large a matrix of zeros before.
+        words.sparse = True
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""Numbers of glibc's malloc.h."""
+
+
+def _keep_freed_memory() -> None:
+    # glibc gives large pieces back to the system as soon as they are freed, and each step would get them
+    # anew, page by page and filled with zeros: a tenth of a step's time.
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, -1)

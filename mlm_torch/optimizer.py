@@ -21,7 +21,7 @@ class ClippedAdamW(torch.optim.AdamW):
     """
 
     def __init__(self, groups: list[dict[str, Any]], *, max_grad_norm: float, **kwargs: Any) -> None:
-        super().__init__(groups, betas=(BETA_1, BETA_2), eps=EPSILON, **kwargs)
+        super().__init__(groups, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True, **kwargs)
         self.max_grad_norm = max_grad_norm
         self.grad_norm = torch.tensor(0.0)
 

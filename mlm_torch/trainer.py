@@ -19,10 +19,10 @@ from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.parity.examination import Examination
 from mlm_core.trainer import Trainer
-from mlm_torch.dropout import seed_dropout
+from mlm_torch.dropout import keyed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
 from mlm_torch.head import SparseHead
-from mlm_torch.model import build_model, set_up
+from mlm_torch.model import build_model, set_up, tune_for_cpu
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.weights import (
     assign,
@@ -47,6 +47,8 @@ class TorchTrainer(Trainer):
         self._device = set_up(config.device, config.threads)
         model = build_model(self.job.model.config, self.job.model.name, config.precision)
         self._model = model.to(self._device)
+        if self._on_cpu():
+            tune_for_cpu(self._model)
         return outline(self._model)
 
     def _assign(self, weights: Weights) -> None:
@@ -142,9 +144,9 @@ class MaskedLMTrainer(transformers.Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """A micro-batch, its dropout keyed."""
         step = self.first_step + self.state.global_step
-        seed_dropout(self._job.config.seed, step, self._micro_batch)
-        self._micro_batch += 1
-        return super().training_step(model, inputs, num_items_in_batch)
+        with keyed_dropout(self.args.device, self._job.config.seed, step, self._micro_batch):
+            self._micro_batch += 1
+            return super().training_step(model, inputs, num_items_in_batch)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

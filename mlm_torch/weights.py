@@ -55,7 +55,8 @@ def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> N
     for name, parameter in _trained(model).items():
         if name in moments.first:
             optimizer.state[parameter] = {
-                "step": torch.tensor(float(step)),
+                # The fused AdamW counts steps where the parameter is.
+                "step": torch.tensor(float(step), device=parameter.device),
                 "exp_avg": torch.from_numpy(np.array(moments.first[name])).to(parameter.device),
                 "exp_avg_sq": torch.from_numpy(np.array(moments.second[name])).to(parameter.device),
             }

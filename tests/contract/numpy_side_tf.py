@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mlm_tf.dropout import DropoutKey, key_dropout_layers
 from mlm_tf.head import SparseHead, gather_slots
 from mlm_tf.model import build_model
 from mlm_tf.optimizer import build_optimizer
@@ -72,6 +73,31 @@ def noisy_model(directory):
         return networks[seed]({"input_ids": tf.constant(ids)}, training=True).logits.numpy()
 
     return forward
+
+
+def _keyed_layer(rate, seed):
+    layer, key = keras.layers.Dropout(rate, dtype="float32"), DropoutKey(seed)
+    key_dropout_layers(keras.Sequential([layer]), key)
+    key.advance(tf.constant(0, tf.int64), tf.constant(0, tf.int64))
+    layer._autocast = False
+    return layer
+
+
+def dropout(values, rate, seed, half):
+    given = tf.cast(values, tf.bfloat16 if half else tf.float32)
+    return tf.cast(_keyed_layer(rate, seed)(given, training=True), tf.float32).numpy()
+
+
+def attention(query, key, value, mask, rate, seed, half):
+    """Attention whose weights are dropped; the mask `[batch, 1, 1, length]` bool, or None."""
+    query, key, value = (
+        tf.cast(array, tf.bfloat16 if half else tf.float32) for array in (query, key, value)
+    )
+    scores = tf.matmul(query, key, transpose_b=True) / tf.cast(query.shape[-1] ** 0.5, query.dtype)
+    if mask is not None:
+        scores = tf.where(mask, scores, scores.dtype.min)
+    weights = _keyed_layer(rate, seed)(tf.nn.softmax(scores), training=True)
+    return tf.cast(tf.matmul(weights, value), tf.float32).numpy()
 
 
 def gather(hidden, positions):

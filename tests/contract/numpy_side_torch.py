@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from mlm_torch.dropout import keyed_dropout
 from mlm_torch.head import SparseHead, gather_slots
 from mlm_torch.model import build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
@@ -66,16 +67,29 @@ def optimize(weights, gradients_by_step, config, table):
 def noisy_model(directory):
     """Logits of a training-mode forward pass, by seed, step and micro-batch."""
     import mlm_torch
-    from mlm_torch.dropout import seed_dropout
-
     network = mlm_torch.from_pretrained(directory).train()
 
     def forward(ids, seed, step, micro_batch):
-        seed_dropout(seed, step, micro_batch)
-        with torch.no_grad():
+        with torch.no_grad(), keyed_dropout(network.device, seed, step, micro_batch):
             return network(torch.from_numpy(ids)).logits.numpy()
 
     return forward
+
+
+def dropout(values, rate, seed, half):
+    with keyed_dropout(torch.device("cpu"), seed, 0, 0):
+        given = torch.from_numpy(values).to(torch.bfloat16 if half else torch.float32)
+        return torch.nn.Dropout(rate).train()(given).float().numpy()
+
+
+def attention(query, key, value, mask, rate, seed, half):
+    """Attention whose weights are dropped; the mask `[batch, 1, 1, length]` bool, or None."""
+    given = [torch.from_numpy(array) for array in (query, key, value)]
+    visible = None if mask is None else torch.from_numpy(mask)
+    reduced = torch.autocast("cpu", torch.bfloat16, enabled=half)
+    with keyed_dropout(torch.device("cpu"), seed, 0, 0), reduced:
+        attended = torch.nn.functional.scaled_dot_product_attention
+        return attended(*given, attn_mask=visible, dropout_p=rate).float().numpy()
 
 
 def gather(hidden, positions):

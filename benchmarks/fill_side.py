@@ -1,0 +1,82 @@
+"""A variant of `fill.py`, in a process of its own: `fill_side.py OWNER:FRAMEWORK:HOW DIRECTORY`.
+
+OWNER is `mlm` (this project's predictor) or `pipeline` (transformers' fill-mask pipeline); HOW is `one` (a unit of
+work is a sentence) or `many` (a unit is all sentences in one call). Notes the best score of each sentence.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from turns import Turns
+
+TOP = 5
+"""Answers for each blank, the pipeline's default."""
+
+Fill = Callable[[list[str]], list[Any]]
+
+
+def mlm(model: str, framework: str) -> Fill:
+    """What `mlm fill` calls."""
+    from mlm_core import load_engine
+
+    predictor = load_engine(framework).predictor(model)
+    return lambda texts: predictor.fill(texts, top_k=TOP)
+
+
+def pipeline_torch(model: str, sentences: int) -> Fill:
+    """The pipeline as the guide has it; with the whole list as its batch."""
+    from mlm_core import load_engine
+
+    load_engine("torch").prepare_process()
+    from transformers import pipeline
+
+    return _listed(pipeline("fill-mask", model), batch_size=sentences)
+
+
+def pipeline_tf(model: str, sentences: int) -> Fill:
+    """The same on TensorFlow, where the pipeline takes a list apart whatever the batch size."""
+    import mlm_tf
+
+    # The library's own TensorFlow loader does not read every `model.safetensors`.
+    network = mlm_tf.from_pretrained(model)
+    from transformers import AutoTokenizer, pipeline
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    filler = pipeline("fill-mask", model=network, tokenizer=tokenizer, framework="tf", dtype=None)
+    return _listed(filler, batch_size=sentences)
+
+
+def _listed(filler: Any, batch_size: int) -> Fill:
+    def fill(texts: list[str]) -> list[Any]:
+        if len(texts) == 1:
+            return [filler(texts[0], top_k=TOP)]
+        return list(filler(texts, top_k=TOP, batch_size=batch_size))
+
+    return fill
+
+
+def main(variant: str, directory: str) -> None:
+    """Fill blanks until nothing more is asked for."""
+    owner, framework, how = variant.split(":")
+    model = str(Path(directory) / "model")
+    sentences: list[str] = json.loads((Path(directory) / "sentences.json").read_text(encoding="utf-8"))
+    turns = Turns(warm=2)
+    if owner == "mlm":
+        fill = mlm(model, framework)
+    else:
+        fill = (pipeline_torch if framework == "torch" else pipeline_tf)(model, len(sentences))
+    turns.note(scores=[answers[0]["score"] for answers in fill(sentences)])
+    work = [sentences] if how == "many" else [[sentence] for sentence in sentences]
+    for texts in itertools.cycle(work):
+        fill(texts)
+        turns.worked()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

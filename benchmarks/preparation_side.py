@@ -1,0 +1,132 @@
+"""A variant of `preparation.py`, in a process of its own: `preparation_side.py VARIANT DIRECTORY`.
+
+VARIANT is OWNER:STAGE:PROCESSES. OWNER is `mlm` (this project) or `guide` (the masked-language-modeling guide's
+own recipe); STAGE is `group` (from an opened dataset to blocks, all documents) or `file` (from a file to blocks,
+a fifth of the documents held out). Nothing is taken from a cache. Notes how many tokens there were, how many
+blocks came of them, and a digest of the first blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from inputs import BLOCK
+from turns import Turns
+
+COMPARED = 100
+"""Blocks that go into the digest: those of the guide's first batch of documents."""
+
+COLUMN = "answers.text"
+
+
+def mlm(turns: Turns, directory: Path, stage: str, processes: int) -> None:
+    """What `mlm prepare` does."""
+    os.environ["MLM_CACHE"] = str(directory / f"cache-{os.getpid()}")
+    from mlm_core import Config
+    from mlm_core.compat.transformers import import_without_frameworks
+    from mlm_core.data.prepare import block_store
+    from mlm_core.data.sources import load_source
+    from mlm_core.job import training_job
+    from mlm_core.model_source import load_model_source
+    from mlm_core.progress import Progress
+
+    config = Config(
+        dataset=str(directory / "text.jsonl"), text_column=COLUMN, model=str(directory / "model"),
+        from_scratch=True, num_proc=processes, quiet=True,
+    ).resolved({})  # fmt: skip
+    progress = Progress.of(config)
+    source = load_source(config, progress=progress)
+    import_without_frameworks()
+    model = load_model_source(config, None)
+    while True:
+        with tempfile.TemporaryDirectory() as cache:
+            os.environ["MLM_CACHE"] = cache
+            if stage == "file":
+                job = training_job(config, load_source(config, progress=progress), progress)
+                facts = list(job.stores.values())
+                first = None
+            else:
+                store = block_store(source.documents, model, config, "training", progress)
+                facts, first = [store.facts], _digest(store.blocks[:COMPARED])
+        turns.note(tokens=sum(f.tokens for f in facts), blocks=sum(f.blocks for f in facts), first=first)
+        turns.worked()
+
+
+def guide(turns: Turns, directory: Path, stage: str, processes: int) -> None:
+    """`map` with a tokenizer, then `map` with `group_texts`."""
+    os.environ |= {"USE_TF": "0", "USE_TORCH": "0"}
+    import datasets
+    from transformers import AutoTokenizer
+
+    datasets.disable_progress_bars()
+    tokenizer = AutoTokenizer.from_pretrained(directory / "model")
+
+    def preprocess_function(examples: Any) -> Any:
+        return tokenizer([" ".join(x) for x in examples[COLUMN]])
+
+    def group_texts(examples: Any) -> Any:
+        concatenated_examples = {k: list(chain(*examples[k])) for k in examples}
+        total_length = len(concatenated_examples[next(iter(examples))])
+        if total_length >= BLOCK:
+            total_length = (total_length // BLOCK) * BLOCK
+        result = {
+            k: [t[i : i + BLOCK] for i in range(0, total_length, BLOCK)]
+            for k, t in concatenated_examples.items()
+        }
+        result["labels"] = result["input_ids"].copy()
+        return result
+
+    def opened(cache: str) -> Any:
+        return datasets.load_dataset(
+            "json", data_files=str(directory / "text.jsonl"), split="train", cache_dir=cache
+        )
+
+    kept = opened(str(directory / f"cache-{os.getpid()}")).flatten()
+    while True:
+        with tempfile.TemporaryDirectory() as cache:
+            if stage == "file":
+                rows = opened(cache).train_test_split(test_size=0.2).flatten()
+            else:
+                rows = datasets.DatasetDict(train=kept)
+            tokenized = rows.map(
+                preprocess_function, batched=True, num_proc=processes, load_from_cache_file=False,
+                remove_columns=rows["train"].column_names,
+            )  # fmt: skip
+            grouped = tokenized.map(
+                group_texts, batched=True, num_proc=processes, load_from_cache_file=False
+            )
+            if not turns.ready:
+                first = np.array(grouped["train"][:COMPARED]["input_ids"]) if stage == "group" else None
+                turns.note(
+                    tokens=sum(map(_tokens, tokenized.values())), blocks=sum(map(len, grouped.values())),
+                    first=None if first is None else _digest(first),
+                )  # fmt: skip
+        turns.worked()
+
+
+def _tokens(rows: Any) -> int:
+    import pyarrow.compute
+
+    lengths = pyarrow.compute.list_value_length(rows.data.column("input_ids"))
+    return int(pyarrow.compute.sum(lengths).as_py())
+
+
+def _digest(blocks: Any) -> str:
+    return hashlib.blake2b(np.asarray(blocks, dtype="<i4").tobytes(), digest_size=16).hexdigest()
+
+
+def main(variant: str, directory: str) -> None:
+    """Prepare the text until nothing more is asked for."""
+    owner, stage, processes = variant.split(":")
+    (mlm if owner == "mlm" else guide)(Turns(warm=1), Path(directory), stage, int(processes))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
