@@ -33,12 +33,13 @@ def report(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     for name, facts in found.items():
         if "seconds" not in facts:
             continue
-        rates = sorted(TOKENS / seconds for seconds in facts["seconds"])
+        rates = sorted(TOKENS[name.split(":")[0]] / seconds for seconds in facts["seconds"])
         facts |= {"tokens_per_second": statistics.median(rates), "spread": [rates[0], rates[-1]]}
         guide = found.get(name.replace("mlm:", "guide:"), {})
         if "seconds" in guide:
             pairs = zip(guide["seconds"], facts["seconds"], strict=True)
-            facts["times_the_guide"] = statistics.median(theirs / ours for theirs, ours in pairs)
+            more = TOKENS["mlm"] / TOKENS["guide"] if name.startswith("mlm") else 1.0
+            facts["times_the_guide"] = more * statistics.median(theirs / ours for theirs, ours in pairs)
     return found
 
 
@@ -52,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         write_inputs(Path(scratch))
         commands = {name: [*side, name, scratch] for name in VARIANTS}
-        found = report(take_turns(commands, given.rounds, 3, Path(scratch)))
+        found = report(take_turns(commands, given.rounds, 1, Path(scratch)))
     for name, facts in found.items():
         if "problem" in facts:
             print(f"{name:16} {facts['problem']}")

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from turns import Turns
 
-TOKENS = 2**18
-"""A unit of work: this many tokens in batches."""
+TOKENS = {"mlm": 2**22, "guide": 2**19}
+"""A unit of work: this many tokens in batches: far more than is made ahead while others have their turn."""
 
 
 def mlm_torch(batch: int, directory: Path) -> Iterator[Any]:
@@ -114,13 +114,13 @@ FEEDS = {
 def main(variant: str, directory: str) -> None:
     """Take batches until nothing more is asked for."""
     owner, framework, batch = variant.split(":")
-    turns = Turns(warm=2)
+    turns = Turns(warm=1)
     batches = FEEDS[owner, framework](int(batch), Path(directory))
     taken = 0
     for made in batches:
         inputs = made[0] if isinstance(made, tuple) else made
         taken += int(np.prod(inputs["input_ids"].shape))
-        if taken >= TOKENS:
+        if taken >= TOKENS[owner]:
             taken = 0
             turns.worked()
 

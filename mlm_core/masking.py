@@ -16,6 +16,8 @@ from mlm_core.randomness import UInt64, integers_below, uniforms
 IGNORED = -100
 """The label of a slot that holds no masked token; both frameworks' losses skip it."""
 
+_LAST = np.uint64(2**64 - 1)
+
 
 @dataclass(frozen=True, eq=False)
 class MaskingRule:
@@ -83,12 +85,17 @@ def mask_tokens(
     ids = input_ids.astype(np.int64)
     maskable = rule.maskable[ids] if seen is None else rule.maskable[ids] & seen
     chosen = _choose(maskable, draws[:, 0], draws[:, 1 : 1 + block_size], rule)
-    corrupted = np.where(chosen, _corrupt(ids, draws[:, 1 + block_size :], rule), ids)
-    # A stable sort of "not chosen" puts the chosen positions first, in ascending order.
-    positions = np.argsort(~chosen, axis=1, kind="stable")[:, : rule.slots(block_size)]
-    used = np.take_along_axis(chosen, positions, axis=1)
-    labels = np.where(used, np.take_along_axis(ids, positions, axis=1), IGNORED)
-    return MaskedRows(corrupted, np.where(used, positions, 0), labels)
+    rows, columns = np.nonzero(chosen)
+    # Row by row in ascending order: a token's slot is how many of its row come before it.
+    counts = chosen.sum(axis=1)
+    slots = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    positions = np.zeros((len(ids), rule.slots(block_size)), dtype=np.int64)
+    labels = np.full_like(positions, IGNORED)
+    originals = ids[rows, columns]
+    positions[rows, slots] = columns
+    labels[rows, slots] = originals
+    ids[rows, columns] = _corrupt(originals, draws[rows, 1 + block_size + columns], rule)
+    return MaskedRows(ids, positions, labels)
 
 
 def full_width_labels(
@@ -110,13 +117,15 @@ def _choose(
     counts = np.floor(rule.probability * candidates + uniforms(row_draws)).astype(np.int64)
     counts = np.minimum(counts, np.minimum(candidates, rule.slots(maskable.shape[1])))
     # One bit less than the filler, so that a protected position always ranks last.
-    ranked = np.where(maskable, position_draws >> np.uint64(1), np.uint64(2**64 - 1))
-    ranks = np.argsort(np.argsort(ranked, axis=1, kind="stable"), axis=1, kind="stable")
-    chosen: NDArray[np.bool_] = ranks < counts[:, None]
+    ranked = np.where(maskable, position_draws >> np.uint64(1), _LAST)
+    # Chosen is what comes before the first draw that is not; two draws of a row are as good as never equal.
+    ordered = np.pad(np.sort(ranked, axis=1), ((0, 0), (0, 1)), constant_values=_LAST)
+    chosen: NDArray[np.bool_] = ranked < np.take_along_axis(ordered, counts[:, None], axis=1)
     return chosen
 
 
 def _corrupt(ids: NDArray[np.int64], draws: UInt64, rule: MaskingRule) -> NDArray[np.int64]:
+    """What stands in the place of masked tokens, given a draw each."""
     # The bands of one uniform number from the upper bits; the word comes from the lower 32.
     band = (draws >> np.uint64(32)) * 2.0**-32
     words = rule.words[integers_below(draws, len(rule.words))]

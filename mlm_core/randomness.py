@@ -30,19 +30,27 @@ class Stream(IntEnum):
 
 def raw_draws(seed: int, stream: Stream, key: int, count: int) -> UInt64:
     """`count` raw 64-bit draws, `[count]` uint64, for (seed, stream, key); key is below 2**64."""
-    generator = np.random.Philox(
-        key=np.array([seed, key], dtype=np.uint64),
-        counter=np.array([0, 0, 0, stream], dtype=np.uint64),
-    )
-    return generator.random_raw(count)
+    return _generator(seed, stream, key).random_raw(count)
 
 
 def raw_rows(seed: int, stream: Stream, keys: NDArray[np.int64], count: int) -> UInt64:
     """One row of raw draws per key, `[len(keys), count]` uint64; a row depends on its own key only."""
     rows = np.empty((len(keys), count), dtype=np.uint64)
-    for row, key in enumerate(keys):
-        rows[row] = raw_draws(seed, stream, int(key), count)
+    # Setting a generator back to its first state, with another key, takes a tenth of the time of a new one.
+    generator = _generator(seed, stream, 0)
+    first = generator.state
+    for row, key in zip(rows, keys.astype(np.uint64), strict=True):
+        first["state"]["key"][1] = key
+        generator.state = first
+        row[:] = generator.random_raw(count)
     return rows
+
+
+def _generator(seed: int, stream: Stream, key: int) -> np.random.Philox:
+    return np.random.Philox(
+        key=np.array([seed, key], dtype=np.uint64),
+        counter=np.array([0, 0, 0, stream], dtype=np.uint64),
+    )
 
 
 def uniforms(raw: UInt64) -> NDArray[np.float64]:

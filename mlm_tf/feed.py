@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from mlm_core.batch import Batch, BatchAssembler
 
+CHUNK = 2**17
+"""Tokens that are assembled at once: a call from TensorFlow into Python takes as long as 1,000 tokens."""
+
 
 def planned_dataset(model: Any, assemble: BatchAssembler, keys: NDArray[np.int64]) -> tf.data.Dataset:
     """The batches of `[batches, batch]` block keys, in that order.
@@ -24,4 +27,7 @@ def planned_dataset(model: Any, assemble: BatchAssembler, keys: NDArray[np.int64
     def collate(examples: list[dict[str, Any]]) -> Batch:
         return assemble(np.array([example["block_key"] for example in examples], dtype=np.int64))
 
-    return model.prepare_tf_dataset(rows, batch_size=keys.shape[1], shuffle=False, collate_fn=collate)
+    batch = keys.shape[1]
+    at_once = max(1, CHUNK // (batch * assemble.blocks.shape[1])) * batch
+    chunks = model.prepare_tf_dataset(rows, batch_size=at_once, shuffle=False, collate_fn=collate)
+    return chunks.rebatch(batch, drop_remainder=True)

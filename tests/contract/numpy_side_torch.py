@@ -67,6 +67,7 @@ def optimize(weights, gradients_by_step, config, table):
 def noisy_model(directory):
     """Logits of a training-mode forward pass, by seed, step and micro-batch."""
     import mlm_torch
+
     network = mlm_torch.from_pretrained(directory).train()
 
     def forward(ids, seed, step, micro_batch):
