@@ -3,7 +3,8 @@
     python benchmarks/evaluation.py [--rounds 5] [--output FILE] [--blocks 64] [--groups torch tf]
         [--variants NAME ...] [--memory 64 512]
 
-6 layers of 768, vocabulary 50265, blocks of 128 tokens in batches of 16, weights from the config, forward only.
+6 layers of 768, vocabulary 50265, blocks of 128 tokens in batches of 16, weights from the config, forward
+only.
 All variants of a group in turns (see turns.py); a unit of work is one whole evaluation of `--blocks` blocks.
 Prints blocks and masked tokens per second, median and spread over rounds, and how many times the guide's
 recipe in the same framework that is.

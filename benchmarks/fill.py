@@ -2,11 +2,11 @@
 
     python benchmarks/fill.py [--rounds 5] [--output FILE] [--sentences 64] [--groups torch tf]
 
-6 layers of 768, vocabulary 50265, weights drawn by a seed; sentences of 6 to 40 words with one blank each. All
-variants of a framework in turns (see turns.py): `one` is a sentence a call, `many` all sentences in one call
-(the pipeline with `batch_size` as many). Prints sentences per second, median and spread over rounds, and how
-many times the pipeline's that is. Exit code 1 where the best scores differ by more than a thousandth of
-themselves.
+6 layers of 768, vocabulary 50265, weights drawn by a seed; sentences of 6 to 40 words with one blank each.
+All variants of a framework in turns (see turns.py), a unit of work being all sentences: `one` is a sentence a
+call, `many` all in one call (the pipeline with `batch_size` as many). Prints sentences per second, median and
+spread over rounds, and how many times the pipeline's that is. Exit code 1 where the best scores differ by
+more than a thousandth of themselves.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ TOLERANCE = 1e-3
 
 
 def measure(framework: str, sentences: int, rounds: int, scratch: Path) -> Found:
-    """The variants of a framework in turns: single sentences, of which many fit in a round, then lists."""
+    """The variants of a framework in turns: a sentence a call, then all in one call."""
     found: Found = {}
-    for how, amount, units in (("one", 1, sentences), ("many", sentences, 1)):
+    for how in ("one", "many"):
         names = [f"{owner}:{framework}:{how}" for owner in ("pipeline", "mlm")]
-        found |= take_turns({name: [*SIDE, name, str(scratch)] for name in names}, rounds, units, scratch)
-        mine = {name: found[name] for name in names}
-        add_rates(mine, "sentences", lambda _: amount, lambda name: name.replace("mlm:", "pipeline:"))  # noqa: B023
-    return found
+        found |= take_turns({name: [*SIDE, name, str(scratch)] for name in names}, rounds, 1, scratch)
+    return add_rates(
+        found, "sentences", lambda _: sentences, lambda name: name.replace("mlm:", "pipeline:")
+    )  # fmt: skip
 
 
 def difference(found: Found) -> float:
-    """The largest relative difference between the best scores of this project's and the pipeline's answers."""
+    """The largest relative difference of the best scores from the pipeline's."""
     largest = 0.0
     for name, facts in found.items():
         theirs = found[name.replace("mlm:", "pipeline:")]

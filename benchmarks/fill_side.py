@@ -1,12 +1,11 @@
 """A variant of `fill.py`, in a process of its own: `fill_side.py OWNER:FRAMEWORK:HOW DIRECTORY`.
 
-OWNER is `mlm` (this project's predictor) or `pipeline` (transformers' fill-mask pipeline); HOW is `one` (a unit of
-work is a sentence) or `many` (a unit is all sentences in one call). Notes the best score of each sentence.
+OWNER is `mlm` (this project's predictor) or `pipeline` (transformers' fill-mask pipeline); HOW is `one` (a
+sentence a call) or `many` (all in one call). A unit of work is all sentences. Notes the best score of each.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -66,15 +65,16 @@ def main(variant: str, directory: str) -> None:
     owner, framework, how = variant.split(":")
     model = str(Path(directory) / "model")
     sentences: list[str] = json.loads((Path(directory) / "sentences.json").read_text(encoding="utf-8"))
-    turns = Turns(warm=2)
+    turns = Turns(warm=1)
     if owner == "mlm":
         fill = mlm(model, framework)
     else:
         fill = (pipeline_torch if framework == "torch" else pipeline_tf)(model, len(sentences))
     turns.note(scores=[answers[0]["score"] for answers in fill(sentences)])
-    work = [sentences] if how == "many" else [[sentence] for sentence in sentences]
-    for texts in itertools.cycle(work):
-        fill(texts)
+    calls = [sentences] if how == "many" else [[sentence] for sentence in sentences]
+    while True:
+        for texts in calls:
+            fill(texts)
         turns.worked()
 
 

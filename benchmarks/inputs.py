@@ -48,9 +48,7 @@ def write_text(path: Path, megabytes: float) -> None:
     written, draw, known = 0, random.Random(0), _sentences()
     with path.open("w", encoding="utf-8") as file:
         while written < megabytes * 1e6:
-            texts = [
-                " ".join(draw.choices(known, k=draw.randint(2, 12))) for _ in range(draw.randint(1, 3))
-            ]
+            texts = [" ".join(draw.choices(known, k=draw.randint(2, 12))) for _ in range(draw.randint(1, 3))]
             answers = {"a_id": [f"{draw.getrandbits(36):x}" for _ in texts], "text": texts}
             row = {"q_id": f"{draw.getrandbits(36):x}", "title": draw.choice(known), "answers": answers}
             file.write(json.dumps(row) + "\n")
@@ -58,10 +56,10 @@ def write_text(path: Path, megabytes: float) -> None:
 
 
 def masked_sentences(count: int) -> list[str]:
-    """Sentences of 6 to 40 words, one of which is `<mask>`."""
+    """Sentences of 6 to 40 words (at most 250 characters), one of which is `<mask>`."""
     draw = random.Random(0)
-    fitting = (words for words in map(str.split, _sentences()) if 6 <= len(words) <= 40)
-    chosen = draw.sample(list(fitting), count)
+    short = [sentence.split() for sentence in _sentences() if len(sentence) <= 250]
+    chosen = draw.sample([words for words in short if 6 <= len(words) <= 40], count)
     return [" ".join(_masked(words, draw.randrange(1, len(words)))) for words in chosen]
 
 

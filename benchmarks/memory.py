@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import tempfile
@@ -74,14 +73,14 @@ def peak_of(command: Sequence[str], environment: Mapping[str, str]) -> TreePeak:
 def _tree(root: int) -> list[int]:
     """A process and all below it."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             try:
-                stat = Path(f"/proc/{name}/stat").read_text()
+                stat = (entry / "stat").read_text()
             except OSError:
                 continue
             # After the command's name in brackets: state, parent.
-            children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(name))
+            children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
     found, waiting = [], [root]
     while waiting:
         process = waiting.pop()

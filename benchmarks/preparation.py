@@ -4,14 +4,14 @@
         [--memory 10 100 1000] [--memory-of mlm]
 
 Text in ELI5's schema, made of sentences of the embedded corpus; blocks of 128 tokens; a byte-level BPE
-tokenizer of 6,000 tokens. All variants in turns (see turns.py), nothing from a cache: `group` is from an opened
-dataset to blocks, `file` from a file on disk to blocks, split before. `--processes` is `num_proc` on both sides.
-Prints tokens per second, median and spread over rounds, how many times the guide's that is, and what came
-out: both must find the same tokens and begin with the same blocks; of each batch of 1,000 documents the guide
-drops the rest after the last full block.
+tokenizer of 6,000 tokens. All variants in turns (see turns.py), nothing from a cache: `group` is from an
+opened dataset to blocks, `file` from a file on disk to blocks, split before. `--processes` is `num_proc` on
+both sides. Prints tokens per second, median and spread over rounds, how many times the guide's that is, and
+what came out: both must find the same tokens and begin with the same blocks; of each batch of 1,000 documents
+the guide drops the rest after the last full block.
 
-Then memory: `mlm prepare` as a whole process on so many MB of text each, with the most that it and its children
-held at once (see memory.py). Exit code 1 where the two sides' blocks are not of the same kind.
+Then memory: `mlm prepare` as a whole process on so many MB of text each, with the most that it and its
+children held at once (see memory.py). Exit code 1 where the two sides' blocks are not of the same kind.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def memory_table(found: dict[str, Any]) -> str:
         for megabytes, peak in peaks.items():
             grown = [f"{peak[key] - first[key]:+,.0f} MB" for key in ("total", "anonymous")]
             rows.append(
-                [name, f"{megabytes} MB", f"{peak['total']:,.0f} MB", grown[0], f"{peak['anonymous']:,.0f} MB",
-                 grown[1], f"{peak['seconds']:.0f} s"]
+                [name, f"{megabytes} MB", f"{peak['total']:,.0f} MB", grown[0],
+                 f"{peak['anonymous']:,.0f} MB", grown[1], f"{peak['seconds']:.0f} s"]
             )  # fmt: skip
     return markdown(("", "text", "peak", "growth", "without files' pages", "growth", "time"), rows)
 

@@ -1,9 +1,9 @@
 """A variant of `preparation.py`, in a process of its own: `preparation_side.py VARIANT DIRECTORY`.
 
-VARIANT is OWNER:STAGE:PROCESSES. OWNER is `mlm` (this project) or `guide` (the masked-language-modeling guide's
-own recipe); STAGE is `group` (from an opened dataset to blocks, all documents) or `file` (from a file to blocks,
-a fifth of the documents held out). Nothing is taken from a cache. Notes how many tokens there were, how many
-blocks came of them, and a digest of the first blocks.
+VARIANT is OWNER:STAGE:PROCESSES. OWNER is `mlm` (this project) or `guide` (the masked-language-modeling
+guide's own recipe); STAGE is `group` (from an opened dataset to blocks, all documents) or `file` (from a file
+to blocks, a fifth of the documents held out). Nothing is taken from a cache. Notes how many tokens there
+were, how many blocks came of them, and a digest of the first blocks.
 """
 
 from __future__ import annotations
@@ -99,9 +99,7 @@ def guide(turns: Turns, directory: Path, stage: str, processes: int) -> None:
                 preprocess_function, batched=True, num_proc=processes, load_from_cache_file=False,
                 remove_columns=rows["train"].column_names,
             )  # fmt: skip
-            grouped = tokenized.map(
-                group_texts, batched=True, num_proc=processes, load_from_cache_file=False
-            )
+            grouped = tokenized.map(group_texts, batched=True, num_proc=processes, load_from_cache_file=False)
             if not turns.ready:
                 first = np.array(grouped["train"][:COMPARED]["input_ids"]) if stage == "group" else None
                 turns.note(

@@ -1,10 +1,15 @@
 """How long commands take that do little: start-up, and time to the first step and the first filled blank.
 
-    python benchmarks/startup.py [--rounds 5] [--output FILE]
+    python benchmarks/startup.py [--rounds 5] [--output FILE] [--engines torch tf]
 
-Whole processes in turns (A B C A B C): this project's commands with either engine, and the fill-mask pipeline
-as the guide has it, on a tiny model, so that what is measured is not the model. Prints seconds, median and
-spread over rounds.
+Whole processes in turns (A B C A B C), on a tiny model, so that what is measured is not the model: this
+project's commands with either engine; the guide's script up to its first step and its imports alone; the
+fill-mask pipeline. Prepared text is in each side's cache; the first round fills it and is not counted. Prints
+seconds, median and spread over rounds: of `mlm train` until the first step is in `metrics.jsonl`, and until
+the process has ended, which includes evaluations before and after, the saved model and a filled blank.
+
+Then which frameworks each command of this project has imported: only the one in use may be there, and none,
+nor numpy, where there is nothing to compute. Exit code 1 where that is not so.
 """
 
 from __future__ import annotations
@@ -17,8 +22,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from figures import markdown
 from inputs import write_inputs
 from turns import machine_facts
 
@@ -26,7 +34,8 @@ SENTENCE = "If the file does not <mask>, an error is raised."
 
 PIPELINE = {
     "torch": """
-import sys
+import os, sys
+os.environ["USE_TF"] = "0"
 from transformers import pipeline
 pipeline("fill-mask", sys.argv[1])(sys.argv[2])
 """,
@@ -35,53 +44,167 @@ import sys
 from mlm_core import load_engine
 load_engine("tf")  # without this transformers does not find its way past accelerate
 import mlm_tf
-from transformers import AutoTokenizer, pipeline
 model = mlm_tf.from_pretrained(sys.argv[1])
+from transformers import AutoTokenizer, pipeline
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
 pipeline("fill-mask", model=model, tokenizer=tokenizer, framework="tf", dtype=None)(sys.argv[2])
 """,
 }
 
+SIDE = [sys.executable, str(Path(__file__).with_name("startup_side.py"))]
+MLM = [sys.executable, "-m", "mlm_core"]
+ENGINES = ("torch", "tf")
+HEAVY = ("numpy", "torch", "tensorflow", "tf_keras", "keras", "jax", "transformers", "datasets", "accelerate")
+ALLOWED = {
+    "torch": {"numpy", "torch", "transformers", "datasets", "accelerate"},
+    "tf": {"numpy", "tensorflow", "tf_keras", "keras", "transformers", "datasets"},
+}
+"""Of the heavy packages those that an engine's commands may import; tensorflow itself imports keras."""
 
-def commands(directory: Path) -> dict[str, list[str]]:
-    """What is timed, by name; `directory` has the inputs and a run for each engine."""
-    mlm = [sys.executable, "-m", "mlm_core"]
-    train = ["train", "--dataset", str(directory / "text.jsonl"), "--model", str(directory / "tiny")]
-    train += ["--from-scratch", "--max-steps", "1", "--test-size", "0.002", "--overwrite", "--quiet"]
-    found = {"mlm --help": [*mlm, "--help"], "mlm --version": [*mlm, "--version"]}
-    for engine in ("torch", "tf"):
+
+def commands(directory: Path, engines: list[str]) -> dict[str, list[str]]:
+    """Whole processes that are timed, by name; the training runs of `directory` are there by then."""
+    found = {"mlm --version": [*MLM, "--version"], "mlm --help": [*MLM, "--help"]}
+    for engine in engines:
         run, own = str(directory / engine), ["--backend", engine]
-        found[f"mlm train, one step, {engine}"] = [*mlm, *train, *own, "--output-dir", run]
-        found[f"mlm fill, {engine}"] = [*mlm, "fill", run, SENTENCE, *own]
+        found[f"guide's imports, {engine}"] = [*SIDE, "imports", engine]
+        found[f"mlm fill, {engine}"] = [*MLM, "fill", run, SENTENCE, *own]
         found[f"pipeline, {engine}"] = [sys.executable, "-c", PIPELINE[engine], run, SENTENCE]
     return found
 
 
-def main() -> None:
+def train_words(directory: Path, engine: str, run: str) -> list[str]:
+    """`mlm train` for one step, without the command's name."""
+    words = ["train", "--dataset", str(directory / "text.jsonl"), "--model", str(directory / "tiny")]
+    words += ["--from-scratch", "--max-steps", "1", "--test-size", "0.002", "--overwrite", "--quiet"]
+    return [*words, "--backend", engine, "--output-dir", str(directory / run)]
+
+
+def whole(command: list[str], environment: Mapping[str, str]) -> float:
+    """Seconds of a process.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    begun = time.perf_counter()
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
+    taken = time.perf_counter() - begun
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return taken
+
+
+def training(directory: Path, engine: str, environment: Mapping[str, str]) -> dict[str, float]:
+    """Seconds of `mlm train`, until its first step is noted and until it has ended."""
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+        run = Path(scratch) / "run"
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            [*MLM, *train_words(directory, engine, str(run))], env=dict(environment),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while process.poll() is None and not _stepped(run):
+            time.sleep(0.005)
+        stepped = time.perf_counter() - begun
+        if process.wait() != 0:
+            raise SystemExit(f"mlm train with {engine} ended with {process.returncode}")
+        ended = time.perf_counter() - begun
+    return {f"mlm train, first step, {engine}": stepped, f"mlm train, one step, whole, {engine}": ended}
+
+
+def _stepped(run: Path) -> bool:
+    metrics = run / "metrics.jsonl"
+    return metrics.exists() and '"loss"' in metrics.read_text(encoding="utf-8")
+
+
+def a_round(directory: Path, engines: list[str], environment: Mapping[str, str]) -> dict[str, float]:
+    """Seconds of everything, once."""
+    found: dict[str, float] = {}
+    text, model = str(directory / "text.jsonl"), str(directory / "tiny")
+    for engine in engines:
+        found |= training(directory, engine, environment)
+        found[f"guide, first step, {engine}"] = whole([*SIDE, "guide", engine, text, model], environment)
+    for name, command in commands(directory, engines).items():
+        found[name] = whole(command, environment)
+    return found
+
+
+def imported(
+    directory: Path, engines: list[str], environment: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """The heavy packages that commands of this project import, and those that they should not."""
+    asked: dict[str, tuple[list[str], set[str]]] = {
+        "mlm --version": (["--version"], set()),
+        "mlm --help": (["--help"], set()),
+        "mlm train --help": (["train", "--help"], set()),
+        "mlm prepare": (
+            ["prepare", "--dataset", str(directory / "text.jsonl"), "--model", str(directory / "tiny"),
+             "--from-scratch", "--quiet"],
+            {"numpy", "transformers", "datasets"},
+        ),
+    }  # fmt: skip
+    for engine in engines:
+        own = ["--backend", engine]
+        asked[f"mlm train, {engine}"] = (train_words(directory, engine, engine), ALLOWED[engine])
+        asked[f"mlm evaluate, {engine}"] = (["evaluate", str(directory / engine), *own], ALLOWED[engine])
+        asked[f"mlm fill, {engine}"] = (["fill", str(directory / engine), SENTENCE, *own], ALLOWED[engine])
+    found = {}
+    for name, (words, allowed) in asked.items():
+        file = directory / "modules.json"
+        whole([*SIDE, "modules", str(file), *words], environment)
+        heavy = [package for package in json.loads(file.read_text()) if package in HEAVY]
+        found[name] = {"imported": heavy, "wrong": [package for package in heavy if package not in allowed]}
+    return found
+
+
+def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     given = parser.parse_args()
+    seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        write_inputs(Path(scratch))
-        environment = os.environ | {"MLM_CACHE": f"{scratch}/cache", "HF_HUB_OFFLINE": "1"}
-        seconds: dict[str, list[float]] = {name: [] for name in commands(Path(scratch))}
-        # The first round fills caches, and is not counted.
+        directory = Path(scratch)
+        write_inputs(directory)
+        environment = os.environ | {
+            "MLM_CACHE": f"{scratch}/cache", "HF_DATASETS_CACHE": f"{scratch}/datasets",
+            "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true",
+        }  # fmt: skip
+        # Leaves the runs that the other commands need.
+        packages = imported(directory, given.engines, environment)
         for number in range(given.rounds + 1):
-            for name, command in commands(Path(scratch)).items():
-                begun = time.perf_counter()
-                subprocess.run(command, check=True, env=environment, capture_output=True)
-                if number:
-                    seconds[name].append(time.perf_counter() - begun)
-    for name, values in seconds.items():
-        print(f"{name:28} {statistics.median(values):6.2f} s ({min(values):.2f} to {max(values):.2f})")
+            print(f"round {number} of {given.rounds}", file=sys.stderr)
+            for name, value in a_round(directory, given.engines, environment).items():
+                seconds.setdefault(name, []).extend([value] if number else [])
+    print(table(seconds), end="\n\n")
+    print(packages_table(packages))
     if given.output:
         facts = machine_facts(("torch", "tensorflow", "transformers", "datasets"))
-        given.output.write_text(
-            json.dumps(facts | {"rounds": given.rounds, "seconds": seconds}, indent=2) + "\n"
-        )
+        outcome = {"rounds": given.rounds, "seconds": seconds, "packages": packages}
+        given.output.write_text(json.dumps(facts | outcome, indent=2) + "\n")
+    return 1 if any(facts["wrong"] for facts in packages.values()) else 0
+
+
+def table(seconds: Mapping[str, list[float]]) -> str:
+    """Times as Markdown."""
+    rows = [
+        [name, f"{statistics.median(values):.2f} s", f"{min(values):.2f} to {max(values):.2f}"]
+        for name, values in seconds.items()
+        if values
+    ]
+    return markdown(("", "time", "spread"), rows)
+
+
+def packages_table(packages: Mapping[str, Mapping[str, Any]]) -> str:
+    """What was imported, as Markdown."""
+    rows = [
+        [name, ", ".join(facts["imported"]) or "none", ", ".join(facts["wrong"]) or "none"]
+        for name, facts in packages.items()
+    ]
+    return markdown(("command", "imported", "of these not needed"), rows)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -31,6 +31,7 @@ class Turns:
         self._warm = warm
         self._due = 0
         self._seconds: list[float] = []
+        self._begun = time.perf_counter()
         self._facts: dict[str, Any] = {}
         # Whatever a library prints goes to stderr; what is said here goes to the benchmark.
         self._out = os.fdopen(os.dup(1), "w")
@@ -60,7 +61,7 @@ class Turns:
             self._say({"seconds": self._seconds})
             self._wait()
 
-    def _say(self, message: Mapping[str, Any]) -> None:
+    def _say(self, message: dict[str, Any]) -> None:
         facts = self._facts | {"peak_mb": own_peak()}
         print(json.dumps(message | {"facts": facts}), file=self._out, flush=True)
 

@@ -133,9 +133,9 @@ class RuntimeConfig:
         None, "torch or tf; default: $MLM_BACKEND, else the one installed, else torch", affects="rounding"
     )
     device: Device = option("auto", "auto: the GPU where there is one", affects="rounding")
-    precision: Literal["float32", "bf16", "auto"] = option(
+    precision: Literal["float32", "bf16", "fp16", "auto"] = option(
         "float32",
-        "bf16: products in bfloat16, weights and sums in float32; auto: bf16 where it is fast",
+        "bf16, fp16: products in 16 bits, weights and sums in float32; auto: bf16 where it is fast",
     )
     mlm_head: Literal["sparse", "dense"] = option(
         "sparse",

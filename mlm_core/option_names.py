@@ -18,6 +18,7 @@ _ELSEWHERE = {
     "lr_scheduler_type": "--lr-scheduler",
     "max_eval_samples": "--test-size",
     "bf16": "--precision bf16",
+    "fp16": "--precision fp16",
     "max_seq_length": "--block-size",
     "max_train_samples": "--split 'train[:N]'",
     "model_name_or_path": "--model",

@@ -19,6 +19,7 @@ from mlm_core.errors import RequestError
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.interruption import InterruptedRunError, Interruption
 from mlm_core.job import EvaluationJob, TrainingJob
+from mlm_core.loss_scale import LEAST, LossScale
 from mlm_core.metrics import MaskedSums
 from mlm_core.model_card import write_card
 from mlm_core.model_directory import write_model
@@ -58,6 +59,7 @@ class Trainer(ABC):
         self._recorder: Recorder | None = None
         self._interruption = Interruption()
         self._checkpoints: Checkpoints | None = None
+        self._loss_scale: LossScale | None = None
 
     @property
     def _witness(self) -> BatchWitness | None:
@@ -154,6 +156,9 @@ class Trainer(ABC):
         made = TimedAssembler(**vars(job.train))
         job = replace(job, train=made)
         state = checkpoint.facts["recorder"] if checkpoint is not None else {}
+        if job.config.precision == "fp16":
+            scale = checkpoint.facts.get("loss_scale") if checkpoint is not None else None
+            self._loss_scale = LossScale.of(scale) if scale is not None else LossScale()
         with Recorder(job, run.metrics, self._progress, verify=verify, state=state) as recorder:
             self._recorder = recorder
             first = checkpoint.step if checkpoint is not None else 0
@@ -187,11 +192,13 @@ class Trainer(ABC):
         assert isinstance(self.job, TrainingJob) and self._recorder is not None
         assert self._checkpoints is not None
         plan, config = self.job.plan, self.job.config
-        if not self._recorder.step(step, sums, grad_norm):
+        if not self._recorder.step(step, sums, grad_norm) and not self._overflowed(sums):
             # The loss of a step is that of the weights before it.
             good = step - 1 if math.isfinite(sums.loss) else step - 2
             reason = f"the loss at step {step} is {sums.mean_loss}, the gradient's norm {grad_norm}"
             raise not_finite(self._checkpoints, reason, good)
+        if self._loss_scale is not None:
+            self._loss_scale.step(math.isfinite(grad_norm))
         last = step == plan.steps
         if last or step % plan.steps_per_epoch == 0:
             held_out = self._evaluate()
@@ -208,9 +215,15 @@ class Trainer(ABC):
             again = f"mlm train --output-dir {self._checkpoints.run} --resume"
             raise InterruptedRunError(interrupted, step, f"{again} goes on")
 
+    def _overflowed(self, sums: MaskedSums) -> bool:
+        """Whether a gradient that is not finite may be the loss's scale, so that a smaller one is tried."""
+        scale = self._loss_scale
+        return scale is not None and scale.value > LEAST and math.isfinite(sums.loss)
+
     def _save_checkpoint(self, job: TrainingJob, step: int, best: int | None) -> None:
         assert self._checkpoints is not None and self._recorder is not None
-        noted = {"versions": all_versions(self.engine), "recorder": self._recorder.state()}
+        scale = {"loss_scale": self._loss_scale.state()} if self._loss_scale is not None else {}
+        noted = scale | {"versions": all_versions(self.engine), "recorder": self._recorder.state()}
         weights = self._weights()
         if not all(np.isfinite(array).all() for array in weights.values()):
             raise not_finite(
@@ -308,7 +321,11 @@ class Trainer(ABC):
 
     @abstractmethod
     def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
-        """Run the plan's steps from `first_step` on, with these moments; call `_step_done` after each."""
+        """Run the plan's steps from `first_step` on, with these moments; call `_step_done` after each.
+
+        With a `_loss_scale` the loss is multiplied by its value before the backward pass, and a step whose
+        gradient is not finite changes neither weights nor moments, but counts.
+        """
 
     @abstractmethod
     def _moments(self) -> Moments:

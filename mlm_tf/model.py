@@ -124,6 +124,9 @@ class SlotCall:
         with tf.GradientTape() as tape:
             output = self(batch, training=training)
             loss = output.loss if divisor is None else output.loss_sum / divisor
+            scale = getattr(self.optimizer, "loss_scale", None)
+            if training and scale is not None:
+                loss *= scale
         unused = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(loss, trained_variables(self), unconnected_gradients=unused)
         # Lookups of the same row are summed: a global norm over the separate slices is too small.
@@ -211,7 +214,7 @@ _POSITIONS_AFTER_1_IN_TENSORFLOW = (
 """Families whose positions begin after `pad_token_id` in PyTorch, and after 1 in TensorFlow."""
 
 
-_POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16"}
+_POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32") -> Any:

@@ -36,8 +36,11 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
 
     Stock `AdamWeightDecay` takes the global norm before repeated embedding rows are summed, and adds
     epsilon before the second moment's bias correction. `grad_norm` is a variable that holds the
-    norm before clipping. A `max_grad_norm` of 0 never scales.
+    norm before clipping. A `max_grad_norm` of 0 never scales. With a `loss_scale` gradients are divided by it
+    first, and a step where they are not finite only counts.
     """
+
+    loss_scale: tf.Variable | None = None
 
     def __init__(
         self,
@@ -58,11 +61,31 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
         """Clip, then update."""
         gradients, variables = zip(*grads_and_vars, strict=True)
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        if self.loss_scale is None:
+            norm = self.grad_norm.assign(tf.linalg.global_norm(dense))
+            return self._update(dense, variables, norm, name=name, **kwargs)
+        dense = [gradient / self.loss_scale for gradient in dense]
         norm = self.grad_norm.assign(tf.linalg.global_norm(dense))
+        return tf.cond(
+            tf.math.is_finite(norm),
+            lambda: tf.group(self._update(dense, variables, norm, name=name, **kwargs)),
+            lambda: tf.group(self.iterations.assign_add(1)),
+        )
+
+    def scale_loss(self, value: float) -> None:
+        """Set the loss's scale; of a variable, so that the step is not traced again."""
+        if self.loss_scale is None:
+            self.loss_scale = tf.Variable(value, trainable=False, name="loss_scale")
+        else:
+            self.loss_scale.assign(value)
+
+    def _update(
+        self, dense: list[tf.Tensor], variables: Iterable[tf.Variable], norm: tf.Tensor, **kwargs: Any
+    ) -> Any:
         if self.max_grad_norm > 0:
             scale = tf.minimum(self.max_grad_norm / (norm + CLIP_EPSILON), 1.0)
             dense = [gradient * scale for gradient in dense]
-        return super().apply_gradients(zip(dense, variables, strict=True), name=name, **kwargs)
+        return super().apply_gradients(zip(dense, variables, strict=True), **kwargs)
 
     def _prepare_local(self, var_device: str, var_dtype: Any, apply_state: Any) -> None:
         super()._prepare_local(var_device, var_dtype, apply_state)

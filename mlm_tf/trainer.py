@@ -50,7 +50,10 @@ class TensorFlowTrainer(Trainer):
             check_trainable(job.model.config, job.model.name)
             names = canonical_names(self._model)
             self._model.micro_batches = job.config.gradient_accumulation_steps
-            self._model.compile(build_optimizer(names, job.config, job.learning_rates))
+            optimizer = build_optimizer(names, job.config, job.learning_rates)
+            self._model.compile(optimizer)
+            # In float16 Keras would put an optimizer around it that scales the loss in a way of its own.
+            self._model.optimizer = optimizer
         else:
             self._model.compile()
         return outline(self._model)
@@ -73,14 +76,21 @@ class TensorFlowTrainer(Trainer):
         self._model.optimizer._create_all_weights(trained_variables(self._model))
         if moments is not None:
             assign_moments(self._model, moments, first_step)
+        if self._loss_scale is not None:
+            self._model.optimizer.scale_loss(self._loss_scale.value)
         # To Keras a run, or what is left of it, is one epoch; the plan knows the epochs.
         self._model.fit(
             planned_dataset(self._model, job.train, job.plan.all_keys(first_step)),
             steps_per_epoch=job.plan.steps - first_step,
-            callbacks=[_Report(first_step, self._step_done)],
+            callbacks=[_Report(first_step, self._report)],
             shuffle=False,
             verbose=0,
         )
+
+    def _report(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
+        self._step_done(step, sums, grad_norm)
+        if self._loss_scale is not None:
+            self._model.optimizer.scale_loss(self._loss_scale.value)
 
     def _moments(self) -> Moments:
         return export_moments(self._model)

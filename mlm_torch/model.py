@@ -100,7 +100,7 @@ def _sums(
     }
 
 
-_PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
+_PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def build_model(config: Any, name: str, precision: str = "float32") -> Any:

@@ -11,14 +11,18 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mlm_core.config import OptimizationConfig
 from mlm_core.decay import BETA_1, BETA_2, EPSILON, is_decayed
+from mlm_core.loss_scale import LossScale
 from mlm_torch.weights import named_parameters
 
 
 class ClippedAdamW(torch.optim.AdamW):
     """AdamW that scales gradients down to a global norm and remembers the norm before that.
 
-    `grad_norm` is a scalar tensor after each step. A `max_grad_norm` of 0 never scales.
+    `grad_norm` is a scalar tensor after each step. A `max_grad_norm` of 0 never scales. With a `loss_scale`
+    gradients are divided by it first, and a step where they are not finite only counts.
     """
+
+    loss_scale: LossScale | None = None
 
     def __init__(self, groups: list[dict[str, Any]], *, max_grad_norm: float, **kwargs: Any) -> None:
         super().__init__(groups, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True, **kwargs)
@@ -34,10 +38,26 @@ class ClippedAdamW(torch.optim.AdamW):
             for parameter in group["params"]
             if parameter.grad is not None
         ]
-        self.grad_norm = _global_norm([parameter.grad for parameter in parameters])
+        gradients = [parameter.grad for parameter in parameters]
+        if self.loss_scale is not None:
+            torch._foreach_div_(gradients, self.loss_scale.value)
+        self.grad_norm = _global_norm(gradients)
+        if self.loss_scale is not None and not self.grad_norm.isfinite():
+            return self._count(parameters)
         if self.max_grad_norm > 0:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.max_grad_norm, self.grad_norm)
         return super().step(closure)
+
+    def _count(self, parameters: list[torch.nn.Parameter]) -> None:
+        for parameter in parameters:
+            state = self.state[parameter]
+            if not state:
+                state |= {
+                    "step": torch.zeros((), device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+            state["step"] += 1
 
 
 _CHUNK = 1024

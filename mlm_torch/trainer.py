@@ -16,6 +16,7 @@ from mlm_core.checkpoint import Moments
 from mlm_core.config import Config, decided
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import EvaluationJob, TrainingJob
+from mlm_core.loss_scale import LossScale
 from mlm_core.metrics import MaskedSums
 from mlm_core.parity.examination import Examination
 from mlm_core.trainer import Trainer
@@ -66,12 +67,14 @@ class TorchTrainer(Trainer):
     def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
         self._model.witness = self._witness
         self._optimizer = build_optimizer(self._model, job.config)
+        self._optimizer.loss_scale = self._loss_scale
         if moments is not None:
             assign_moments(self._optimizer, self._model, moments, first_step)
         with tempfile.TemporaryDirectory() as scratch:
             arguments = _training_arguments(job, job.plan.steps - first_step, scratch, self._on_cpu())
             trainer = MaskedLMTrainer(self._model, arguments, job, self._evaluated_batch)
             trainer.first_step = first_step
+            trainer.loss_scale = self._loss_scale
             schedule = TableSchedule(self._optimizer, job.learning_rates[first_step:])
             trainer.optimizer, trainer.lr_scheduler = self._optimizer, schedule
             trainer.add_callback(_Report(trainer, self._step_done))
@@ -128,6 +131,7 @@ class MaskedLMTrainer(transformers.Trainer):
         self._evaluated_batch = evaluated_batch
         self._micro_batch = 0
         self.first_step = 0
+        self.loss_scale: LossScale | None = None
         self._sums: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self.evaluated = MaskedSums()
 
@@ -153,9 +157,12 @@ class MaskedLMTrainer(transformers.Trainer):
     ) -> Any:
         """The loss over the accumulated batch's masked tokens; keeps the sums."""
         output = model(**inputs, num_items_in_batch=num_items_in_batch)
+        loss = output.loss
         if model.training:
             self._sums.append((output.loss_sum.detach(), output.correct, output.masked_tokens))
-        return (output.loss, output) if return_outputs else output.loss
+            if self.loss_scale is not None:
+                loss = loss * self.loss_scale.value
+        return (loss, output) if return_outputs else loss
 
     def take_step_sums(self) -> MaskedSums:
         """The sums of the micro-batches since the last call."""

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import signal
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from mlm_core import RequestError, RunError
 from mlm_core.batch import batch_digest
 from mlm_core.data.sources import load_source
 from mlm_core.initialization import draw_parameter
+from mlm_core.interruption import InterruptedRunError
 from mlm_core.job import training_job
+from mlm_core.loss_scale import LossScale
 from mlm_core.metrics import MaskedSums
 from mlm_core.progress import Progress
 from mlm_core.weight_files import read_weights
@@ -227,18 +231,60 @@ def test_dropout_is_on_in_training_and_repeatable(lab):
         assert abs(one["loss"] - other["loss"]) > 1e-4
 
 
-def test_bf16_trains_float32_weights(lab):
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_16_bits_train_float32_weights(lab, precision):
     options = {"model": str(lab.model("roberta", dropout=0.1)), "max_steps": 12, "learning_rate": 5e-3}
     exact = lab.train(**options)
-    reduced, again = (lab.train(**options, precision="bf16") for _ in range(2))
+    reduced, again = (lab.train(**options, precision=precision) for _ in range(2))
     losses = [[line["loss"] for line in steps(run.run_dir)] for run in (exact, reduced, again)]
     assert losses[1] == losses[2]
     assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.02)
     weights = read_weights(reduced.run_dir)
     assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
-    # They are more than bfloat16 could hold.
+    # They are more than 16 bits could hold.
     table = weights["roberta.embeddings.word_embeddings.weight"].view(np.uint32)
-    assert (table & 0xFFFF).any()
+    assert (table & 0xFFF).any()
+
+
+def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
+    """Steps that overflow change nothing; a run interrupted among them goes on with the same scale."""
+    monkeypatch.setattr("mlm_core.trainer.LossScale", TooLarge)
+    options = {"model": str(lab.model("roberta", dropout=0.0)), "max_steps": 30, "learning_rate": 5e-3}
+    options |= {"precision": "fp16", "lr_scheduler": "constant"}
+    whole = lab.train(**options)
+    lines = steps(whole.run_dir)
+    assert all(line["grad_norm"] is None for line in lines[:4])
+    assert sum(line["grad_norm"] is None for line in lines) < 20
+    assert lines[-1]["loss"] < lines[0]["loss"] - 0.1
+
+    trainer = lab.trainer(**options)
+    step_done = trainer._step_done
+
+    def interrupted(step, *facts):
+        if step == 3:
+            trainer._interruption.received = signal.SIGTERM
+        step_done(step, *facts)
+
+    monkeypatch.setattr(trainer, "_step_done", interrupted)
+    with pytest.raises(InterruptedRunError):
+        trainer.train()
+    run = Path(trainer.job.config.output_dir)
+    kept = json.loads((run / "checkpoints/step-00000003/state.json").read_text())["loss_scale"]
+    assert kept == [TooLarge().value / 8, 0]
+    before = read_weights(run / "checkpoints/step-00000003")
+    stored = read_weights(Path(options["model"]))
+    assert all((before[name] == array).all() for name, array in stored.items() if name in before)
+    again = lab.train(**options, output_dir=str(run), resume=True)
+    weights, wanted = read_weights(again.run_dir), read_weights(whole.run_dir)
+    assert all((weights[name] == array).all() for name, array in wanted.items())
+    assert [line["loss"] for line in steps(run)] == [line["loss"] for line in lines]
+
+
+@dataclass
+class TooLarge(LossScale):
+    """A scale that float16 has no gradients for."""
+
+    value: float = 2.0**34
 
 
 def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
