@@ -104,13 +104,45 @@ def token_ids(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) 
         return_token_type_ids=False,
         verbose=False,
     )["input_ids"]
+    return _with_separators(encoded, borders)
+
+
+def backend_of(tokenizer: Tokenizer) -> Any | None:
+    """A copy of what encodes a fast tokenizer's texts, set up as for `token_ids`; None: it is a slow one."""
+    if not tokenizer.is_fast:
+        return None
+    import tokenizers
+
+    backend = tokenizers.Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = splits_special_tokens(tokenizer)
+    return backend
+
+
+def splits_special_tokens(tokenizer: Tokenizer) -> bool:
+    """Whether a special token's name in a text is text like any other."""
+    return bool(getattr(tokenizer, "split_special_tokens", False))
+
+
+def backend_token_ids(backend: Any, texts: list[str], borders: DocumentBorders) -> list[list[int]]:
+    """What `token_ids` says of most fast tokenizers, without transformers."""
+    encodings = backend.encode_batch_fast(texts, add_special_tokens=borders.special)
+    return _with_separators([encoding.ids for encoding in encodings], borders)
+
+
+def _with_separators(encoded: list[list[int]], borders: DocumentBorders) -> list[list[int]]:
     after = [] if borders.separator is None else [borders.separator]
     return [ids + after for ids in encoded]
 
 
 def joined_token_ids(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) -> TokenIds:
     """The token ids of all texts one after the other, `[tokens]` int32."""
-    ids = token_ids(tokenizer, texts, borders)
+    return joined(token_ids(tokenizer, texts, borders))
+
+
+def joined(ids: list[list[int]]) -> TokenIds:
+    """Lists one after the other, `[tokens]` int32."""
     return np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=sum(map(len, ids)))
 
 
@@ -135,8 +167,8 @@ def padding_id(tokenizer: Tokenizer, model: str) -> int:
 def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
     """A hash of everything that decides a tokenizer's output."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    split_special = getattr(tokenizer, "split_special_tokens", False)
-    name = f"{type(tokenizer).__name__} {version('tokenizers')} {version('transformers')} {split_special}"
+    libraries = f"{version('tokenizers')} {version('transformers')}"
+    name = f"{type(tokenizer).__name__} {libraries} {splits_special_tokens(tokenizer)}"
     if backend is not None:
         # How the last call cut and filled rows up stands there, too; ours does neither.
         described = json.loads(backend.to_str()) | {"truncation": None, "padding": None}

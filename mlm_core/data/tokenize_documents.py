@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
@@ -12,6 +12,9 @@ from mlm_core.data.documents import BATCH, Documents
 from mlm_core.data.tokenization import DocumentBorders, TokenIds, Tokenizer, joined_token_ids
 from mlm_core.data.tokenization_worker import TokenizationWorker
 from mlm_core.machine import cores
+
+_PROBE = 100
+"""Documents that show what a worker needs."""
 
 
 def tokenize_documents(
@@ -32,11 +35,11 @@ def tokenize_documents(
     processes = min(processes, -(-len(documents) // BATCH))
     if processes <= 1:
         return (joined_token_ids(tokenizer, texts, borders) for texts in documents.batches())
-    return _shared_out(tokenizer, documents.batches(), borders, processes)
+    return _shared_out(tokenizer, documents, borders, processes)
 
 
 def _shared_out(
-    tokenizer: Tokenizer, batches: Iterable[list[str]], borders: DocumentBorders, processes: int
+    tokenizer: Tokenizer, documents: Documents, borders: DocumentBorders, processes: int
 ) -> Iterator[TokenIds]:
     idle: SimpleQueue[TokenizationWorker] = SimpleQueue()
 
@@ -47,13 +50,14 @@ def _shared_out(
         finally:
             idle.put(worker)
 
+    probe = list(documents[:_PROBE])
     with ExitStack() as stack:
         # First in, last out: where this is left early, no thread waits for a process that does not answer.
         threads = stack.enter_context(ThreadPoolExecutor(processes))
         for _ in range(processes):
-            idle.put(stack.enter_context(TokenizationWorker(tokenizer, borders)))
+            idle.put(stack.enter_context(TokenizationWorker(tokenizer, borders, probe)))
         pending: deque[Future[TokenIds]] = deque()
-        for texts in batches:
+        for texts in documents.batches():
             pending.append(threads.submit(tokenize, texts))
             # So many ahead that nobody waits, so few that memory does not fill up.
             if len(pending) > 2 * processes:

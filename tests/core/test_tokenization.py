@@ -71,6 +71,19 @@ def test_a_slow_tokenizer_stays_one_in_its_processes(tmp_path, documents):
     assert np.array_equal(whole(slow, documents, processes=2), whole(slow, documents, processes=1))
 
 
+@pytest.mark.parametrize("alone", [True, False], ids=["backend alone", "with transformers"])
+def test_special_tokens_are_text_in_processes_where_the_tokenizer_says_so(tokenizer, monkeypatch, alone):
+    texts = listed_documents([*["a cat"] * 1100, *["a <mask> of </s> cats"] * 100])
+    if not alone:
+        monkeypatch.setattr("mlm_core.data.tokenization_worker.backend_of", lambda tokenizer: None)
+    split = train_tokenizer(sentences(200), 300, 64)
+    split.split_special_tokens = True
+    apart = whole(split, texts, processes=1)
+    assert len(apart) > len(whole(tokenizer, texts, processes=1))
+    assert np.array_equal(whole(tokenizer, texts, processes=2), whole(tokenizer, texts, processes=1))
+    assert np.array_equal(whole(split, texts, processes=2), apart)
+
+
 def test_one_separator_for_each_document(tokenizer):
     borders = document_borders(tokenizer, Config(document_borders="separator"), "a model")
     assert borders == DocumentBorders(special=False, separator=tokenizer.sep_token_id)
@@ -97,7 +110,7 @@ def test_padding_token_is_the_tokenizers_own_and_the_end_token_only_where_it_has
 @pytest.mark.parametrize("waited", [False, True])
 def test_a_process_that_ends_is_an_error(tokenizer, waited):
     for _ in range(1 if waited else 8):
-        with TokenizationWorker(tokenizer, SPECIAL) as worker:
+        with TokenizationWorker(tokenizer, SPECIAL, ["a"]) as worker:
             assert worker(["the cat"]).tolist() == tokenizer("the cat")["input_ids"]
             worker._process.kill()
             if waited:
@@ -113,8 +126,8 @@ def test_a_process_is_not_led_astray_by_modules_where_it_starts(tokenizer, docum
 
 
 def test_what_a_process_says_at_its_end_is_told(tokenizer):
-    message = r"has ended \(ValueError: text input must be of type"
-    with TokenizationWorker(tokenizer, SPECIAL) as worker, pytest.raises(RunError, match=message):
+    message = r"has ended \(TypeError: TextEncodeInput must be"
+    with TokenizationWorker(tokenizer, SPECIAL, ["a"]) as worker, pytest.raises(RunError, match=message):
         worker([3])
 
 
