@@ -15,8 +15,15 @@ BATCH, BLOCK, SLOTS = 16, 128, 20
 WIDTH, INNER, VOCABULARY, LAYERS = 768, 3072, 50265, 6
 
 
-def write_inputs(directory: Path) -> None:
-    """Write `model/` and `tiny/` (config and tokenizer, no weights), `blocks.npy`, and `text.jsonl`."""
+_STEPS = 32
+"""Steps in an epoch, or more: at its end a run is evaluated."""
+
+
+def write_inputs(directory: Path, batch: int = BATCH) -> None:
+    """Write `model/` and `tiny/` (config and tokenizer, no weights), `blocks.npy`, and `text.jsonl`.
+
+    The text is repeated until it has `_STEPS` batches.
+    """
     from mlm_core.data.corpus import embedded_documents
     from mlm_core.data.tokenization import train_tokenizer
 
@@ -35,9 +42,10 @@ def write_inputs(directory: Path) -> None:
         (directory / name / "config.json").write_text(json.dumps(config))
     ids = [token for ids in tokenizer(documents, verbose=False)["input_ids"] for token in ids]
     blocks = np.array(ids[: len(ids) // BLOCK * BLOCK], dtype=np.int32).reshape(-1, BLOCK)
-    np.save(directory / "blocks.npy", blocks)
+    copies = -(-_STEPS * batch // len(blocks))
+    np.save(directory / "blocks.npy", np.tile(blocks, (copies, 1)))
     with (directory / "text.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"text": text}) + "\n" for text in documents)
+        file.writelines(json.dumps({"text": text}) + "\n" for text in documents * copies)
 
 
 def write_text(path: Path, megabytes: float) -> None:

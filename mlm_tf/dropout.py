@@ -29,18 +29,36 @@ class DropoutKey:
         self._position = noise_position(tf.cast(step, tf.int64), micro_batch)
         self._dropouts = 0
 
-    def next(self) -> tf.Tensor:
-        """The seed `[2]` int64 of the next dropout in this forward pass."""
+    def next(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Philox's key `[1]` and counter `[2]`, uint64, of the next dropout in this forward pass."""
         self._dropouts += 1
-        layer = tf.constant(self._key * 2**20 + self._dropouts, tf.int64)
-        return tf.stack([layer, self._position])
+        layer = tf.constant([self._key * 2**20 + self._dropouts], tf.uint64)
+        # The lower half counts the elements.
+        return layer, tf.stack([tf.constant(0, tf.uint64), tf.cast(self._position, tf.uint64)])
+
+
+def keyed_dropout(
+    inputs: tf.Tensor, rate: float, key: tuple[tf.Tensor, tf.Tensor], noise_shape: Any = None
+) -> tf.Tensor:
+    """Inputs of any shape, floating, with this share of 0 and the others scaled up.
+
+    The noise is compared as the 32 bits that Philox gives: made into floats first, it is another one under
+    XLA than without, and in bfloat16 so coarse that a rate of 0.1 is 0.1015.
+    """
+    philox, counter = key
+    shape = tf.shape(inputs) if noise_shape is None else noise_shape
+    bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=shape, key=philox, counter=counter, alg=tf.random.Algorithm.PHILOX.value, dtype=tf.uint32
+    )
+    kept = bits >= tf.constant(round(rate * 2**32), tf.uint32)
+    return tf.where(kept, inputs / (1 - rate), tf.zeros((), inputs.dtype))
 
 
 def key_dropout_layers(model: Any, key: DropoutKey) -> None:
     """Make every dropout layer of a model take its noise from the key."""
 
     def dropout(inputs: tf.Tensor, rate: float, noise_shape: Any = None) -> tf.Tensor:
-        return tf.nn.experimental.stateless_dropout(inputs, rate, key.next(), noise_shape=noise_shape)
+        return keyed_dropout(inputs, rate, key.next(), noise_shape)
 
     for layer in _dropout_holders(model):
         if isinstance(layer, keras.layers.Dropout):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -138,10 +138,14 @@ class SlotCall:
         return output.loss_sum, output.correct, gradients
 
     def _accumulate(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor) -> Any:
-        rows = tf.shape(batch["labels"])[0] // self.micro_batches
+        # Reshaped, not sliced: XLA wants to know how many rows a micro-batch has.
+        parts = {
+            name: tf.reshape(tensor, tf.concat([[self.micro_batches, -1], tf.shape(tensor)[1:]], axis=0))
+            for name, tensor in batch.items()
+        }
 
         def add(index: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor, *sums: tf.Tensor) -> Any:
-            part = {name: tensor[index * rows : (index + 1) * rows] for name, tensor in batch.items()}
+            part = {name: tensor[index] for name, tensor in parts.items()}
             more, right, gradients = self._micro_step(part, divisor, tf.cast(index, tf.int64))
             summed = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
             return index + 1, loss + more, correct + right, *summed
@@ -302,4 +306,10 @@ def set_up(device: str, threads: int | None) -> bool:
             code="wrong_process",
             fix="use one setting in a process",
         ) from None
-    return not tf.config.get_visible_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
+    for gpu in gpus if device != "cpu" else []:
+        # By itself TensorFlow takes all of a GPU's memory, which others may be using. Where it has started,
+        # or the GPU is divided, somebody has decided that already.
+        with suppress(RuntimeError, ValueError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return not gpus

@@ -1,4 +1,4 @@
-"""Fixtures for every suite. `--backend` chooses the engine of the contract suite."""
+"""Fixtures for every suite. `--backend` and `--device` choose what the contract suite is about."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--backend", help="engine under contract, for tests/contract")
+    parser.addoption(
+        "--device", choices=("cpu", "gpu"), default="cpu", help="where it computes, for tests/contract"
+    )
     parser.addoption("--other-python", help="interpreter of another environment, for tests/environments")
 
 

@@ -32,16 +32,16 @@ os.fsync = slow
 
 
 class Runs:
-    """Runs of one engine in a directory, of a tiny model with this dropout."""
+    """Runs of one engine in a directory, of a tiny model with this dropout, on this device."""
 
-    def __init__(self, backend: str, directory: Path, dropout: float = 0.2) -> None:
+    def __init__(self, backend: str, directory: Path, dropout: float = 0.2, device: str = "cpu") -> None:
         self.backend = backend
         self.directory = directory
         self.python = sys.executable
         model = write_model(directory / "model", "roberta", dropout=dropout)
         words = ["--dataset", SAMPLE, "--text-column", ANSWERS, "--model", model, "--block-size", 16]
         words += ["--batch-size", 16, "--gradient-accumulation-steps", 2, "--max-steps", STEPS]
-        words += ["--save-steps", SAVE, "--learning-rate", 1e-3, "--threads", 2, "--device", "cpu"]
+        words += ["--save-steps", SAVE, "--learning-rate", 1e-3, "--threads", 2, "--device", device]
         words += ["--test-size", 0.1, "--json"]
         self._words = ["-m", "mlm_core", "train", *map(str, words)]
         (directory / "slow").mkdir()

@@ -12,6 +12,7 @@ import pytest
 from tiny_models import write_model
 
 from mlm_core import Config, load_engine
+from mlm_core.config import Device
 from mlm_core.engine import Engine
 from mlm_core.errors import MlmError
 from mlm_core.trainer import Trainer, TrainingResult
@@ -23,10 +24,11 @@ _engine: Engine | None = None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    # A requested engine that is missing fails the run; it is never skipped.
+    # A requested engine or device that is missing fails the run; it is never skipped.
     global _engine
     try:
         _engine = load_engine(session.config.getoption("--backend"))
+        _engine.check_device(session.config.getoption("--device"))
     except MlmError as error:
         pytest.exit(str(error), returncode=2)
 
@@ -38,16 +40,25 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def numpy_side(engine: Engine) -> ModuleType:
+def device(pytestconfig: pytest.Config) -> Device:
+    """Where everything is computed that the suite does not say otherwise of."""
+    return pytestconfig.getoption("--device")
+
+
+@pytest.fixture(scope="session")
+def numpy_side(engine: Engine, device: Device) -> ModuleType:
     """The engine's pieces with numpy on both sides; see tests/contract/numpy_side_*.py."""
-    return importlib.import_module(f"numpy_side_{engine.name}")
+    module = importlib.import_module(f"numpy_side_{engine.name}")
+    module.compute_on(device, THREADS)
+    return module
 
 
 class Lab:
     """Trains tiny models on tiny data."""
 
-    def __init__(self, engine: Engine, jsonl: Path, directory: Path) -> None:
+    def __init__(self, engine: Engine, device: Device, jsonl: Path, directory: Path) -> None:
         self.engine = engine
+        self.device = device
         self.jsonl = jsonl
         self.directory = directory
         self._runs = 0
@@ -64,7 +75,9 @@ class Lab:
             "block_size": 16,
             "batch_size": 8,
             "threads": THREADS,
-            "device": "cpu",
+            "device": self.device,
+            # On a GPU they would not be.
+            "verify_batches": True,
             "quiet": True,
             "output_dir": str(self.directory / f"run-{self._runs}"),
         }
@@ -77,12 +90,14 @@ class Lab:
         return self.trainer(**options).train()
 
     def predictor(self, run: Path):
-        return self.engine.predictor(run, device="cpu", threads=THREADS)
+        return self.engine.predictor(run, device=self.device, threads=THREADS)
 
 
 @pytest.fixture(scope="session")
-def lab(engine: Engine, jsonl: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    yield Lab(engine, jsonl, tmp_path_factory.mktemp("lab"))
+def lab(
+    engine: Engine, device: Device, jsonl: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    yield Lab(engine, device, jsonl, tmp_path_factory.mktemp("lab"))
 
 
 def metrics(run: Path) -> list[dict]:

@@ -6,11 +6,16 @@ import tf_keras as keras
 
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
 from mlm_tf.head import SparseHead, gather_slots
-from mlm_tf.model import build_model
+from mlm_tf.model import build_model, set_up
 from mlm_tf.optimizer import build_optimizer
 from mlm_tf.weights import _places, assign, export, outline
 
 OTHER_FRAMEWORKS = ("torch",)
+
+
+def compute_on(device, threads):
+    """Compute on the cpu or the gpu from now on; TensorFlow itself puts everything there."""
+    set_up(device, threads)
 
 
 class Model:

@@ -5,26 +5,37 @@ import torch
 
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.head import SparseHead, gather_slots
-from mlm_torch.model import build_model
+from mlm_torch.model import build_model, set_up
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.weights import assign, export, outline
 
 OTHER_FRAMEWORKS = ("tensorflow", "tf_keras")
+
+_device = torch.device("cpu")
+
+
+def compute_on(device, threads):
+    """Compute on the cpu or the gpu from now on."""
+    global _device
+    _device = set_up(device, threads)
+
+
+def _tensors(batch):
+    return {name: torch.from_numpy(array).to(_device) for name, array in batch.items()}
 
 
 class Model:
     """A slot model of a transformers config."""
 
     def __init__(self, config):
-        self.network = build_model(config, "test")
+        self.network = build_model(config, "test").to(_device)
         self.outline = outline(self.network)
 
     def assign(self, weights):
         assign(self.network, weights)
 
     def use_sparse_head(self, batch):
-        tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
-        self.network.sparse_head = SparseHead.of(self.network, tensors)
+        self.network.sparse_head = SparseHead.of(self.network, _tensors(batch))
 
     def export(self):
         return export(self.network)
@@ -33,14 +44,14 @@ class Model:
         """Outputs as arrays, without dropout."""
         self.network.eval()
         with torch.no_grad():
-            output = self.network(**{name: torch.from_numpy(array) for name, array in batch.items()})
-        return {name: value.numpy() for name, value in output.items()}
+            output = self.network(**_tensors(batch))
+        return {name: value.cpu().numpy() for name, value in output.items()}
 
     def gradients(self, batch):
         self.network.eval()
         self.network.zero_grad()
-        self.network(**{name: torch.from_numpy(array) for name, array in batch.items()}).loss.backward()
-        return {name: parameter.grad.numpy() for name, parameter in self.network.named_parameters()}
+        self.network(**_tensors(batch)).loss.backward()
+        return {name: parameter.grad.cpu().numpy() for name, parameter in self.network.named_parameters()}
 
 
 def optimize(weights, gradients_by_step, config, table):
@@ -48,7 +59,7 @@ def optimize(weights, gradients_by_step, config, table):
     parameters = torch.nn.ParameterDict()
     holder = torch.nn.Module()
     for name, array in weights.items():
-        parameters[name.replace(".", "/")] = torch.nn.Parameter(torch.from_numpy(array.copy()))
+        parameters[name.replace(".", "/")] = torch.nn.Parameter(torch.tensor(array, device=_device))
     names = {name: parameters[name.replace(".", "/")] for name in weights}
     holder.base_model_prefix = "encoder"
     holder.named_parameters = lambda remove_duplicate: names.items()
@@ -57,44 +68,45 @@ def optimize(weights, gradients_by_step, config, table):
     norms = []
     for gradients in gradients_by_step:
         for name, parameter in names.items():
-            parameter.grad = torch.from_numpy(gradients[name].copy())
+            parameter.grad = torch.tensor(gradients[name], device=_device)
         optimizer.step()
         schedule.step()
         norms.append(float(optimizer.grad_norm))
-    return {name: parameter.detach().numpy() for name, parameter in names.items()}, norms
+    return {name: parameter.detach().cpu().numpy() for name, parameter in names.items()}, norms
 
 
 def noisy_model(directory):
     """Logits of a training-mode forward pass, by seed, step and micro-batch."""
     import mlm_torch
 
-    network = mlm_torch.from_pretrained(directory).train()
+    network = mlm_torch.from_pretrained(directory).to(_device).train()
 
     def forward(ids, seed, step, micro_batch):
         with torch.no_grad(), keyed_dropout(network.device, seed, step, micro_batch):
-            return network(torch.from_numpy(ids)).logits.numpy()
+            return network(torch.from_numpy(ids).to(_device)).logits.cpu().numpy()
 
     return forward
 
 
 def dropout(values, rate, seed, half):
-    with keyed_dropout(torch.device("cpu"), seed, 0, 0):
-        given = torch.from_numpy(values).to(torch.bfloat16 if half else torch.float32)
-        return torch.nn.Dropout(rate).train()(given).float().numpy()
+    with keyed_dropout(torch.device(_device), seed, 0, 0):
+        given = torch.from_numpy(values).to(_device, torch.bfloat16 if half else torch.float32)
+        return torch.nn.Dropout(rate).train()(given).float().cpu().numpy()
 
 
 def attention(query, key, value, mask, rate, seed, half):
     """Attention whose weights are dropped; the mask `[batch, 1, 1, length]` bool, or None."""
-    given = [torch.from_numpy(array) for array in (query, key, value)]
-    visible = None if mask is None else torch.from_numpy(mask)
-    reduced = torch.autocast("cpu", torch.bfloat16, enabled=half)
-    with keyed_dropout(torch.device("cpu"), seed, 0, 0), reduced:
+    given = [torch.from_numpy(array).to(_device) for array in (query, key, value)]
+    visible = None if mask is None else torch.from_numpy(mask).to(_device)
+    reduced = torch.autocast(torch.device(_device).type, torch.bfloat16, enabled=half)
+    with keyed_dropout(torch.device(_device), seed, 0, 0), reduced:
         attended = torch.nn.functional.scaled_dot_product_attention
-        return attended(*given, attn_mask=visible, dropout_p=rate).float().numpy()
+        return attended(*given, attn_mask=visible, dropout_p=rate).float().cpu().numpy()
 
 
 def gather(hidden, positions):
-    return gather_slots(torch.from_numpy(hidden), torch.from_numpy(positions)).numpy()
+    tensors = (torch.from_numpy(array).to(_device) for array in (hidden, positions))
+    return gather_slots(*tensors).cpu().numpy()
 
 
 def fill_mask_pipeline(run, text, top_k, targets=None):
@@ -104,7 +116,7 @@ def fill_mask_pipeline(run, text, top_k, targets=None):
     model, info = AutoModelForMaskedLM.from_pretrained(run, output_loading_info=True)
     assert not any(info.values()), info
     tokenizer = AutoTokenizer.from_pretrained(run)
-    fill = pipeline("fill-mask", model=model, tokenizer=tokenizer, device="cpu")
+    fill = pipeline("fill-mask", model=model, tokenizer=tokenizer, device=_device)
     return fill(text, top_k=top_k, targets=targets)
 
 
@@ -144,7 +156,7 @@ def stock_guide(directory, train_rows, test_rows):
             per_device_train_batch_size=16,
             logging_strategy="epoch",
             save_strategy="no",
-            use_cpu=True,
+            use_cpu=_device.type == "cpu",
             report_to=[],
             disable_tqdm=True,
         )
@@ -180,7 +192,7 @@ def stock_training_loss(network, batches):
             learning_rate=0.0,
             weight_decay=0.0,
             logging_steps=1,
-            use_cpu=True,
+            use_cpu=_device.type == "cpu",
             report_to=[],
             disable_tqdm=True,
             save_strategy="no",

@@ -31,7 +31,7 @@ def places(tmp_path_factory):
 def test_train_on_it(engine, lab, places, tmp_path, capsys, place):
     words = ["train", "--backend", engine.name, "--dataset", places[place], "--text-column", ANSWERS]
     words += ["--model", lab.model("roberta"), "--epochs", 1, "--output-dir", tmp_path / "run", "--json"]
-    assert main([*map(str, words), "--threads", str(THREADS), "--device", "cpu"]) == 0
+    assert main([*map(str, words), "--threads", str(THREADS), "--device", lab.device]) == 0
     out, err = capsys.readouterr()
     results = json.loads(out)
     facts = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))

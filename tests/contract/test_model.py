@@ -156,11 +156,11 @@ def test_gather(numpy_side):
     assert (numpy_side.gather(hidden, positions) == expected).all()
 
 
-def test_a_family_without_a_masked_head_is_refused(lab, tmp_path, engine):
+def test_a_family_without_a_masked_head_is_refused(lab, tmp_path):
     directory = lab.model("bert")
     for path in directory.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     settings = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(settings | {"model_type": "gpt2"}))
     with pytest.raises(RequestError, match="no masked-LM head"):
-        engine.predictor(tmp_path, device="cpu", threads=2).model()
+        lab.predictor(tmp_path).model()
