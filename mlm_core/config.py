@@ -142,6 +142,9 @@ class RuntimeConfig:
         "sparse: predictions at the masked positions alone, where the model allows it; dense: at all",
         affects="rounding",
     )
+    compile: bool = option(
+        False, "compile the model (torch.compile, XLA): slow to start, faster on a GPU", affects="rounding"
+    )
     threads: int | None = option(
         None, "processor threads; default: all", affects="rounding", minimum=1, maximum=1024
     )
@@ -200,6 +203,13 @@ class Config(RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, Data
                 code="out_of_range",
                 option="--random-replace-prob",
                 value=self.random_replace_prob,
+            )
+        if self.compile and self.verify_batches:
+            raise RequestError(
+                "cannot look into a compiled step",
+                code="contradiction",
+                option="--verify-batches",
+                fix="leave out one of --verify-batches and --compile",
             )
 
     @classmethod

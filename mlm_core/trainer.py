@@ -151,7 +151,8 @@ class Trainer(ABC):
             raise unwritable(error, run.path) from None
 
     def _trained(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
-        verify = job.config.verify_batches if job.config.verify_batches is not None else self._on_cpu()
+        looked_at = self._on_cpu() and not job.config.compile
+        verify = job.config.verify_batches if job.config.verify_batches is not None else looked_at
         self._checkpoints = Checkpoints(run.path, job.config.keep_checkpoints)
         made = TimedAssembler(**vars(job.train))
         job = replace(job, train=made)

@@ -51,7 +51,7 @@ class TensorFlowTrainer(Trainer):
             names = canonical_names(self._model)
             self._model.micro_batches = job.config.gradient_accumulation_steps
             optimizer = build_optimizer(names, job.config, job.learning_rates)
-            self._model.compile(optimizer)
+            self._model.compile(optimizer, jit_compile=job.config.compile)
             # In float16 Keras would put an optimizer around it that scales the loss in a way of its own.
             self._model.optimizer = optimizer
         else:

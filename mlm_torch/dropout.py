@@ -15,8 +15,10 @@ from mlm_core.dropout import DropoutNoise, noise_seed
 
 
 @contextmanager
-def keyed_dropout(device: torch.device, seed: int, step: int, micro_batch: int) -> Iterator[None]:
-    """While inside, a forward pass takes the noise of this key.
+def keyed_dropout(
+    device: torch.device, seed: int, step: int, micro_batch: int, *, fast: bool = True
+) -> Iterator[None]:
+    """While inside, a forward pass takes the noise of this key; a compiled one only if it is not `fast`.
 
     PyTorch draws it from its global generator in the order of the layers, so seeding the generator before
     each forward pass keys every layer. On a CPU that is slow (see `mlm_core.dropout`), and the noise of most
@@ -24,7 +26,7 @@ def keyed_dropout(device: torch.device, seed: int, step: int, micro_batch: int) 
     """
     key = noise_seed(seed, step, micro_batch)
     torch.manual_seed(key)
-    if device.type != "cpu":
+    if device.type != "cpu" or not fast:
         yield
         return
     with _FastDropout(DropoutNoise(key)):

@@ -50,6 +50,9 @@ class TorchTrainer(Trainer):
         self._model = model.to(self._device)
         if self._on_cpu():
             tune_for_cpu(self._model)
+        if config.compile:
+            # Without the head, whose positions come from a hook: it is one large product, as fast by itself.
+            self._model.base_model.compile()
         return outline(self._model)
 
     def _assign(self, weights: Weights) -> None:
@@ -148,7 +151,9 @@ class MaskedLMTrainer(transformers.Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """A micro-batch, its dropout keyed."""
         step = self.first_step + self.state.global_step
-        with keyed_dropout(self.args.device, self._job.config.seed, step, self._micro_batch):
+        config = self._job.config
+        fast = not config.compile
+        with keyed_dropout(self.args.device, config.seed, step, self._micro_batch, fast=fast):
             self._micro_batch += 1
             return super().training_step(model, inputs, num_items_in_batch)
 

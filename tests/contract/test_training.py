@@ -288,6 +288,20 @@ class TooLarge(LossScale):
     value: float = 2.0**34
 
 
+def test_a_compiled_model_trains_as_one_that_is_not(lab):
+    options = {"model": str(lab.model("roberta", dropout=0.0)), "max_steps": 6, "learning_rate": 5e-3}
+    plain = lab.train(**options)
+    compiled, again = (lab.train(**options, compile=True, verify_batches=None) for _ in range(2))
+    wanted, found, repeated = (
+        [line["loss"] for line in steps(run.run_dir)] for run in (plain, compiled, again)
+    )
+    assert found == pytest.approx(wanted, rel=1e-4)
+    assert found == repeated
+    assert all(line["batch_digest"] is None for line in steps(compiled.run_dir))
+    with pytest.raises(RequestError, match="--verify-batches"):
+        lab.trainer(**options, compile=True, verify_batches=True)
+
+
 def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
     options = {"model": str(lab.model("bert", dropout=0.0)), "max_steps": 6, "learning_rate": 5e-3}
     runs = {"sparse": lab.train(**options), "dense": lab.train(**options, mlm_head="dense")}
