@@ -1,10 +1,10 @@
 """What is learned from equal tokens: held-out loss of this project and of the guide's recipe.
 
-    python benchmarks/learning.py [--seeds 3] [--steps 600] [--output FILE]
+    python benchmarks/learning.py [--seeds 3] [--steps 400] [--output FILE]
 
 A RoBERTa of 2 layers of 128 with dropout 0.1, from scratch, on the embedded corpus: 16 blocks of 128 tokens a
 step. All variants start from the same weights, one set for each seed, and have the same blocks, steps and
-optimizer: AdamW, 2e-3 falling linearly to 0, weight decay 0.01. What differs is each one's own: order,
+optimizer: AdamW, 1e-3 falling linearly to 0, weight decay 0.01. What differs is each one's own: order,
 masks, head, dropout noise, and that Keras's `fit` does not clip. Each training is a process of its own, one
 after the other.
 
@@ -45,7 +45,9 @@ TOLERANCE = 0.01
 HELD_OUT = 0.1
 """Share of the documents."""
 
-VOCABULARY, LENGTH = 6000, 512
+VOCABULARY, LENGTH = 1000, 512
+"""So few tokens that after minutes a model knows more than how often each one occurs."""
+
 PACKAGES = ("torch", "tensorflow", "tf-keras", "transformers", "accelerate", "datasets", "numpy")
 
 
@@ -152,7 +154,7 @@ def main() -> int:
     """Train, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -166,7 +168,8 @@ def main() -> int:
         facts = machine_facts(PACKAGES) | {"seeds": given.seeds, "steps": given.steps, "blocks": blocks}
         facts["tokens"] = given.steps * BATCH * BLOCK
         given.output.write_text(json.dumps(facts | {"variants": found}, indent=2) + "\n")
-    worse = [name for name, facts in found.items() if facts.get("times_the_guide", 0.0) > 1 + TOLERANCE]
+    # A loss that is no number is not at most anything.
+    worse = [name for name, facts in found.items() if not facts.get("times_the_guide", 0.0) <= 1 + TOLERANCE]
     for name in worse:
         print(f"{name} learns less: more than {TOLERANCE:.0%} above the guide", file=sys.stderr)
     return 1 if worse else 0

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from inputs import BATCH, BLOCK
 
-LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.01
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.01
 
 
 def start(directory: Path, seed: int) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlm_core.batch import Batch
 from mlm_core.config import Config
 from mlm_core.data.tokenization import check_mask_token
 from mlm_core.errors import RequestError
@@ -16,6 +17,7 @@ from mlm_core.families import length_limit
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.model_source import ModelSource, load_model_source
 from mlm_core.progress import Progress
+from mlm_core.sparse_head import choose_head
 
 if TYPE_CHECKING:
     from mlm_core.engine import Engine
@@ -33,6 +35,7 @@ class Predictor(ABC):
         self.engine = engine
         self.config = config
         self._model: ModelSource | None = None
+        self._head_chosen = False
 
     def model(self) -> Any:
         """The framework's model itself, ready to predict."""
@@ -63,19 +66,13 @@ class Predictor(ABC):
         tokenizer = self._source().tokenizer
         ids = [self._encode(text, tokenizer) for text in texts]
         wanted = _target_ids(targets, tokenizer, Progress.of(self.config)) if targets is not None else None
-        results = []
-        for row in ids:
-            logits = self.token_logits(row[None])[0]
-            positions = np.flatnonzero(row == tokenizer.mask_token_id)
-            blanks = [_ranked(logits[position], top_k, wanted) for position in positions]
-            # As in the pipeline: the other masks of a text stay visible, a single mask's text reads plainly.
-            alone = len(blanks) == 1
-            filled = [
-                [_filled(row, position, token, score, tokenizer, plain=alone) for token, score in blank]
-                for position, blank in zip(positions, blanks, strict=True)
-            ]
-            results.append(filled[0] if alone else filled)
-        return results
+        results: dict[int, list[Any]] = {}
+        for rows in _rows_of_one_length(ids):
+            batch = _slot_batch([ids[row] for row in rows], tokenizer.mask_token_id)
+            self._choose_head(batch)
+            for row, logits in zip(rows, self._logits(batch), strict=True):
+                results[row] = _fillings(ids[row], logits, top_k, wanted, tokenizer)
+        return [results[row] for row in range(len(ids))]
 
     def logits(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """The logits of each text, `[length, vocabulary]` float32, special tokens included.
@@ -89,7 +86,16 @@ class Predictor(ABC):
     def token_logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits `[batch, length, vocabulary]` float32 for `[batch, length]` token ids without padding."""
         self._source()
-        return self._logits(np.asarray(input_ids, dtype=np.int64))
+        return self._logits({"input_ids": np.asarray(input_ids, dtype=np.int64)})
+
+    def _choose_head(self, batch: Batch) -> None:
+        """Use the sparse head from the first blank on, where it computes what the dense one does."""
+        if not self._head_chosen:
+            probe = {name: array[:1] for name, array in batch.items()}
+            choose_head(
+                lambda sparse: self._use_head(sparse=sparse, probe=probe), lambda: self._logits(probe)
+            )
+            self._head_chosen = True
 
     def _encode(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
         ids = self._token_ids(text, tokenizer)
@@ -139,8 +145,55 @@ class Predictor(ABC):
         """Give every parameter its value."""
 
     @abstractmethod
-    def _logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """See `token_logits`."""
+    def _logits(self, batch: Batch) -> NDArray[np.float32]:
+        """Logits of `input_ids` at `masked_positions` `[batch, slots]`, or at all positions without these."""
+
+    @abstractmethod
+    def _use_head(self, *, sparse: bool, probe: Batch) -> None:
+        """See `Trainer._use_head`."""
+
+
+_TOKENS_AT_ONCE = 4096
+
+
+def _rows_of_one_length(ids: Sequence[NDArray[np.int64]]) -> Iterator[list[int]]:
+    """The numbers of texts that go through the model together: equally long ones, so that none is padded.
+
+    A text's scores do not depend on what else is asked for, whatever the model makes of padding.
+    """
+    by_length: dict[int, list[int]] = {}
+    for row, text in enumerate(ids):
+        by_length.setdefault(len(text), []).append(row)
+    for length, rows in by_length.items():
+        at_once = max(1, _TOKENS_AT_ONCE // length)
+        yield from (rows[start : start + at_once] for start in range(0, len(rows), at_once))
+
+
+def _slot_batch(ids: Sequence[NDArray[np.int64]], mask_id: int) -> Batch:
+    masks = [np.flatnonzero(row == mask_id) for row in ids]
+    positions = np.zeros((len(ids), max(map(len, masks))), dtype=np.int64)
+    for row, found in zip(positions, masks, strict=True):
+        row[: len(found)] = found
+    return {"input_ids": np.stack(ids), "masked_positions": positions}
+
+
+def _fillings(
+    ids: NDArray[np.int64],
+    logits: NDArray[np.float32],
+    top_k: int,
+    wanted: NDArray[np.int64] | None,
+    tokenizer: Any,
+) -> list[Any]:
+    """What `fill` says of one text, given the logits of its masks, `[masks or more, vocabulary]`."""
+    positions = np.flatnonzero(ids == tokenizer.mask_token_id)
+    blanks = [_ranked(of_mask, top_k, wanted) for of_mask in logits[: len(positions)]]
+    # As in the pipeline: the other masks of a text stay visible, a single mask's text reads plainly.
+    alone = len(blanks) == 1
+    filled = [
+        [_filled(ids, position, token, score, tokenizer, plain=alone) for token, score in blank]
+        for position, blank in zip(positions, blanks, strict=True)
+    ]
+    return filled[0] if alone else filled
 
 
 def _target_ids(targets: Sequence[str], tokenizer: Any, progress: Progress) -> NDArray[np.int64]:
@@ -177,8 +230,11 @@ def _ranked(
     """The `top_k` most likely (token, probability) among all tokens or the wanted ones."""
     shifted = np.exp(logits.astype(np.float64) - logits.max())
     scores = shifted / shifted.sum()
-    candidates = wanted if wanted is not None else np.arange(len(scores))
-    ranked = candidates[np.argsort(-scores[candidates], kind="stable")[:top_k]]
+    if wanted is None:
+        # Sorting a whole vocabulary takes as long as the model.
+        least = np.partition(scores, -min(top_k, len(scores)))[-min(top_k, len(scores))]
+        wanted = np.flatnonzero(scores >= least)
+    ranked = wanted[np.argsort(-scores[wanted], kind="stable")[:top_k]]
     return [(int(token), float(scores[token])) for token in ranked]
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mlm_core.batch import Batch
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.model_source import ModelSource
 from mlm_core.predictor import Predictor
+from mlm_tf.head import SparseHead
 from mlm_tf.model import build_model, set_up
 from mlm_tf.weights import assign, outline
 
@@ -27,6 +29,9 @@ class TensorFlowPredictor(Predictor):
     def _assign(self, weights: Weights) -> None:
         assign(self._network, weights)
 
-    def _logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        output = self._network({"input_ids": tf.constant(input_ids)}, training=False)
-        return tf.cast(output.logits, tf.float32).numpy()
+    def _logits(self, batch: Batch) -> NDArray[np.float32]:
+        inputs = {name: tf.constant(array) for name, array in batch.items()}
+        return tf.cast(self._network(inputs, training=False).logits, tf.float32).numpy()
+
+    def _use_head(self, *, sparse: bool, probe: Batch) -> None:
+        self._network.sparse_head = SparseHead(self._network) if sparse else None

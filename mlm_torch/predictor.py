@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlm_core.batch import Batch
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.model_source import ModelSource
 from mlm_core.predictor import Predictor
+from mlm_torch.head import SparseHead
 from mlm_torch.model import build_model, set_up
 from mlm_torch.weights import assign, outline
 
@@ -27,7 +29,12 @@ class TorchPredictor(Predictor):
     def _assign(self, weights: Weights) -> None:
         assign(self._network, weights)
 
-    def _logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        ids = torch.from_numpy(input_ids).to(self._network.device)
+    def _logits(self, batch: Batch) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return self._network(input_ids=ids).logits.float().cpu().numpy()
+            return self._network(**self._tensors(batch)).logits.float().cpu().numpy()
+
+    def _use_head(self, *, sparse: bool, probe: Batch) -> None:
+        self._network.sparse_head = SparseHead.of(self._network, self._tensors(probe)) if sparse else None
+
+    def _tensors(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(array).to(self._network.device) for name, array in batch.items()}

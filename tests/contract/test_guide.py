@@ -194,6 +194,25 @@ def test_fill_mask_as_the_pipeline_does(run, lab, numpy_side, text, targets):
         assert all(score == pytest.approx(pipeline[key], abs=1e-5) for key, score in mine.items())
 
 
+def test_many_texts_are_filled_like_each_alone(run, lab):
+    """Of several lengths, so many of one that they make several batches, with one mask and with two."""
+    texts = [f"{'the cat ' * (number % 3)}sat on a <mask>." for number in range(9)]
+    texts += ["A <mask> sat on a <mask>.", "the <mask>"] + ["a dog <mask> the cat"] * 600
+    predictor = lab.predictor(run[1].run_dir)
+    together = predictor.fill(texts, top_k=4)
+    assert len(together) == len(texts)
+    for row in [*range(12), -1]:
+        text, found = texts[row], together[row]
+        for filled, alone in zip(flat(found), flat(predictor.fill(text, top_k=4)[0]), strict=True):
+            assert filled["score"] == pytest.approx(alone["score"], rel=1e-4)
+            assert {**filled, "score": None} == {**alone, "score": None}
+
+
+def flat(found):
+    """One list of what a text's blanks are filled with."""
+    return [filled for blank in found for filled in blank] if isinstance(found[0], list) else found
+
+
 def test_fill_mask_by_hand(run, lab, numpy_side):
     """The mask's index, its logits, the best three, the text with each of them."""
     text = "The Milky Way is a <mask> galaxy."
