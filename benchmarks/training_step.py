@@ -1,7 +1,7 @@
 """Training speed at DistilRoBERTa's shape: this project, the guide's recipe, KerasHub, and the limit.
 
     python benchmarks/training_step.py [--rounds 5] [--steps 3] [--batch 16] [--output FILE]
-        [--groups torch tf] [--variants NAME ...]
+        [--groups torch tf peers] [--variants NAME ...]
 
 6 layers of 768, vocabulary 50265, 16 blocks of 128 tokens, weights from the config; all on the same text, in
 turns (see turns.py), on the GPU where there is one. Prints tokens per second (median and spread over rounds),
@@ -34,6 +34,7 @@ GROUPS = {
         "guide:tf:float32", "kerashub:float32", "kerashub:bf16", "mlm:tf:float32:dense",
         "mlm:tf:float32:sparse", "mlm:tf:bf16:sparse", "products:tf:float32", "products:tf:bf16",
     ],
+    "peers": ["kerashub:bf16", "kerashub:bf16:xla", "mlm:torch:bf16:sparse", "mlm:tf:bf16:sparse"],
 }  # fmt: skip
 """Variants that take turns with each other; all at once would not fit into memory."""
 

@@ -143,7 +143,7 @@ class RuntimeConfig:
         affects="rounding",
     )
     compile: bool = option(
-        False, "compile the model (torch.compile, XLA): slow to start, faster on a GPU", affects="rounding"
+        False, "compile the model (torch.compile, XLA), which takes a minute at the start", affects="rounding"
     )
     threads: int | None = option(
         None, "processor threads; default: all", affects="rounding", minimum=1, maximum=1024

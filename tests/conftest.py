@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,36 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cache")
     os.environ["MLM_CACHE"] = str(directory)
     return directory
+
+
+_BACKENDS = ("torch", "tf")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def contract_suites(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, tuple[subprocess.Popen[bytes], Path]]]:
+    """Where `tests/test_contract.py` is asked for, both suites, running, and the files they print to.
+
+    They begin with the session and run beside the other tests, each of which keeps little more than one core
+    busy.
+    """
+    wanted = any(item.path.name == "test_contract.py" for item in request.session.items)
+    started = {}
+    for backend in _BACKENDS if wanted else ():
+        directory = tmp_path_factory.mktemp(backend)
+        command = [sys.executable, "-m", "pytest", str(Path(__file__).parent / "contract")]
+        with (directory / "printed").open("w") as printed:
+            process = subprocess.Popen(
+                [*command, "--backend", backend, "--basetemp", str(directory / "inner")],
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"MLM_CACHE": str(directory / "cache")},
+            )
+        started[backend] = (process, directory / "printed")
+    yield started
+    for process, _ in started.values():
+        process.kill()
 
 
 @pytest.fixture(autouse=True)
