@@ -1,4 +1,4 @@
-"""The README's table of speed, from the outcomes in `benchmarks/results`.
+"""The README's tables of speed, from the outcomes in `benchmarks/results`.
 
 python benchmarks/readme_table.py README.md
 """
@@ -13,7 +13,7 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- speed -->", "<!-- end of speed -->"
 
-NAMES = {
+STEPS = {
     "guide:torch:float32": "the guide's recipe, PyTorch",
     "guide:torch:bf16": "the same in bf16",
     "mlm:torch:float32:dense": "`mlm`, PyTorch, `--mlm-head dense`",
@@ -27,21 +27,55 @@ NAMES = {
     "mlm:tf:bf16:sparse": "`mlm`, TensorFlow, `--precision bf16`",
 }
 
+OTHERS = {
+    "evaluation": (
+        "blocks",
+        {
+            "mlm:torch:float32:sparse": "evaluation, PyTorch",
+            "mlm:torch:bf16:sparse": "the same in bf16",
+            "mlm:tf:float32:sparse": "evaluation, TensorFlow",
+            "mlm:tf:bf16:sparse": "the same in bf16",
+        },
+    ),
+    "feed": (
+        "tokens",
+        {
+            "mlm:torch:16": "masked batches of 16 into PyTorch",
+            "mlm:torch:256": "of 256",
+            "mlm:tf:16": "of 16 into TensorFlow",
+            "mlm:tf:256": "of 256",
+        },
+    ),
+    "preparation": (
+        "tokens",
+        {
+            "mlm:group:1": "tokenising and grouping, one process",
+            "mlm:group:2": "two processes",
+        },
+    ),
+    "fill": (
+        "sentences",
+        {
+            "mlm:torch:one": "blanks, one a call, PyTorch",
+            "mlm:torch:many": "64 in one call",
+            "mlm:tf:one": "one a call, TensorFlow",
+            "mlm:tf:many": "64 in one call",
+        },
+    ),
+}
+"""Outcome files, what they count, and the variants that are shown."""
 
-def table() -> str:
-    """The table, and what it was measured on, as Markdown."""
+
+def tables() -> str:
+    """The tables, and what they were measured on, as Markdown."""
+    return f"{_steps()}\n\n{_others()}"
+
+
+def _steps() -> str:
     lines = ["| training step | tokens/s | spread | times the guide |", "|---|---|---|---|"]
-    facts: dict[str, Any] = {}
     for framework in ("torch", "tf"):
-        facts = json.loads((RESULTS / f"training_step_{framework}.json").read_text(encoding="utf-8"))
-        for name, title in NAMES.items():
-            row = facts["variants"].get(name, {})
-            if "tokens_per_second" in row:
-                low, high = row["spread"]
-                lines.append(
-                    f"| {title} | {row['tokens_per_second']:,.0f} | {low:,.0f} to {high:,.0f} "
-                    f"| {row['times_the_guide']:.2f} |"
-                )
+        facts = _outcomes(f"training_step_{framework}")
+        lines += _rows(facts, STEPS, "tokens")
     versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("torch", "tensorflow"))
     rounds, steps, cores = facts["rounds"], facts["steps_in_a_round"], facts["cores"]
     said = (
@@ -52,11 +86,35 @@ def table() -> str:
     return "\n".join([*lines, "", said])
 
 
+def _others() -> str:
+    lines = ["| besides | a second | spread | times the guide |", "|---|---|---|---|"]
+    for name, (unit, titles) in OTHERS.items():
+        lines += _rows(_outcomes(name), titles, unit)
+    programs = ", ".join(f"`benchmarks/{name}.py`" for name in OTHERS)
+    said = f"In blocks, tokens and sentences; blanks are compared with the fill-mask pipeline ({programs})."
+    return "\n".join([*lines, "", said])
+
+
+def _rows(facts: dict[str, Any], titles: dict[str, str], unit: str) -> list[str]:
+    rows = []
+    for name, title in titles.items():
+        row = facts["variants"].get(name, {})
+        rate = row.get(f"{unit}_per_second")
+        if rate is not None:
+            rates = [f"{value:,.{0 if value >= 100 else 1}f}" for value in (rate, *row["spread"])]
+            rows.append(f"| {title} | {rates[0]} | {rates[1]} to {rates[2]} | {row['times_the_guide']:.2f} |")
+    return rows
+
+
+def _outcomes(name: str) -> dict[str, Any]:
+    return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
+
+
 def with_table(readme: str) -> str:
-    """A README with its table brought up to date."""
+    """A README with its tables brought up to date."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
 
 
 if __name__ == "__main__":

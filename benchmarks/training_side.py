@@ -120,7 +120,7 @@ def kerashub(turns: Turns, blocks: str, batch: int, precision: str, compiled: st
     import tensorflow as tf
 
     class Report(keras.callbacks.Callback):
-        def on_train_batch_end(self, *_: Any) -> None:
+        def on_train_batch_end(self, *_: Any, **__: Any) -> None:
             turns.worked()
 
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bf16" else "float32")

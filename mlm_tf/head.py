@@ -1,12 +1,16 @@
-"""The masked-LM head on the masked positions alone."""
+"""The masked-LM head, and what comes before it in the last layer, on the masked positions alone."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
+import tf_keras as keras
+from numpy.typing import NDArray
 
-from mlm_core.sparse_head import MaskedPass
+from mlm_core.sparse_head import MaskedPass, earliest_place
 
 
 class SparseHead(MaskedPass):
@@ -21,17 +25,110 @@ class SparseHead(MaskedPass):
 
         def gathering(*arguments: Any, **options: Any) -> Any:
             output = call(*arguments, **options)
-            return output if self.positions is None else self._gathered(output)
+            positions = self.take()
+            return output if positions is None else _first_gathered(output, positions)
 
         main.call = gathering
 
-    def _gathered(self, output: Any) -> Any:
-        rows = gather_slots(output[0], self.positions)
-        if isinstance(output, tuple):
-            return (rows, *output[1:])
-        return type(output)(**(dict(output) | {next(iter(output)): rows}))
+    @classmethod
+    def of(cls, model: Any, batch: Mapping[str, tf.Tensor], *, deep: bool = True) -> Self:
+        """The head of a model, found by forward passes on a batch.
+
+        Args:
+            model: a slot model.
+            batch: two rows or more of what it will be given.
+            deep: begin within the last layer, where the model allows it.
+        """
+        head = cls(model)
+        if deep:
+            head._begin_earlier(model, batch)
+        return head
+
+    def _begin_earlier(self, model: Any, batch: Mapping[str, tf.Tensor]) -> None:
+        def logits() -> NDArray[np.float32]:
+            return model(dict(batch), training=False).logits.numpy()
+
+        before, model.sparse_head = model.sparse_head, self
+        try:
+            earliest_place(_last_layer(model, logits), self._gather_at, logits)
+        finally:
+            model.sparse_head = before
+
+    def _gather_at(self, layer: Any) -> Callable[[], None]:
+        call = layer.call
+
+        def gathering(hidden: tf.Tensor, *arguments: Any, **options: Any) -> Any:
+            positions = self.take()
+            if positions is None:
+                return call(hidden, *arguments, **options)
+
+            def gathered(argument: Any) -> Any:
+                # What is added to the hidden states comes with them.
+                return gather_slots(argument, positions) if _is_like(argument, hidden) else argument
+
+            others = {name: gathered(value) for name, value in options.items()}
+            return call(gathered(hidden), *map(gathered, arguments), **others)
+
+        return _replace_call(layer, gathering)
 
 
 def gather_slots(hidden: tf.Tensor, masked_positions: tf.Tensor) -> tf.Tensor:
     """Rows `[batch, slots, width]` of `[batch, length, width]` at `[batch, slots]` positions."""
     return tf.gather(hidden, masked_positions, batch_dims=1)
+
+
+def _first_gathered(output: Any, positions: tf.Tensor) -> Any:
+    rows = gather_slots(output[0], positions)
+    if isinstance(output, tuple):
+        return (rows, *output[1:])
+    return type(output)(**(dict(output) | {next(iter(output)): rows}))
+
+
+def _is_like(argument: Any, hidden: tf.Tensor) -> bool:
+    if not tf.is_tensor(argument) or argument.shape.rank != 3:
+        return False
+    return argument.shape[:2].as_list() == hidden.shape[:2].as_list()
+
+
+def _replace_call(layer: Any, call: Callable[..., Any]) -> Callable[[], None]:
+    """Let a layer call something else; returns what ends that."""
+    before = layer.call
+    layer.call = call
+
+    def undo() -> None:
+        layer.call = before
+
+    return undo
+
+
+def _last_layer(model: Any, run: Callable[[], Any]) -> list[Any]:
+    """What is called within the last of the encoder's layers, with hidden states, in that order."""
+    main = getattr(model, model.base_model_prefix)
+    lists = [
+        held
+        for part in (main, *main.submodules)
+        for name, held in vars(part).items()
+        # Keras keeps lists of its own.
+        if isinstance(held, list) and not name.startswith("_")
+    ]
+    longest = max(lists, key=len, default=[])
+    if not longest or not isinstance(longest[-1], keras.layers.Layer):
+        return []
+    called: list[Any] = []
+    undo = [_noted(layer, called) for layer in (longest[-1], *longest[-1].submodules)]
+    try:
+        run()
+    finally:
+        for end in undo:
+            end()
+    return called
+
+
+def _noted(layer: Any, called: list[Any]) -> Callable[[], None]:
+    call = layer.call
+
+    def noting(hidden: Any, *arguments: Any, **options: Any) -> Any:
+        called.append(layer)
+        return call(hidden, *arguments, **options)
+
+    return _replace_call(layer, noting)

@@ -104,7 +104,7 @@ class TensorFlowTrainer(Trainer):
         return self._model(_tensors(batch), training=False).logits.numpy()
 
     def _use_head(self, *, sparse: bool, probe: Batch) -> None:
-        self._model.sparse_head = SparseHead(self._model) if sparse else None
+        self._model.sparse_head = SparseHead.of(self._model, _tensors(probe)) if sparse else None
 
     def _evaluate(self) -> MaskedSums:
         shown = [_Evaluation(self._evaluated_batch)]

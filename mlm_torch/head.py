@@ -1,13 +1,15 @@
-"""The masked-LM head on the masked positions alone."""
+"""The masked-LM head, and what comes before it in the last layer, on the masked positions alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from mlm_core.sparse_head import MaskedPass
+from mlm_core.sparse_head import MaskedPass, earliest_place
 
 
 class SparseHead(MaskedPass):
@@ -17,11 +19,16 @@ class SparseHead(MaskedPass):
     """
 
     def __init__(self, entry: torch.nn.Module) -> None:
-        entry.register_forward_pre_hook(self._gather)
+        self._gather_at(entry)
 
     @classmethod
-    def of(cls, model: Any, batch: Mapping[str, torch.Tensor]) -> Self:
-        """The head of a model, found by a forward pass on a batch.
+    def of(cls, model: Any, batch: Mapping[str, torch.Tensor], *, deep: bool = True) -> Self:
+        """The head of a model, found by forward passes on a batch.
+
+        Args:
+            model: a slot model.
+            batch: two rows or more of what it will be given.
+            deep: begin within the last layer, where the model allows it.
 
         Raises:
             ValueError: nothing comes after the encoder.
@@ -29,12 +36,39 @@ class SparseHead(MaskedPass):
         entry = _entry(model, batch)
         if entry is None:
             raise ValueError("no head was found behind its encoder")
-        return cls(entry)
+        head = cls(entry)
+        if deep:
+            head._begin_earlier(model, batch)
+        return head
 
-    def _gather(self, entry: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self.positions is None:
+    def _begin_earlier(self, model: Any, batch: Mapping[str, torch.Tensor]) -> None:
+        def logits() -> NDArray[np.float32]:
+            with torch.no_grad():
+                return model.eval()(**batch).logits.float().cpu().numpy()
+
+        before, model.sparse_head = model.sparse_head, self
+        try:
+            earliest_place(_last_layer(model, batch), self._gather_at, logits)
+        finally:
+            model.sparse_head = before
+
+    def _gather_at(self, module: torch.nn.Module) -> Callable[[], None]:
+        return module.register_forward_pre_hook(self._gather, with_kwargs=True).remove
+
+    def _gather(
+        self, module: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        positions = self.take()
+        if positions is None:
             return None
-        return gather_slots(arguments[0], self.positions), *arguments[1:]
+        shape = arguments[0].shape[:2]
+
+        def gathered(argument: Any) -> Any:
+            # What is added to the hidden states comes with them.
+            like = isinstance(argument, torch.Tensor) and argument.dim() == 3 and argument.shape[:2] == shape
+            return gather_slots(argument, positions) if like else argument
+
+        return tuple(map(gathered, arguments)), {name: gathered(value) for name, value in options.items()}
 
 
 def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.Tensor:
@@ -47,18 +81,41 @@ def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.
 
 def _entry(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.nn.Module | None:
     encoder = model.base_model
-    outside = set(model.modules()) - set(encoder.modules()) - {model}
-    called: list[torch.nn.Module] = []
     returned: list[bool] = []
-    hooks = [encoder.register_forward_hook(lambda *_: returned.append(True))]
-    hooks += [
-        module.register_forward_pre_hook(lambda module, _: called.append(module) if returned else None)
-        for module in outside
-    ]
+    hook = encoder.register_forward_hook(lambda *_: returned.append(True))
+    outside = set(model.modules()) - set(encoder.modules()) - {model}
+    try:
+        called = _called(model, batch, outside, lambda: bool(returned))
+    finally:
+        hook.remove()
+    return called[0] if called else None
+
+
+def _last_layer(model: Any, batch: Mapping[str, torch.Tensor]) -> list[torch.nn.Module]:
+    """What is called within the last of the encoder's layers, in that order."""
+    lists = [part for part in model.base_model.modules() if isinstance(part, torch.nn.ModuleList)]
+    longest: Any = max(lists, key=len, default=())
+    return _called(model, batch, set(longest[-1].modules())) if len(longest) else []
+
+
+def _called(
+    model: Any,
+    batch: Mapping[str, torch.Tensor],
+    modules: set[torch.nn.Module],
+    now: Callable[[], bool] = lambda: True,
+) -> list[torch.nn.Module]:
+    """Which of the modules a forward pass calls, with hidden states, in the order of the calls."""
+    called: list[torch.nn.Module] = []
+
+    def note(module: torch.nn.Module, arguments: Sequence[Any]) -> None:
+        if now() and arguments and isinstance(arguments[0], torch.Tensor):
+            called.append(module)
+
+    hooks = [module.register_forward_pre_hook(note) for module in modules]
     try:
         with torch.no_grad():
             model.eval()(**batch)
     finally:
         for hook in hooks:
             hook.remove()
-    return called[0] if called else None
+    return called

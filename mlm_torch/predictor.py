@@ -34,7 +34,9 @@ class TorchPredictor(Predictor):
             return self._network(**self._tensors(batch)).logits.float().cpu().numpy()
 
     def _use_head(self, *, sparse: bool, probe: Batch) -> None:
-        self._network.sparse_head = SparseHead.of(self._network, self._tensors(probe)) if sparse else None
+        # Looking for a place within the last layer takes longer than a few texts.
+        head = SparseHead.of(self._network, self._tensors(probe), deep=False) if sparse else None
+        self._network.sparse_head = head
 
     def _tensors(self, batch: Batch) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array).to(self._network.device) for name, array in batch.items()}

@@ -102,7 +102,9 @@ class TorchTrainer(Trainer):
             return self._model.eval()(**self._tensors(batch)).logits.cpu().numpy()
 
     def _use_head(self, *, sparse: bool, probe: Batch) -> None:
-        self._model.sparse_head = SparseHead.of(self._model, self._tensors(probe)) if sparse else None
+        deep = not self.job.config.compile
+        head = SparseHead.of(self._model, self._tensors(probe), deep=deep) if sparse else None
+        self._model.sparse_head = head
 
     def _tensors(self, batch: Batch) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}

@@ -29,7 +29,8 @@ class Model:
         assign(self.network, weights)
 
     def use_sparse_head(self, batch):
-        self.network.sparse_head = SparseHead(self.network)
+        tensors = {name: tf.constant(array) for name, array in batch.items()}
+        self.network.sparse_head = SparseHead.of(self.network, tensors)
 
     def export(self):
         return export(self.network)
