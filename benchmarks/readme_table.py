@@ -72,7 +72,8 @@ def tables() -> str:
 
 
 def _steps() -> str:
-    lines = ["| training step | tokens/s | spread | times the guide |", "|---|---|---|---|"]
+    head = "| training step | tokens/s | spread | times the guide | of the limit |"
+    lines = [head, "|---|---|---|---|---|"]
     for framework in ("torch", "tf"):
         facts = _outcomes(f"training_step_{framework}")
         lines += _rows(facts, STEPS, "tokens")
@@ -81,17 +82,19 @@ def _steps() -> str:
     said = (
         f"Medians of {rounds} rounds of {steps} steps in turns, 16 blocks of 128 tokens, DistilRoBERTa's\n"
         f"shape; {cores} cores of a busy {facts['processor']}, {versions}\n"
-        "(`benchmarks/training_step.py`)."
+        "(`benchmarks/training_step.py`). The limit is what the processor reaches in matrix products alone."
     )
     return "\n".join([*lines, "", said])
 
 
 def _others() -> str:
     lines = ["| besides | a second | spread | times the guide |", "|---|---|---|---|"]
-    for name, (unit, titles) in OTHERS.items():
+    measured = [name for name in OTHERS if (RESULTS / f"{name}.json").exists()]
+    for name in measured:
+        unit, titles = OTHERS[name]
         lines += _rows(_outcomes(name), titles, unit)
-    programs = ", ".join(f"`benchmarks/{name}.py`" for name in OTHERS)
-    said = f"In blocks, tokens and sentences; blanks are compared with the fill-mask pipeline ({programs})."
+    programs = ", ".join(f"`benchmarks/{name}.py`" for name in measured)
+    said = f"In blocks, tokens and sentences; blanks are compared with the fill-mask pipeline\n({programs})."
     return "\n".join([*lines, "", said])
 
 
@@ -102,7 +105,9 @@ def _rows(facts: dict[str, Any], titles: dict[str, str], unit: str) -> list[str]
         rate = row.get(f"{unit}_per_second")
         if rate is not None:
             rates = [f"{value:,.{0 if value >= 100 else 1}f}" for value in (rate, *row["spread"])]
-            rows.append(f"| {title} | {rates[0]} | {rates[1]} to {rates[2]} | {row['times_the_guide']:.2f} |")
+            share = [f"{row['share_of_limit']:.0%}"] if "share_of_limit" in row else []
+            cells = [title, rates[0], f"{rates[1]} to {rates[2]}", f"{row['times_the_guide']:.2f}", *share]
+            rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 

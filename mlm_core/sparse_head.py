@@ -24,10 +24,13 @@ TOLERANCE = 1e-4
 class MaskedPass:
     """The masked positions of the forward pass that is going on, in a framework's own array.
 
-    `positions` is None outside of such a pass, where all positions are wanted, and once they are gathered.
+    Attributes:
+        positions: None outside of such a pass, where all positions are wanted, and once they are gathered.
+        place: where within the last layer they are gathered; None: behind the encoder.
     """
 
     positions: Any = None
+    place: Any = None
 
     def take(self) -> Any:
         """The positions, for whoever gathers them first; None for all who come later."""

@@ -50,7 +50,7 @@ class SparseHead(MaskedPass):
 
         before, model.sparse_head = model.sparse_head, self
         try:
-            earliest_place(_last_layer(model, logits), self._gather_at, logits)
+            self.place = earliest_place(_last_layer(model, logits), self._gather_at, logits)
         finally:
             model.sparse_head = before
 

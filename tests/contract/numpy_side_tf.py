@@ -31,6 +31,7 @@ class Model:
     def use_sparse_head(self, batch):
         tensors = {name: tf.constant(array) for name, array in batch.items()}
         self.network.sparse_head = SparseHead.of(self.network, tensors)
+        return type(self.network.sparse_head.place).__name__
 
     def export(self):
         return export(self.network)

@@ -36,6 +36,7 @@ class Model:
 
     def use_sparse_head(self, batch):
         self.network.sparse_head = SparseHead.of(self.network, _tensors(batch))
+        return type(self.network.sparse_head.place).__name__
 
     def export(self):
         return export(self.network)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlm_core.sparse_head import sparse_head_problem
+from mlm_core.sparse_head import MaskedPass, earliest_place, sparse_head_problem
 
 LOGITS = np.random.RandomState(0).standard_normal((2, 3, 7)).astype(np.float32) * 20
 
@@ -21,3 +21,32 @@ def test_rounding_is_no_problem():
 )
 def test_anything_else_is(sparse, problem):
     assert problem in str(sparse_head_problem(LOGITS, sparse))
+
+
+def test_the_earliest_place_that_changes_nothing_is_kept_and_the_others_are_undone():
+    gathering = []
+
+    def gather_at(place):
+        gathering.append(place)
+        return lambda: gathering.remove(place)
+
+    def logits():
+        if "fails" in gathering:
+            raise RuntimeError("a shape is not what it was")
+        return LOGITS + 1 if "mixes" in gathering else LOGITS
+
+    assert earliest_place(["fails", "mixes", "right", "later"], gather_at, logits) == "right"
+    assert gathering == ["right"]
+    gathering.clear()
+    assert earliest_place(["mixes", "fails"], gather_at, logits) is None
+    assert gathering == []
+
+
+def test_positions_are_taken_once_in_a_pass():
+    masked = MaskedPass()
+    with masked.at("positions"):
+        assert masked.take() == "positions"
+        assert masked.take() is None
+    with pytest.raises(KeyError), masked.at("positions"):
+        raise KeyError
+    assert masked.take() is None
