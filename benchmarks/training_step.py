@@ -47,11 +47,14 @@ PACKAGES = ("torch", "tensorflow", "tf-keras", "keras", "keras-hub", "transforme
 def flops_of_a_token() -> float:
     """Of a training step with the sparse head: two for each weight of a product, and backwards twice that.
 
-    Of the attention's own products (scores and mixing) as many as a block has tokens.
+    Of the attention's own products (scores and mixing) as many as a block has tokens. What follows attention in
+    the last layer, like the head, is needed at the masked positions only.
     """
-    layer = 4 * WIDTH**2 + 2 * WIDTH * INNER + 2 * BLOCK * WIDTH
-    head = (WIDTH**2 + WIDTH * VOCABULARY) * SLOTS / BLOCK
-    return 3 * 2 * (LAYERS * layer + head)
+    attention = 3 * WIDTH**2 + 2 * BLOCK * WIDTH
+    behind = WIDTH**2 + 2 * WIDTH * INNER
+    head = WIDTH**2 + WIDTH * VOCABULARY
+    everywhere = LAYERS * attention + (LAYERS - 1) * behind
+    return 3 * 2 * (everywhere + (behind + head) * SLOTS / BLOCK)
 
 
 def flops_of_products(batch: int) -> float:
