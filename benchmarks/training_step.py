@@ -47,8 +47,8 @@ PACKAGES = ("torch", "tensorflow", "tf-keras", "keras", "keras-hub", "transforme
 def flops_of_a_token() -> float:
     """Of a training step with the sparse head: two for each weight of a product, and backwards twice that.
 
-    Of the attention's own products (scores and mixing) as many as a block has tokens. What follows attention in
-    the last layer, like the head, is needed at the masked positions only.
+    Of the attention's own products (scores and mixing) as many as a block has tokens. What follows attention
+    in the last layer, like the head, is needed at the masked positions only.
     """
     attention = 3 * WIDTH**2 + 2 * BLOCK * WIDTH
     behind = WIDTH**2 + 2 * WIDTH * INNER

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from packaging.specifiers import SpecifierSet
 
-from mlm_core.errors import MlmError, RequestError, RunError
+from mlm_core.errors import MlmError, RequestError, RunError, first_line
 from mlm_core.machine import cores, has_fast_bf16
 from mlm_core.versions import installed_versions
 
@@ -212,6 +212,13 @@ class Engine(ABC):
         except Exception as raised:
             if isinstance(raised, MemoryError) or self._is_memory_error(raised):
                 raise error from None
+            if self._is_compile_error(raised):
+                raise RunError(
+                    f"the model cannot be compiled here ({first_line(raised)})",
+                    code="not_compiled",
+                    option="--compile",
+                    fix="leave it out, or install what the framework compiles with",
+                ) from None
             raise
 
     def _placed(self, config: Config) -> Config:
@@ -226,6 +233,10 @@ class Engine(ABC):
     @abstractmethod
     def _is_memory_error(self, error: Exception) -> bool:
         """Whether an exception is the framework's way of saying that memory ran out."""
+
+    def _is_compile_error(self, error: Exception) -> bool:
+        """Whether an exception is the framework's way of saying that it cannot compile."""
+        return False
 
     def _has_fast_bf16(self) -> bool:
         """Whether the GPU multiplies bfloat16 numbers by itself, as far as the framework knows."""

@@ -67,7 +67,8 @@ class Predictor(ABC):
         ids = [self._encode(text, tokenizer) for text in texts]
         wanted = _target_ids(targets, tokenizer, Progress.of(self.config)) if targets is not None else None
         results: dict[int, list[Any]] = {}
-        for rows in _rows_of_one_length(ids):
+        at_once = max(1, _LOGITS_AT_ONCE // self._source().config.vocab_size)
+        for rows in _rows_of_one_length(ids, at_once):
             batch = _slot_batch([ids[row] for row in rows], tokenizer.mask_token_id)
             self._choose_head(batch)
             for row, logits in zip(rows, self._logits(batch), strict=True):
@@ -153,19 +154,20 @@ class Predictor(ABC):
         """See `Trainer._use_head`."""
 
 
-_TOKENS_AT_ONCE = 4096
+_LOGITS_AT_ONCE = 2**27
+"""Half a gigabyte, should a model's head need all positions."""
 
 
-def _rows_of_one_length(ids: Sequence[NDArray[np.int64]]) -> Iterator[list[int]]:
-    """The numbers of texts that go through the model together: equally long ones, so that none is padded.
+def _rows_of_one_length(ids: Sequence[NDArray[np.int64]], tokens: int) -> Iterator[list[int]]:
+    """The numbers of texts that go through the model together, at most so many tokens.
 
-    A text's scores do not depend on what else is asked for, whatever the model makes of padding.
+    Equally long ones, so that none is padded: scores do not depend on what a model makes of padding.
     """
     by_length: dict[int, list[int]] = {}
     for row, text in enumerate(ids):
         by_length.setdefault(len(text), []).append(row)
     for length, rows in by_length.items():
-        at_once = max(1, _TOKENS_AT_ONCE // length)
+        at_once = max(1, tokens // length)
         yield from (rows[start : start + at_once] for start in range(0, len(rows), at_once))
 
 

@@ -263,4 +263,4 @@ def _rounding_note(facts: Mapping[str, Any], now: Config, versions: Mapping[str,
         for package, number in facts.get("versions", {}).items()
         if package in versions and package not in _NO_ARITHMETIC and versions[package] != number
     ]
-    return f" ({', '.join(changed)}: the last bits may differ)" if changed else ""
+    return f" ({', '.join(changed)}: dropout's noise and the last bits may differ)" if changed else ""

@@ -8,6 +8,7 @@ its attention has mixed the positions: five sixths of its work. None of it is ta
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -21,7 +22,7 @@ TOLERANCE = 1e-4
 """Of the largest logit; float32 products of other shapes differ by about 1e-6."""
 
 
-class MaskedPass:
+class MaskedPass(ABC):
     """The masked positions of the forward pass that is going on, in a framework's own array.
 
     Attributes:
@@ -31,6 +32,26 @@ class MaskedPass:
 
     positions: Any = None
     place: Any = None
+
+    def begin_earlier(
+        self, model: Any, places: Iterable[Any], logits: Callable[[], NDArray[np.float32]]
+    ) -> None:
+        """Gather within the last layer, at the first of these places where it gives the same logits, if any.
+
+        Args:
+            model: has the head as its `sparse_head` while `logits` are computed.
+            places: in the order in which the forward pass comes to them.
+            logits: of a batch, at its masked positions.
+        """
+        before, model.sparse_head = model.sparse_head, self
+        try:
+            self.place = earliest_place(places, self._gather_at, logits)
+        finally:
+            model.sparse_head = before
+
+    @abstractmethod
+    def _gather_at(self, place: Any) -> Callable[[], None]:
+        """From now on take the positions there, if nobody has before; returns what ends that."""
 
     def take(self) -> Any:
         """The positions, for whoever gathers them first; None for all who come later."""

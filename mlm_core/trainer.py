@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -286,9 +287,10 @@ class Trainer(ABC):
         if self.job.config.mlm_head == "dense":
             return
         probe = self.job.test(self.job.evaluation_keys[0][:_PROBE_ROWS])
-        problem = choose_head(
-            lambda sparse: self._use_head(sparse=sparse, probe=probe), lambda: self._slot_logits(probe)
-        )
+        with self._in_float32():
+            problem = choose_head(
+                lambda sparse: self._use_head(sparse=sparse, probe=probe), lambda: self._slot_logits(probe)
+            )
         if problem is None:
             self._head = "sparse"
         else:
@@ -299,6 +301,10 @@ class Trainer(ABC):
 
     def _memory_errors_explained(self) -> Any:
         return self.engine.memory_errors_as(out_of_memory())
+
+    def _in_float32(self) -> AbstractContextManager[None]:
+        """While inside, products are of float32 whatever the precision, if the framework can change it."""
+        return nullcontext()
 
     @abstractmethod
     def _build(self) -> ModelOutline:

@@ -45,12 +45,14 @@ def keyed_dropout(
     The noise is compared as the 32 bits that Philox gives: made into floats first, it is another one under
     XLA than without, and in bfloat16 so coarse that a rate of 0.1 is 0.1015.
     """
+    if rate == 0:
+        return inputs
     philox, counter = key
     shape = tf.shape(inputs) if noise_shape is None else noise_shape
     bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=shape, key=philox, counter=counter, alg=tf.random.Algorithm.PHILOX.value, dtype=tf.uint32
     )
-    kept = bits >= tf.constant(round(rate * 2**32), tf.uint32)
+    kept = bits >= tf.constant(min(round(rate * 2**32), 2**32 - 1), tf.uint32)
     return tf.where(kept, inputs / (1 - rate), tf.zeros((), inputs.dtype))
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from mlm_core.sparse_head import MaskedPass, earliest_place
+from mlm_core.sparse_head import MaskedPass
 
 
 class SparseHead(MaskedPass):
@@ -41,21 +41,12 @@ class SparseHead(MaskedPass):
         """
         head = cls(model)
         if deep:
-            head._begin_earlier(model, batch)
+            places = _last_layer(model, lambda: _logits(model, batch))
+            head.begin_earlier(model, places, lambda: _logits(model, batch))
         return head
 
-    def _begin_earlier(self, model: Any, batch: Mapping[str, tf.Tensor]) -> None:
-        def logits() -> NDArray[np.float32]:
-            return model(dict(batch), training=False).logits.numpy()
-
-        before, model.sparse_head = model.sparse_head, self
-        try:
-            self.place = earliest_place(_last_layer(model, logits), self._gather_at, logits)
-        finally:
-            model.sparse_head = before
-
-    def _gather_at(self, layer: Any) -> Callable[[], None]:
-        call = layer.call
+    def _gather_at(self, place: Any) -> Callable[[], None]:
+        call = place.call
 
         def gathering(hidden: tf.Tensor, *arguments: Any, **options: Any) -> Any:
             positions = self.take()
@@ -69,12 +60,16 @@ class SparseHead(MaskedPass):
             others = {name: gathered(value) for name, value in options.items()}
             return call(gathered(hidden), *map(gathered, arguments), **others)
 
-        return _replace_call(layer, gathering)
+        return _replace_call(place, gathering)
 
 
 def gather_slots(hidden: tf.Tensor, masked_positions: tf.Tensor) -> tf.Tensor:
     """Rows `[batch, slots, width]` of `[batch, length, width]` at `[batch, slots]` positions."""
     return tf.gather(hidden, masked_positions, batch_dims=1)
+
+
+def _logits(model: Any, batch: Mapping[str, tf.Tensor]) -> NDArray[np.float32]:
+    return model(dict(batch), training=False).logits.numpy()
 
 
 def _first_gathered(output: Any, positions: tf.Tensor) -> Any:

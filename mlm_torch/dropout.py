@@ -111,5 +111,6 @@ def _scale(dropped: int) -> float:
 def _summand(attn_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A mask as attention adds it to its scores."""
     if attn_mask.dtype != torch.bool:
-        return attn_mask.to(dtype)
+        # A float32 mask's least number is infinite in 16 bits, and a row of these alone no number at all.
+        return attn_mask.clamp(min=torch.finfo(dtype).min).to(dtype)
     return torch.zeros_like(attn_mask, dtype=dtype).masked_fill(~attn_mask, torch.finfo(dtype).min)

@@ -39,6 +39,9 @@ class TorchEngine(Engine):
         # On a CPU PyTorch has no exception type for it.
         return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
+    def _is_compile_error(self, error: Exception) -> bool:
+        return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+
     def _trainer_class(self) -> type[Trainer]:
         from mlm_torch.trainer import TorchTrainer
 

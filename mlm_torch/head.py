@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlm_core.sparse_head import MaskedPass, earliest_place
+from mlm_core.sparse_head import MaskedPass
 
 
 class SparseHead(MaskedPass):
@@ -38,22 +38,11 @@ class SparseHead(MaskedPass):
             raise ValueError("no head was found behind its encoder")
         head = cls(entry)
         if deep:
-            head._begin_earlier(model, batch)
+            head.begin_earlier(model, _last_layer(model, batch), lambda: _logits(model, batch))
         return head
 
-    def _begin_earlier(self, model: Any, batch: Mapping[str, torch.Tensor]) -> None:
-        def logits() -> NDArray[np.float32]:
-            with torch.no_grad():
-                return model.eval()(**batch).logits.float().cpu().numpy()
-
-        before, model.sparse_head = model.sparse_head, self
-        try:
-            self.place = earliest_place(_last_layer(model, batch), self._gather_at, logits)
-        finally:
-            model.sparse_head = before
-
-    def _gather_at(self, module: torch.nn.Module) -> Callable[[], None]:
-        return module.register_forward_pre_hook(self._gather, with_kwargs=True).remove
+    def _gather_at(self, place: torch.nn.Module) -> Callable[[], None]:
+        return place.register_forward_pre_hook(self._gather, with_kwargs=True).remove
 
     def _gather(
         self, module: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]
@@ -77,6 +66,11 @@ def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.
     starts = torch.arange(batch, device=hidden.device)[:, None] * length
     rows = hidden.reshape(batch * length, width).index_select(0, (starts + masked_positions).flatten())
     return rows.reshape(batch, -1, width)
+
+
+def _logits(model: Any, batch: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
+    with torch.no_grad():
+        return model.eval()(**batch).logits.float().cpu().numpy()
 
 
 def _entry(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.nn.Module | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, final
 
 import numpy as np
@@ -52,7 +53,7 @@ class TorchTrainer(Trainer):
             tune_for_cpu(self._model)
         if config.compile:
             # Without the head, whose positions come from a hook: it is one large product, as fast by itself.
-            self._model.base_model.compile()
+            self._model.base_model.compile(dynamic=False)
         return outline(self._model)
 
     def _assign(self, weights: Weights) -> None:
@@ -100,6 +101,14 @@ class TorchTrainer(Trainer):
         # too.
         with torch.no_grad():
             return self._model.eval()(**self._tensors(batch)).logits.cpu().numpy()
+
+    @contextmanager
+    def _in_float32(self) -> Iterator[None]:
+        before, self._model.precision = self._model.precision, torch.float32
+        try:
+            yield
+        finally:
+            self._model.precision = before
 
     def _use_head(self, *, sparse: bool, probe: Batch) -> None:
         deep = not self.job.config.compile

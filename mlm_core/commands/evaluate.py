@@ -119,6 +119,7 @@ def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
         backend=given.backend,
         device=given.device,
         precision=given.precision,
+        compile=False,
         threads=given.threads,
         quiet=given.quiet,
         verbose=given.verbose,

@@ -125,6 +125,14 @@ def splits_special_tokens(tokenizer: Tokenizer) -> bool:
     return bool(getattr(tokenizer, "split_special_tokens", False))
 
 
+def sufficient_backend(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) -> Any | None:
+    """A tokenizer's backend, if transformers adds nothing to what it makes of these texts."""
+    backend = backend_of(tokenizer)
+    if backend is None or backend_token_ids(backend, texts, borders) != token_ids(tokenizer, texts, borders):
+        return None
+    return backend
+
+
 def backend_token_ids(backend: Any, texts: list[str], borders: DocumentBorders) -> list[list[int]]:
     """What `token_ids` says of most fast tokenizers, without transformers."""
     encodings = backend.encode_batch_fast(texts, add_special_tokens=borders.special)

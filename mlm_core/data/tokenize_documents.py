@@ -9,7 +9,13 @@ from contextlib import ExitStack
 from queue import SimpleQueue
 
 from mlm_core.data.documents import BATCH, Documents
-from mlm_core.data.tokenization import DocumentBorders, TokenIds, Tokenizer, joined_token_ids
+from mlm_core.data.tokenization import (
+    DocumentBorders,
+    TokenIds,
+    Tokenizer,
+    joined_token_ids,
+    sufficient_backend,
+)
 from mlm_core.data.tokenization_worker import TokenizationWorker
 from mlm_core.machine import cores
 
@@ -50,12 +56,12 @@ def _shared_out(
         finally:
             idle.put(worker)
 
-    probe = list(documents[:_PROBE])
+    backend = sufficient_backend(tokenizer, list(documents[:_PROBE]), borders)
     with ExitStack() as stack:
         # First in, last out: where this is left early, no thread waits for a process that does not answer.
         threads = stack.enter_context(ThreadPoolExecutor(processes))
         for _ in range(processes):
-            idle.put(stack.enter_context(TokenizationWorker(tokenizer, borders, probe)))
+            idle.put(stack.enter_context(TokenizationWorker(tokenizer, borders, backend)))
         pending: deque[Future[TokenIds]] = deque()
         for texts in documents.batches():
             pending.append(threads.submit(tokenize, texts))

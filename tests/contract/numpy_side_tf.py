@@ -95,7 +95,7 @@ def dropout(values, rate, seed, half):
     return tf.cast(_keyed_layer(rate, seed)(given, training=True), tf.float32).numpy()
 
 
-def attention(query, key, value, mask, rate, seed, half):
+def attention(query, key, value, mask, rate, seed, half, least=False):
     """Attention whose weights are dropped; the mask `[batch, 1, 1, length]` bool, or None."""
     query, key, value = (tf.cast(array, tf.bfloat16 if half else tf.float32) for array in (query, key, value))
     scores = tf.matmul(query, key, transpose_b=True) / tf.cast(query.shape[-1] ** 0.5, query.dtype)

@@ -95,10 +95,15 @@ def dropout(values, rate, seed, half):
         return torch.nn.Dropout(rate).train()(given).float().cpu().numpy()
 
 
-def attention(query, key, value, mask, rate, seed, half):
-    """Attention whose weights are dropped; the mask `[batch, 1, 1, length]` bool, or None."""
+def attention(query, key, value, mask, rate, seed, half, least=False):
+    """Attention whose weights are dropped; the mask `[batch, 1, 1, length]` bool, or None.
+
+    `least`: as a summand of 0 and float32's least number.
+    """
     given = [torch.from_numpy(array).to(_device) for array in (query, key, value)]
     visible = None if mask is None else torch.from_numpy(mask).to(_device)
+    if least:
+        visible = torch.where(visible, 0.0, torch.finfo(torch.float32).min)
     reduced = torch.autocast(torch.device(_device).type, torch.bfloat16, enabled=half)
     with keyed_dropout(torch.device(_device), seed, 0, 0), reduced:
         attended = torch.nn.functional.scaled_dot_product_attention

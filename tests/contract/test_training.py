@@ -213,6 +213,15 @@ def test_dropout_of_attention_weights(numpy_side, half, padded):
     assert_dropped(seen[..., mask[0, 0, 0]], weights[..., mask[0, 0, 0]], 0.2, 5e-2 if half else 1e-4)
 
 
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bf16"])
+def test_a_row_of_attention_that_sees_nothing_is_still_a_number(numpy_side, half):
+    query = np.ones((2, 1, 8, 16), np.float32)
+    mask = np.ones((2, 1, 1, 8), bool)
+    mask[1] = False
+    seen = numpy_side.attention(query, query, query, mask, 0.2, seed=1, half=half, least=True)
+    assert np.isfinite(seen).all()
+
+
 def assert_dropped(dropped, values, rate, tolerance):
     """Some are 0, as many as they should be, and the others larger by what these lack."""
     kept = dropped != 0
@@ -296,7 +305,8 @@ def test_a_compiled_model_trains_as_one_that_is_not(lab):
         [line["loss"] for line in steps(run.run_dir)] for run in (plain, compiled, again)
     )
     assert found == pytest.approx(wanted, rel=1e-4)
-    assert found == repeated
+    # PyTorch's compiled lookups add rows up in whatever order its threads come.
+    assert found == pytest.approx(repeated, rel=1e-6)
     assert all(line["batch_digest"] is None for line in steps(compiled.run_dir))
     with pytest.raises(RequestError, match="--verify-batches"):
         lab.trainer(**options, compile=True, verify_batches=True)

@@ -10,6 +10,7 @@ from mlm_core import Config, RequestError, RunError
 from mlm_core.data.documents import listed_documents
 from mlm_core.data.tokenization import (
     DocumentBorders,
+    backend_of,
     document_borders,
     padding_id,
     tokenizer_fingerprint,
@@ -75,7 +76,7 @@ def test_a_slow_tokenizer_stays_one_in_its_processes(tmp_path, documents):
 def test_special_tokens_are_text_in_processes_where_the_tokenizer_says_so(tokenizer, monkeypatch, alone):
     texts = listed_documents([*["a cat"] * 1100, *["a <mask> of </s> cats"] * 100])
     if not alone:
-        monkeypatch.setattr("mlm_core.data.tokenization_worker.backend_of", lambda tokenizer: None)
+        monkeypatch.setattr("mlm_core.data.tokenize_documents.sufficient_backend", lambda *of: None)
     split = train_tokenizer(sentences(200), 300, 64)
     split.split_special_tokens = True
     apart = whole(split, texts, processes=1)
@@ -110,7 +111,7 @@ def test_padding_token_is_the_tokenizers_own_and_the_end_token_only_where_it_has
 @pytest.mark.parametrize("waited", [False, True])
 def test_a_process_that_ends_is_an_error(tokenizer, waited):
     for _ in range(1 if waited else 8):
-        with TokenizationWorker(tokenizer, SPECIAL, ["a"]) as worker:
+        with TokenizationWorker(tokenizer, SPECIAL, backend_of(tokenizer)) as worker:
             assert worker(["the cat"]).tolist() == tokenizer("the cat")["input_ids"]
             worker._process.kill()
             if waited:
@@ -127,7 +128,10 @@ def test_a_process_is_not_led_astray_by_modules_where_it_starts(tokenizer, docum
 
 def test_what_a_process_says_at_its_end_is_told(tokenizer):
     message = r"has ended \(TypeError: TextEncodeInput must be"
-    with TokenizationWorker(tokenizer, SPECIAL, ["a"]) as worker, pytest.raises(RunError, match=message):
+    with (
+        TokenizationWorker(tokenizer, SPECIAL, backend_of(tokenizer)) as worker,
+        pytest.raises(RunError, match=message),
+    ):
         worker([3])
 
 
