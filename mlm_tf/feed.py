@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlm_core.batch import Batch, BatchAssembler
 
 CHUNK = 2**17
-"""Tokens that are assembled at once: a call from TensorFlow into Python takes as long as 1,000 tokens."""
+"""Tokens that are assembled at once: a call from TensorFlow into Python takes longer than a small batch."""
 
 
 def planned_dataset(model: Any, assemble: BatchAssembler, keys: NDArray[np.int64]) -> tf.data.Dataset:
