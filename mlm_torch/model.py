@@ -137,15 +137,46 @@ def set_up(device: str, threads: int | None) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu")
 
 
-def tune_for_cpu(model: Any) -> None:
+def tune_for_cpu(model: Any, *, compiled: bool) -> None:
     """What makes training on a CPU faster and changes nothing else; for the rest of the process."""
     _keep_freed_memory()
+    if compiled:
+        return
     words = model.get_input_embeddings()
     output = getattr(model.get_output_embeddings(), "weight", None)
-    if isinstance(words, torch.nn.Embedding) and output is words.weight:
-        # The gradient of the rows that were looked up is added to the head's, which is of all rows, instead
-        # of being spread over as large a matrix of zeros before.
-        words.sparse = True
+    plain = type(words) is torch.nn.Embedding and words.max_norm is None and not words.scale_grad_by_freq
+    if plain and output is words.weight:
+        words.__class__ = _TiedWords
+
+
+class _TiedWords(torch.nn.Embedding):
+    """A word table that is the output matrix, too.
+
+    The gradient of the rows that were looked up is added to the head's, which is of all rows, where that
+    is: autograd would spread them over as large a matrix of zeros first, or copy the head's.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not (torch.is_grad_enabled() and self.weight.requires_grad):
+            return super().forward(input)
+        return _Lookup.apply(torch.empty(0, requires_grad=True), input, self)
+
+
+class _Lookup(torch.autograd.Function):
+    """Rows of a table, for whose gradient `anchor` has autograd come here."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: torch.Tensor, ids: torch.Tensor, table: torch.nn.Embedding) -> torch.Tensor:
+        ctx.ids, ctx.table = ids, table
+        return torch.nn.functional.embedding(ids, table.weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, None, None]:
+        weight = ctx.table.weight
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        weight.grad.index_add_(0, ctx.ids.flatten(), gradients[0].flatten(0, -2))
+        return None, None, None
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4

@@ -50,7 +50,7 @@ class TorchTrainer(Trainer):
         model = build_model(self.job.model.config, self.job.model.name, config.precision)
         self._model = model.to(self._device)
         if self._on_cpu():
-            tune_for_cpu(self._model)
+            tune_for_cpu(self._model, compiled=config.compile)
         if config.compile:
             # Without the head, whose positions come from a hook: it is one large product, as fast by itself.
             self._model.base_model.compile(dynamic=False)
