@@ -13,7 +13,7 @@ from typing import Any
 from mlm_core.cache import cache_directory, unwritable_cache
 from mlm_core.compat.huggingface_hub import is_network_error
 from mlm_core.compat.transformers_files import lost_setting, restore_backend
-from mlm_core.config import Config
+from mlm_core.config import Config, decided
 from mlm_core.data.documents import Documents, fingerprint_of
 from mlm_core.data.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
 from mlm_core.errors import RequestError, first_line
@@ -22,27 +22,24 @@ from mlm_core.weight_files import read_weights, weight_files, write_atomically
 
 SCRATCH = "small RoBERTa"
 
-_SCRATCH_RECIPE: Mapping[str, Any] = {
-    "block_size": 64,
-    "batch_size": 32,
-    "learning_rate": 2e-3,
-    "warmup_steps": 20,
-}
-_MINUTE_RECIPE: Mapping[str, Any] = {"max_steps": 100, "test_size": 0.05}
-"""On the embedded corpus: a minute on two cores, well below the perplexity it began with."""
+STARTER = "starter"
+"""The model that comes with this package: see `mlm_core/starter`."""
+
+_STARTER_DIRECTORY = Path(__file__).parent / "starter"
+
+_SCRATCH_RECIPE: Mapping[str, Any] = {"learning_rate": 1.5e-3, "warmup_steps": 100}
 
 _SCRATCH_SHAPE: Mapping[str, Any] = {
-    "hidden_size": 192,
+    "hidden_size": 256,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
-    "intermediate_size": 768,
+    "intermediate_size": 1024,
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
     "type_vocab_size": 1,
     "layer_norm_eps": 1e-5,
 }
-_SCRATCH_VOCABULARY = 6000
-_SCRATCH_LENGTH = 512
+_SCRATCH_VOCABULARY = 5000
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
@@ -95,11 +92,9 @@ def check_model(model: str | None) -> None:
 
 def recommended_options(config: Config) -> Mapping[str, Any]:
     """Options that the model asked for recommends, used where the user gave none."""
-    if config.model is not None:
-        return {}
-    if config.dataset is not None:
+    if config.model is None and config.from_scratch:
         return _SCRATCH_RECIPE
-    return {**_SCRATCH_RECIPE, **_MINUTE_RECIPE}
+    return {}
 
 
 def load_model_source(config: Config, training_documents: Documents | None) -> ModelSource:
@@ -108,9 +103,10 @@ def load_model_source(config: Config, training_documents: Documents | None) -> M
     Raises:
         RequestError: the directory or Hub name is wrong, or something in it cannot be used.
     """
-    if config.model is None:
+    if config.model is None and config.from_scratch:
         assert training_documents is not None
-        return _scratch_model(training_documents)
+        # Positions that no block has would never be trained.
+        return _scratch_model(training_documents, decided(config.block_size))
     check_model(config.model)
     directory = Path(config.model) if Path(config.model).is_dir() else _download(config.model)
     _check_directory(directory, config.model)
@@ -145,13 +141,13 @@ def set_dropout(model_config: Any, rate: float) -> None:
             setattr(model_config, name, rate)
 
 
-def _scratch_model(documents: Documents) -> ModelSource:
+def _scratch_model(documents: Documents, length: int) -> ModelSource:
     from transformers import RobertaConfig
 
-    tokenizer = _learned_tokenizer(documents)
+    tokenizer = _learned_tokenizer(documents, length)
     config = RobertaConfig(
         vocab_size=len(tokenizer),
-        max_position_embeddings=_SCRATCH_LENGTH + tokenizer.pad_token_id + 1,
+        max_position_embeddings=length + tokenizer.pad_token_id + 1,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -160,15 +156,15 @@ def _scratch_model(documents: Documents) -> ModelSource:
     return ModelSource(SCRATCH, config, tokenizer, None)
 
 
-def _learned_tokenizer(documents: Documents) -> Tokenizer:
+def _learned_tokenizer(documents: Documents, length: int) -> Tokenizer:
     """A tokenizer trained on the documents, kept for the next run on the same ones."""
     decides = [documents.fingerprint, str(_SCRATCH_VOCABULARY), version("tokenizers")]
     kept = cache_directory() / "tokenizers" / f"{fingerprint_of(decides)}.json"
     try:
-        return roberta_tokenizer(kept.read_text(encoding="utf-8"), _SCRATCH_LENGTH)
+        return roberta_tokenizer(kept.read_text(encoding="utf-8"), length)
     except Exception:
         # Not there, or damaged in whatever way: it is made again.
-        tokenizer = train_tokenizer(documents, _SCRATCH_VOCABULARY, _SCRATCH_LENGTH)
+        tokenizer = train_tokenizer(documents, _SCRATCH_VOCABULARY, length)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, tokenizer.backend_tokenizer.to_str().encode())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlm_core.config import DataConfig
-from mlm_core.data.corpus import embedded_documents
+from mlm_core.data.corpus import LIBRARY, PARTS, REFERENCE
 from mlm_core.data.documents import BATCH, Documents, Fingerprint, ListedTexts, Texts, fingerprint_of
 from mlm_core.data.file_faults import find_fault
 from mlm_core.data.json_rows import JsonTexts, choose_json_column
@@ -20,8 +20,10 @@ from mlm_core.data.text_column import ColumnTexts, choose_column
 from mlm_core.errors import RequestError
 from mlm_core.progress import Progress
 
-EMBEDDED = "embedded corpus"
 FROM_PYTHON = "dataset given from Python"
+
+_EMBEDDED = "python:"
+"""What the names of the embedded corpus begin with, and no name on the Hub."""
 
 _HELD_OUT = ("validation", "test")
 """Splits to evaluate on, the first that is there."""
@@ -55,13 +57,27 @@ def check_source(config: DataConfig) -> None:
     Raises:
         RequestError: as `check_dataset`, or the embedded corpus is asked for a column or a split.
     """
-    check_dataset(config)
-    if config.dataset is not None:
+    part = embedded_part(config)
+    if part is None:
+        check_dataset(config)
         return
-    for option, value in (("--text-column", config.text_column), ("--split", config.split)):
+    if part not in PARTS:
+        raise RequestError(
+            "is no part of the embedded corpus",
+            code="missing_file",
+            option="--dataset",
+            value=part,
+            fix=f"choose from {', '.join(PARTS)}",
+        )
+    for option, value in (
+        ("--dataset-config", config.dataset_config),
+        ("--dataset-revision", config.dataset_revision),
+        ("--text-column", config.text_column),
+        ("--split", config.split),
+    ):
         if value is not None:
             raise RequestError(
-                f"the {EMBEDDED} has none",
+                f"the embedded corpus, {part}, has none",
                 code="usage",
                 option=option,
                 value=value,
@@ -84,14 +100,11 @@ def load_source(config: DataConfig, dataset: Any = None, *, progress: Progress) 
     """
     if dataset is not None:
         opened, name = given_dataset(dataset, config.split), FROM_PYTHON
-    elif config.dataset is not None:
-        with progress.phase(f"opening {config.dataset}"):
-            opened, name = open_dataset(config), config.dataset
+    elif (part := embedded_part(config)) is not None:
+        return _embedded_source(config, part, progress)
     else:
-        check_source(config)
-        with progress.phase(f"collecting the {EMBEDDED}"):
-            texts = ListedTexts(embedded_documents())
-        return Source(EMBEDDED, _documents(texts, EMBEDDED, progress))
+        with progress.phase(f"opening {config.dataset}"):
+            opened, name = open_dataset(config), str(config.dataset)
     train = _training_split(opened, name)
     held_out = next((split for split in _HELD_OUT if split in opened.splits and split != train), None)
     if config.test_size is not None:
@@ -102,6 +115,21 @@ def load_source(config: DataConfig, dataset: Any = None, *, progress: Progress) 
         _read(opened, train, name, config, progress),
         _read(opened, held_out, name, config, progress) if held_out is not None else None,
     )
+
+
+def embedded_part(config: DataConfig) -> str | None:
+    """The part of the embedded corpus that is asked for, if any: without a dataset the reference."""
+    if config.dataset is None:
+        return REFERENCE
+    return config.dataset if config.dataset.startswith(_EMBEDDED) else None
+
+
+def _embedded_source(config: DataConfig, part: str, progress: Progress) -> Source:
+    check_source(config)
+    with progress.phase(f"collecting the embedded corpus, {part}"):
+        # Some distributions package the reference apart; the library still serves.
+        texts = PARTS[part]() or PARTS[LIBRARY]()
+    return Source(part, _documents(ListedTexts(texts), part, progress))
 
 
 def _announce_splits(
