@@ -24,7 +24,6 @@ def write_inputs(directory: Path, batch: int = BATCH) -> None:
 
     The text is repeated until it has `_STEPS` batches.
     """
-    from mlm_core.data.corpus import embedded_documents
     from mlm_core.data.tokenization import train_tokenizer
 
     documents = embedded_documents()
@@ -82,9 +81,14 @@ load_engine({backend!r}).trainer(config).save({model!r})
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def _sentences() -> list[str]:
-    from mlm_core.data.corpus import embedded_documents
+def embedded_documents() -> list[str]:
+    """Both parts of the embedded corpus."""
+    from mlm_core.data.corpus import PARTS
 
+    return [document for part in PARTS.values() for document in part()]
+
+
+def _sentences() -> list[str]:
     return [sentence for text in embedded_documents() for sentence in _cut(text)]
 
 

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from figures import markdown
-from inputs import BATCH, BLOCK
+from inputs import BATCH, BLOCK, embedded_documents
 from turns import machine_facts
 
 SIDE = [sys.executable, str(Path(__file__).with_name("learning_side.py"))]
@@ -57,7 +57,6 @@ def write_inputs(directory: Path) -> int:
     Returns:
         The number of training blocks, a multiple of the batch: each step of each variant has whole batches.
     """
-    from mlm_core.data.corpus import embedded_documents
     from mlm_core.data.tokenization import train_tokenizer
 
     documents = embedded_documents()

@@ -39,15 +39,7 @@ def mlm(turns: Turns, model: str, text: str, batch: int, backend: str, precision
             precision=precision, mlm_head=head, save_steps=MANY, quiet=True, test_size=0.002,
             output_dir=f"{scratch}/run",
         )  # fmt: skip
-        trainer = load_engine(backend).trainer(config)
-        step_done = trainer._step_done
-
-        def worked(*facts: Any) -> None:
-            step_done(*facts)
-            turns.worked()
-
-        trainer._step_done = worked  # type: ignore[method-assign]
-        trainer.train()
+        load_engine(backend).trainer(config).train(on_step=lambda _: turns.worked())
 
 
 def guide_torch(turns: Turns, model: str, blocks: str, batch: int, precision: str) -> None:

@@ -72,7 +72,7 @@ def report(
     for name, facts in found.items():
         if name.startswith("products") and "seconds" in facts:
             precision = name.split(":")[2]
-            rate = passes * flops_of_products(batch) / min(facts["seconds"])
+            rate = passes * flops_of_products(batch) / facts["fastest"]
             facts["gflops"] = rate / 1e9
             limits[precision] = max(limits.get(precision, 0.0), rate)
     for name, facts in found.items():

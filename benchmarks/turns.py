@@ -80,6 +80,7 @@ class _Variant:
     def __init__(self, name: str, command: Sequence[str], log: IO[str]) -> None:
         self.name = name
         self.rounds: list[float] = []
+        self.fastest = float("inf")
         self.problem: str | None = None
         self.facts: dict[str, Any] = {}
         self._log = log
@@ -101,6 +102,7 @@ class _Variant:
         answer = self._answer()
         if answer is not None:
             self.rounds.append(statistics.median(answer["seconds"]))
+            self.fastest = min(self.fastest, *answer["seconds"])
 
     def end(self) -> None:
         """Let it go."""
@@ -135,8 +137,8 @@ def take_turns(
         scratch: a directory for what the processes print.
 
     Returns:
-        By variant `{"seconds": [a round's median, ...], "ready_after": seconds, "peak_mb": MB}` and what
-        it has noted, or `{"problem": ...}`.
+        By variant `{"seconds": [a round's median, ...], "fastest": seconds of a unit, "ready_after": seconds,
+        "peak_mb": MB}` and what it has noted, or `{"problem": ...}`.
     """
     with ExitStack() as stack:
         variants = []
@@ -153,7 +155,8 @@ def take_turns(
         return {
             variant.name: {"problem": variant.problem}
             if variant.problem is not None
-            else {"seconds": variant.rounds, "ready_after": variant.ready_after} | variant.facts
+            else {"seconds": variant.rounds, "fastest": variant.fastest, "ready_after": variant.ready_after}
+            | variant.facts
             for variant in variants
         }
 

@@ -68,19 +68,25 @@ class BatchAssembler:
 
 @dataclass(frozen=True, eq=False)
 class TimedAssembler(BatchAssembler):
-    """Notes how long it has been at work.
+    """Notes how long it has been at work in this process."""
 
-    Attributes:
-        seconds: of every batch that was made in this process.
-    """
+    _made: list[tuple[int, float]] = field(default_factory=list)
 
-    seconds: list[float] = field(default_factory=list)
+    @property
+    def seconds(self) -> float:
+        """Of all batches together."""
+        return sum(seconds for _, seconds in self._made)
+
+    @property
+    def seconds_per_row(self) -> float:
+        """On average; 0 where none was made."""
+        return self.seconds / max(1, sum(rows for rows, _ in self._made))
 
     def __call__(self, keys: NDArray[np.int64]) -> Batch:
         """See `BatchAssembler`."""
         begun = time.perf_counter()
         batch = super().__call__(keys)
-        self.seconds.append(time.perf_counter() - begun)
+        self._made.append((len(keys), time.perf_counter() - begun))
         return batch
 
 

@@ -37,12 +37,21 @@ _PARITY = tuple(
     if option.affects == "plan" or name in ("device", "threads", "num_proc", "quiet", "verbose")
 )
 
+_NOT_COMPARED = ("epochs", "max_steps", "load_best_model_at_end")
+"""How long a column trains is said in rounds."""
+
+_COMPARE = (
+    *(name for name in _PARITY if name not in _NOT_COMPARED),
+    *("mlm_head", "compile", "output_dir", "overwrite"),
+)
+
 COMMANDS = {
     "train": ("train a model, evaluate it before and after, fill a blank", tuple(Config.options())),
     "evaluate": ("perplexity and accuracy of a run on its own held-out text, or on other text", _EVALUATE),
     "fill": ("fill the blank in a text", _FILL),
     "prepare": ("tokenise and group once, ahead of training; show what becomes of a document", _PREPARE),
     "parity": ("train with two backends and say whether they compute the same", _PARITY),
+    "compare": ("train with several backends in turns and say which is faster here", _COMPARE),
     "doctor": ("what is installed, which devices, what would fail and its fix", ()),
 }
 
@@ -146,7 +155,7 @@ def _dashed(word: str) -> str:
 def _unknown(word: str, command: str) -> RequestError:
     if not word.startswith("-"):
         fix = f"see mlm {command} --help"
-        if command in ("train", "prepare", "parity"):
+        if command in ("train", "prepare", "parity", "compare"):
             fix = f"did you mean --dataset {word}? Several files go in as a glob in quotes"
         return RequestError("stands alone", code="usage", value=word, fix=fix)
     flags = [Config.options()[name].flag for name in COMMANDS[command][1]]
@@ -162,6 +171,8 @@ def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("--show", default="0", metavar="N", help="documents and blocks to print")
     if name == "parity":
         command.add_argument("--backends", metavar="A,B", help="which two (default: the two installed)")
+    if name == "compare":
+        _add_comparison(command)
     if name in ("evaluate", "fill"):
         command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
     if name == "evaluate":
@@ -184,6 +195,20 @@ def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("--file", metavar="FILE", help="text file, a text a line")
         command.add_argument("--top-k", default="5", metavar="N", help="answers for each blank (default: 5)")
         command.add_argument("--targets", nargs="+", metavar="WORD", help="consider only these words")
+
+
+def _add_comparison(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--backends", metavar="A,B", help="which ones (default: all that are installed)")
+    variants = "columns as torch:bf16,tf:bf16:compile, in the place of --backends"
+    command.add_argument("--variants", metavar="A,B", help=variants)
+    command.add_argument("--baseline", metavar="guide", help="columns of the guide's own recipe besides")
+    sweep = "all of it for several values of an option, as batch-size=8,16"
+    command.add_argument("--sweep", metavar="OPTION=A,B", help=sweep)
+    command.add_argument("--from", nargs=2, metavar="REPORT", help="compare two report.json, train nothing")
+    least = "exit code 1 where a column has less than X times the speed of the one it is compared with"
+    command.add_argument("--fail-below", metavar="X", help=least)
+    command.add_argument("--rounds", default="10", metavar="N", help="turns of each column (default: 10)")
+    command.add_argument("--steps", default="5", metavar="N", help="steps in a round (default: 5)")
 
 
 def _add_option(command: argparse.ArgumentParser, option: Option) -> None:

@@ -29,7 +29,9 @@ class DataConfig:
     """Where the text comes from and how it becomes blocks."""
 
     dataset: str | None = option(
-        None, "file, directory, glob or name on the Hub with the text; default: the embedded corpus"
+        None,
+        "file, directory, glob or name on the Hub with the text; python:reference, the default, and "
+        "python:library are what Python says of itself",
     )
     dataset_config: str | None = option(None, "configuration of a dataset on the Hub")
     dataset_revision: str | None = option(None, "branch, tag or commit of a dataset on the Hub")
@@ -86,9 +88,13 @@ class ModelConfig:
     """Which model is trained."""
 
     model: str | None = option(
-        None, "model directory or Hub name; default: a small RoBERTa trained from scratch"
+        None, "model directory or Hub name; default: starter, a small RoBERTa that comes along"
     )
-    from_scratch: bool = option(False, "take the model's architecture and tokenizer, not its weights")
+    from_scratch: bool = option(
+        False,
+        "take a model's architecture and tokenizer, not its weights; without --model: a small RoBERTa "
+        "whose tokenizer is learned from the text",
+    )
     dropout: float | None = option(
         None, "every dropout rate of the model; default: the model's own", minimum=0.0, maximum=0.99
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from packaging.specifiers import SpecifierSet
 
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
-from mlm_core.machine import cores, has_fast_bf16
+from mlm_core.machine import cores, has_fast_bf16, processor_name
 from mlm_core.versions import installed_versions
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlm_core.config import Config, Device
     from mlm_core.data.sources import Source
-    from mlm_core.job import EvaluationJob
+    from mlm_core.job import EvaluationJob, TrainingJob
     from mlm_core.predictor import Predictor
     from mlm_core.progress import Progress
     from mlm_core.trainer import Trainer
@@ -245,6 +245,31 @@ class Engine(ABC):
     @abstractmethod
     def devices(self) -> list[str]:
         """What the framework can compute on, "cpu" and "gpu"; imports it."""
+
+    def device_name(self, device: Device) -> str:
+        """What computes where `--device` says so, as it calls itself."""
+        return processor_name()
+
+    def device_memory(self) -> float | None:
+        """The most memory of a GPU that this process has used at once, in MB; None: it uses none."""
+        return None
+
+    @abstractmethod
+    def products(
+        self, shapes: Sequence[tuple[int, int, int]], precision: str, device: Device
+    ) -> Callable[[], None]:
+        """What multiplies matrices and does nothing else, once for each `(rows, inner, columns)`.
+
+        To be called as often as one likes; it returns when the last product is done.
+        """
+
+    @abstractmethod
+    def train_as_the_guide(self, job: TrainingJob, step_done: Callable[[float], None]) -> None:
+        """Train a job's model on its blocks by the guide's own recipe, with masks of the recipe's own.
+
+        A model from scratch is drawn by the framework. `step_done` is called after each step, which has as
+        many blocks as the job's, with the seconds it took; its own time is none of the next one's.
+        """
 
     @abstractmethod
     def _trainer_class(self) -> type[Trainer]:

@@ -26,6 +26,13 @@ def positions_follow_padding(model_config: Any) -> bool:
     return model_config.model_type in _POSITIONS_AFTER_PADDING
 
 
+def layers_with(name: str, model_config: Any) -> int:
+    """How many layers a parameter works in: ALBERT's layers of a group are one and the same."""
+    if "albert_layer_groups" not in name:
+        return 1
+    return int(model_config.num_hidden_layers // model_config.num_hidden_groups)
+
+
 def length_limit(model_config: Any) -> int | None:
     """The longest input of a model in tokens; None where positions are unlimited."""
     positions = getattr(model_config, "max_position_embeddings", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from mlm_core.families import length_limit
 from mlm_core.model_source import (
     ModelSource,
     load_model_source,
+    model_directory,
     recommended_options,
     set_dropout,
 )
@@ -77,8 +79,10 @@ def training_job(config: Config, source: Source, progress: Progress) -> Training
         RequestError: the data, the model or their combination is wrong.
     """
     _check_processes()
-    resolved, split = _split(config, source)
-    evaluation, train = _assemble(config, resolved, source, split.train, split.test, progress)
+    directory = model_directory(config)
+    resolved, split = _split(config, source, directory)
+    model = _load_model(resolved, directory, split.train, progress)
+    evaluation, train = _assemble(config, resolved, source, model, split.train, split.test, progress)
     assert train is not None
     resolved = evaluation.config
     plan = _plan(resolved, len(train.blocks))
@@ -124,21 +128,24 @@ def evaluation_job(
         )
     if config.model is None:
         raise RequestError("an evaluation needs a model", code="no_model", option="--model", fix="name one")
+    directory = model_directory(config)
     if whole:
-        resolved, test = config.resolved(recommended_options(config)), source.held_out or source.documents
+        resolved = config.resolved(recommended_options(config, directory))
+        test = source.held_out or source.documents
     else:
-        resolved, split = _split(config, source)
+        resolved, split = _split(config, source, directory)
         test = split.test
-    evaluation, _ = _assemble(config, resolved, source, None, test, progress)
+    model = _load_model(resolved, directory, None, progress)
+    evaluation, _ = _assemble(config, resolved, source, model, None, test, progress)
     return evaluation
 
 
-def _split(config: Config, source: Source) -> tuple[Config, Split]:
+def _split(config: Config, source: Source, directory: Path | None) -> tuple[Config, Split]:
     """The resolved config, and what is trained and evaluated on.
 
     The dataset's own split is taken unless a share was asked for; then there is no share to record.
     """
-    resolved = config.resolved(recommended_options(config))
+    resolved = config.resolved(recommended_options(config, directory))
     if source.held_out is not None:
         return replace(resolved, test_size=None), Split(source.documents, source.held_out)
     return resolved, split_documents(
@@ -146,16 +153,22 @@ def _split(config: Config, source: Source) -> tuple[Config, Split]:
     )
 
 
+def _load_model(
+    config: Config, directory: Path | None, train: Documents | None, progress: Progress
+) -> ModelSource:
+    with progress.phase("loading the tokenizer"):
+        return load_model_source(config, directory, train)
+
+
 def _assemble(
     given: Config,
     resolved: Config,
     source: Source,
+    model: ModelSource,
     train: Documents | None,
     test: Documents,
     progress: Progress,
 ) -> tuple[EvaluationJob, BatchAssembler | None]:
-    with progress.phase("loading the tokenizer"):
-        model = load_model_source(resolved, train)
     resolved = replace(resolved, block_size=_fitting_block_size(given, resolved, model))
     if resolved.dropout is not None:
         set_dropout(model.config, resolved.dropout)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import resource
+import sys
 from pathlib import Path
 
 _CPU_FACTS = Path("/proc/cpuinfo")
@@ -26,3 +29,34 @@ def has_fast_bf16() -> bool:
         for line in facts.splitlines()
         if line.startswith(("flags", "Features"))
     )
+
+
+def processor_name() -> str:
+    """What the processor calls itself."""
+    try:
+        lines = _CPU_FACTS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def processor_seconds(process: int) -> float | None:
+    """Processor time that another process's threads have taken so far; None where that cannot be told."""
+    try:
+        # By thread, in nanoseconds; a process's own count is in hundredths of a second.
+        threads = list(Path(f"/proc/{process}/task").iterdir())
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+    except (OSError, IndexError):
+        return None
+
+
+def peak_memory() -> float:
+    """The most that this process has held at once, in MB, pages of mapped files included."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
+    except (OSError, StopIteration):
+        # What the kernel counts there begins with what the process that started this one held.
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -1,4 +1,4 @@
-"""The model a run starts from: a directory, a Hub name, or the small embedded default."""
+"""The model a run starts from: a directory, a Hub name, the starter, or one made for the text."""
 
 from __future__ import annotations
 
@@ -10,36 +10,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cache import cache_directory, unwritable_cache
 from mlm_core.compat.huggingface_hub import is_network_error
 from mlm_core.compat.transformers_files import lost_setting, restore_backend
 from mlm_core.config import Config, decided
 from mlm_core.data.documents import Documents, fingerprint_of
-from mlm_core.data.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
+from mlm_core.data.tokenization import Tokenizer
 from mlm_core.errors import RequestError, first_line
 from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
-from mlm_core.weight_files import read_weights, weight_files, write_atomically
-
-SCRATCH = "small RoBERTa"
+from mlm_core.scratch_model import SCRATCH, SCRATCH_OPTIONS, scratch_model
+from mlm_core.weight_files import read_weights, weight_files
 
 STARTER = "starter"
-"""The model that comes with this package: see `mlm_core/starter`."""
+"""The small model that comes with this package, and what it is called; `mlm_core/starter/README.md`."""
 
 _STARTER_DIRECTORY = Path(__file__).parent / "starter"
 
-_SCRATCH_RECIPE: Mapping[str, Any] = {"learning_rate": 1.5e-3, "warmup_steps": 100}
+_RECOMMENDED = "mlm_recommended"
+"""What a `config.json` has the options under that its model recommends, as `{"learning_rate": 1e-3}`."""
 
-_SCRATCH_SHAPE: Mapping[str, Any] = {
-    "hidden_size": 256,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "intermediate_size": 1024,
-    "hidden_dropout_prob": 0.0,
-    "attention_probs_dropout_prob": 0.0,
-    "type_vocab_size": 1,
-    "layer_norm_eps": 1e-5,
-}
-_SCRATCH_VOCABULARY = 5000
+_MAY_RECOMMEND = ("learning_rate", "warmup_steps", "epochs", "batch_size", "block_size")
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
@@ -53,7 +42,7 @@ class ModelSource:
         config: its transformers config.
         tokenizer: its tokenizer.
         weights: the directory of its weights; None: from scratch.
-        digest: of the config as it was read, before options change it; None for the default model.
+        digest: of the config as it was read, before options change it; None where it is made for the text.
     """
 
     name: str
@@ -74,7 +63,7 @@ def check_model(model: str | None) -> None:
     Raises:
         RequestError: a path that does not exist or is not a model directory.
     """
-    if model is None:
+    if model is None or _is_starter(model):
         return
     path = Path(model)
     if path.is_dir():
@@ -90,87 +79,107 @@ def check_model(model: str | None) -> None:
         )
 
 
-def recommended_options(config: Config) -> Mapping[str, Any]:
-    """Options that the model asked for recommends, used where the user gave none."""
-    if config.model is None and config.from_scratch:
-        return _SCRATCH_RECIPE
-    return {}
-
-
-def load_model_source(config: Config, training_documents: Documents | None) -> ModelSource:
-    """Config and tokenizer of the model asked for; the small default learns its tokenizer from the documents.
+def model_directory(config: Config) -> Path | None:
+    """Where the files of the model asked for are, downloaded if need be; None: it is made for the text.
 
     Raises:
-        RequestError: the directory or Hub name is wrong, or something in it cannot be used.
+        RequestError: there is no such model.
     """
     if config.model is None and config.from_scratch:
-        assert training_documents is not None
-        # Positions that no block has would never be trained.
-        return _scratch_model(training_documents, decided(config.block_size))
+        return None
+    if config.model is None or _is_starter(config.model):
+        return _STARTER_DIRECTORY
     check_model(config.model)
-    directory = Path(config.model) if Path(config.model).is_dir() else _download(config.model)
-    _check_directory(directory, config.model)
+    return Path(config.model) if Path(config.model).is_dir() else _download(config.model)
+
+
+def recommended_options(config: Config, directory: Path | None) -> Mapping[str, Any]:
+    """Options that the model asked for recommends, used where the user gave none.
+
+    Raises:
+        RequestError: its `config.json` recommends what no option can be.
+    """
+    if directory is None:
+        return SCRATCH_OPTIONS
+    name = config.model or STARTER
+    _check_directory(directory, name)
+    settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    recommended = settings.get(_RECOMMENDED, {})
+    # What suits these weights says nothing of others.
+    if config.from_scratch or not isinstance(recommended, dict):
+        return {}
+    known = {option: value for option, value in recommended.items() if option in _MAY_RECOMMEND}
+    try:
+        Config(**known)
+    except RequestError as error:
+        error.message = f"its config.json recommends {error.option} {error.value}: {error.message}"
+        error.option, error.value, error.fix = "--model", name, f"correct {_RECOMMENDED} in it"
+        raise
+    return known
+
+
+def load_model_source(
+    config: Config, directory: Path | None, training_documents: Documents | None = None
+) -> ModelSource:
+    """Config and tokenizer of the model asked for.
+
+    Args:
+        config: the options.
+        directory: as `model_directory` says.
+        training_documents: where there is no directory, what the tokenizer is learned from.
+
+    Raises:
+        RequestError: the directory is no model's, or something in it cannot be used.
+    """
+    if directory is None:
+        assert training_documents is not None
+        return ModelSource(SCRATCH, *scratch_model(training_documents, decided(config.block_size)), None)
+    name = config.model or STARTER
+    _check_directory(directory, name)
     if not config.from_scratch:
         weight_files(directory)
-    model_config = _load(directory, config.model, "config.json", "AutoConfig")
+    model_config = _load(directory, name, "config.json", "AutoConfig")
     if getattr(model_config, "is_encoder_decoder", False):
         raise RequestError(
             f"a {model_config.model_type} model has a decoder",
             code="unsupported_model",
             option="--model",
-            value=config.model,
+            value=name,
             fix="choose a model that is an encoder only",
         )
     written = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    _check_settings(written, model_config, config.model)
-    tokenizer = _load(directory, config.model, "tokenizer", "AutoTokenizer")
+    _check_settings(written, model_config, name)
+    tokenizer = _load(directory, name, "tokenizer", "AutoTokenizer")
     weights = None if config.from_scratch else directory
     digest = fingerprint_of([json.dumps(written, sort_keys=True)])
-    return ModelSource(config.model, model_config, tokenizer, weights, digest)
+    return ModelSource(name, model_config, tokenizer, weights, digest)
 
 
 def set_dropout(model_config: Any, rate: float) -> None:
     """Give every dropout rate of a model config the same value; dropping whole layers is another thing."""
-    for name, value in list(model_config.to_dict().items()):
-        if (
-            re.search(r"drop(?!ped)", name)
-            and "layer" not in name
-            and isinstance(value, (int, float))
-            and not isinstance(value, bool)
-        ):
-            setattr(model_config, name, rate)
+    for name in _dropout_rates(model_config):
+        setattr(model_config, name, rate)
 
 
-def _scratch_model(documents: Documents, length: int) -> ModelSource:
-    from transformers import RobertaConfig
-
-    tokenizer = _learned_tokenizer(documents, length)
-    config = RobertaConfig(
-        vocab_size=len(tokenizer),
-        max_position_embeddings=length + tokenizer.pad_token_id + 1,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        **_SCRATCH_SHAPE,
-    )
-    return ModelSource(SCRATCH, config, tokenizer, None)
+def has_dropout(model_config: Any) -> bool:
+    """Whether anything is dropped at random while training."""
+    return any(rate > 0 for rate in _dropout_rates(model_config).values())
 
 
-def _learned_tokenizer(documents: Documents, length: int) -> Tokenizer:
-    """A tokenizer trained on the documents, kept for the next run on the same ones."""
-    decides = [documents.fingerprint, str(_SCRATCH_VOCABULARY), version("tokenizers")]
-    kept = cache_directory() / "tokenizers" / f"{fingerprint_of(decides)}.json"
-    try:
-        return roberta_tokenizer(kept.read_text(encoding="utf-8"), length)
-    except Exception:
-        # Not there, or damaged in whatever way: it is made again.
-        tokenizer = train_tokenizer(documents, _SCRATCH_VOCABULARY, length)
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(kept, tokenizer.backend_tokenizer.to_str().encode())
-    except OSError as error:
-        raise unwritable_cache(error) from None
-    return tokenizer
+def _dropout_rates(model_config: Any) -> dict[str, float]:
+    return {
+        name: value
+        for name, value in model_config.to_dict().items()
+        if re.search(r"drop(?!ped)", name)
+        and "layer" not in name
+        and isinstance(value, (int, float))
+        and not isinstance(value, bool)
+    }
+
+
+def _is_starter(model: str) -> bool:
+    # A directory of that name is what the user sees.
+    return model == STARTER and not Path(model).exists()
 
 
 def _is_hub_name(model: str) -> bool:

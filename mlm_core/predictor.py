@@ -15,7 +15,7 @@ from mlm_core.data.tokenization import check_mask_token
 from mlm_core.errors import RequestError
 from mlm_core.families import length_limit
 from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.model_source import ModelSource, load_model_source
+from mlm_core.model_source import ModelSource, load_model_source, model_directory
 from mlm_core.progress import Progress
 from mlm_core.sparse_head import choose_head
 
@@ -128,7 +128,7 @@ class Predictor(ABC):
     def _source(self) -> ModelSource:
         """The model's source; the framework's model is built and given its weights the first time."""
         if self._model is None:
-            model = load_model_source(self.config, None)
+            model = load_model_source(self.config, model_directory(self.config))
             check_mask_token(model.tokenizer, model.name)
             initial = model.starting_weights(self._build(model), self.config.seed)
             if initial.drawn:

@@ -26,7 +26,8 @@ class Recorder:
     """Engines report each step and each evaluation here, as sums.
 
     `witness` is None unless batches are verified; the model's forward pass then notes in it what it
-    receives while training. `seconds` is the time that steps have taken, evaluations left out.
+    receives while training. `seconds` is the time that steps have taken, evaluations left out; `line` what
+    was noted of the newest.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class Recorder:
         self._file = _opened_at(metrics, state.get("metrics_bytes", 0))
         self._last = time.perf_counter()
         self.seconds = 0.0
+        self.line: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         self._progress.start(self._job.plan.steps)
-        self._last = time.perf_counter()
+        self.resume()
         return self
 
     def __exit__(
@@ -87,7 +89,7 @@ class Recorder:
             "batch_digest": self.witness.digest() if self.witness is not None else None,
         }
         self.seconds += now - self._last
-        self._last = now
+        self._last, self.line = now, line
         self._write(line)
         self._progress.step(line)
         return sums.masked_tokens == 0 or (math.isfinite(sums.loss) and math.isfinite(grad_norm))
@@ -98,6 +100,10 @@ class Recorder:
         line = {"step": step} | {f"eval_{name}": value for name, value in sums.as_results().items()}
         self._write(line)
         self._progress.evaluation(line)
+        self.resume()
+
+    def resume(self) -> None:
+        """The next step begins now: what came before is none of its time."""
         self._last = time.perf_counter()
 
     def _write(self, line: dict[str, Any]) -> None:

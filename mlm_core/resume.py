@@ -224,8 +224,8 @@ def _text_changed(before: Mapping[str, Any], now: Mapping[str, Any], changed: It
 
 
 def _check_changed_text(job: TrainingJob, place: str, allowed: Iterable[str]) -> None:
-    # A model without a tokenizer of its own has learned one from the text.
-    text, learned = _BY_CONTENT[0], job.config.model is None
+    # A model that was made for the text has learned its tokenizer from it.
+    text, learned = _BY_CONTENT[0], job.model.digest is None
     if text in allowed and not learned:
         return
     raise RequestError(

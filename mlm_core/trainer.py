@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.batch import Batch, BatchWitness, TimedAssembler
-from mlm_core.checkpoint import Checkpoint, Checkpoints, Moments
-from mlm_core.config import decided
+from mlm_core.batch import Batch
+from mlm_core.checkpoint import Checkpoint, Moments
+from mlm_core.course import Course, DoneStep, TrainedModel
 from mlm_core.errors import RequestError
 from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.interruption import InterruptedRunError, Interruption
 from mlm_core.job import EvaluationJob, TrainingJob
-from mlm_core.loss_scale import LEAST, LossScale
 from mlm_core.metrics import MaskedSums
 from mlm_core.model_card import write_card
 from mlm_core.model_directory import write_model
 from mlm_core.parity.examination import Examination
 from mlm_core.progress import Progress
-from mlm_core.recorder import Recorder
 from mlm_core.results import TrainingResult
-from mlm_core.resume import checkpoint_facts, find_checkpoint, finished_run
+from mlm_core.resume import find_checkpoint, finished_run
 from mlm_core.run_directory import RunDirectory
-from mlm_core.run_errors import not_finite, out_of_memory, unwritable, without_best
+from mlm_core.run_errors import out_of_memory, unwritable
 from mlm_core.run_facts import all_versions, announce, run_facts
 from mlm_core.sparse_head import choose_head
 
@@ -56,25 +52,22 @@ class Trainer(ABC):
         self.job = job
         self._progress = Progress.of(job.config)
         self._loaded = False
+        self._outline: ModelOutline | None = None
         self._head = "dense"
-        self._recorder: Recorder | None = None
-        self._interruption = Interruption()
-        self._checkpoints: Checkpoints | None = None
-        self._loss_scale: LossScale | None = None
+        self._on_step: Callable[[DoneStep], None] | None = None
 
-    @property
-    def _witness(self) -> BatchWitness | None:
-        """Where the model notes what it receives while training; None: nobody asks."""
-        return self._recorder.witness if self._recorder is not None else None
-
-    def train(self) -> TrainingResult:
+    def train(self, on_step: Callable[[DoneStep], None] | None = None) -> TrainingResult:
         """Train, evaluate before and after, and save the run.
+
+        Args:
+            on_step: is called after every optimizer step, when what is due then is evaluated and saved.
 
         Raises:
             RequestError: the request is wrong; nothing was written.
             RunError: training failed, at a loss that is not finite for instance.
         """
         job = self._training_job()
+        self._on_step = on_step
         with self._memory_errors_explained():
             run = RunDirectory.reopen(job.config)
             if run is not None:
@@ -119,6 +112,13 @@ class Trainer(ABC):
             self._load()
             return self._examine(job.train(job.plan.keys(0)))
 
+    def outline(self) -> ModelOutline:
+        """What the model is made of; builds it."""
+        with self._memory_errors_explained():
+            self._load()
+        assert self._outline is not None
+        return self._outline
+
     def save(self, directory: str | Path) -> None:
         """Write the model as it is now: config, tokenizer and `model.safetensors` in PyTorch's layout."""
         self._load()
@@ -153,106 +153,29 @@ class Trainer(ABC):
 
     def _trained(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         looked_at = self._on_cpu() and not job.config.compile
-        verify = job.config.verify_batches if job.config.verify_batches is not None else looked_at
-        self._checkpoints = Checkpoints(run.path, job.config.keep_checkpoints)
-        made = TimedAssembler(**vars(job.train))
-        job = replace(job, train=made)
-        state = checkpoint.facts["recorder"] if checkpoint is not None else {}
-        if job.config.precision == "fp16":
-            scale = checkpoint.facts.get("loss_scale") if checkpoint is not None else None
-            self._loss_scale = LossScale.of(scale) if scale is not None else LossScale()
-        with Recorder(job, run.metrics, self._progress, verify=verify, state=state) as recorder:
-            self._recorder = recorder
-            first = checkpoint.step if checkpoint is not None else 0
-            if checkpoint is None:
-                recorder.evaluation(0, self._evaluate())
-            if first < job.plan.steps:
-                with Interruption() as self._interruption:
-                    self._fit(job, first, checkpoint.moments() if checkpoint is not None else None)
-            if recorder.evaluations[-1][0] != job.plan.steps:
-                recorder.evaluation(job.plan.steps, self._evaluate())
-        before = recorder.evaluations[0][1]
-        step, after = self._final_evaluation(job, recorder)
-        if not math.isfinite(after.loss):
-            raise not_finite(
-                self._checkpoints, f"the held-out loss after the last step is {after.loss}", step - 1
-            )
+        course = Course(
+            job,
+            TrainedModel(self._evaluate, self._weights, self._moments, self._assign),
+            run,
+            checkpoint,
+            versions=all_versions(self.engine),
+            progress=self._progress,
+            verify=job.config.verify_batches if job.config.verify_batches is not None else looked_at,
+            on_step=self._on_step,
+        )
+        with course:
+            if course.first_step < job.plan.steps:
+                self._fit(course, checkpoint.moments() if checkpoint is not None else None)
+            before, (step, after) = course.recorder.evaluations[0][1], course.end()
         result = TrainingResult(run.path, self.engine.name, job.plan.steps, before, after, step)
         self.save(run.path)
         write_card(run.path, job, result)
+        training, batches = course.seconds
+        self._progress.detail(f"{training:.1f} s of training, {batches:.2f} s of making batches")
         results = result.as_results() | after.as_results() | {"model_step": step}
-        # Of this process: a run that went on has spent more. In TensorFlow batches are made beside the work.
-        results |= {"training_seconds": recorder.seconds, "batch_seconds": sum(made.seconds)}
-        self._progress.detail(
-            f"{recorder.seconds:.1f} s of training, {sum(made.seconds):.2f} s of making batches"
-        )
+        results |= {"training_seconds": training, "batch_seconds": batches}
         run.finish(self._facts(job) | {"results": results, "evaluations": [astuple(before), astuple(after)]})
         return result
-
-    def _step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
-        """Engines call this after every optimizer step, counted from 1, with the sums of its batch."""
-        assert isinstance(self.job, TrainingJob) and self._recorder is not None
-        assert self._checkpoints is not None
-        plan, config = self.job.plan, self.job.config
-        if not self._recorder.step(step, sums, grad_norm) and not self._overflowed(sums):
-            # The loss of a step is that of the weights before it.
-            good = step - 1 if math.isfinite(sums.loss) else step - 2
-            reason = f"the loss at step {step} is {sums.mean_loss}, the gradient's norm {grad_norm}"
-            raise not_finite(self._checkpoints, reason, good)
-        if self._loss_scale is not None:
-            self._loss_scale.step(math.isfinite(grad_norm))
-        last = step == plan.steps
-        if last or step % plan.steps_per_epoch == 0:
-            held_out = self._evaluate()
-            self._recorder.evaluation(step, held_out)
-            if held_out.masked_tokens and not math.isfinite(held_out.loss):
-                raise not_finite(
-                    self._checkpoints, f"the held-out loss after step {step} is {held_out.loss}", step - 1
-                )
-        interrupted = self._interruption.received
-        best = self._best_step(self.job, self._recorder)
-        if last or best == step or step % decided(config.save_steps) == 0 or interrupted is not None:
-            self._save_checkpoint(self.job, step, best)
-        if interrupted is not None and not last:
-            again = f"mlm train --output-dir {self._checkpoints.run} --resume"
-            raise InterruptedRunError(interrupted, step, f"{again} goes on")
-
-    def _overflowed(self, sums: MaskedSums) -> bool:
-        """Whether a gradient that is not finite may be the loss's scale, so that a smaller one is tried."""
-        scale = self._loss_scale
-        return scale is not None and scale.value > LEAST and math.isfinite(sums.loss)
-
-    def _save_checkpoint(self, job: TrainingJob, step: int, best: int | None) -> None:
-        assert self._checkpoints is not None and self._recorder is not None
-        scale = {"loss_scale": self._loss_scale.state()} if self._loss_scale is not None else {}
-        noted = scale | {"versions": all_versions(self.engine), "recorder": self._recorder.state()}
-        weights = self._weights()
-        if not all(np.isfinite(array).all() for array in weights.values()):
-            raise not_finite(
-                self._checkpoints, f"the update of step {step} left weights that are not finite", step - 1
-            )
-        try:
-            self._checkpoints.save(step, weights, self._moments(), checkpoint_facts(job) | noted, best=best)
-        except OSError as error:
-            raise unwritable(error, self._checkpoints.directory, f"the checkpoint of step {step} ") from None
-
-    @staticmethod
-    def _best_step(job: TrainingJob, recorder: Recorder) -> int | None:
-        """The step of the best evaluation so far, where the run is to end with it."""
-        return recorder.best[0] if job.config.load_best_model_at_end and recorder.best is not None else None
-
-    def _final_evaluation(self, job: TrainingJob, recorder: Recorder) -> tuple[int, MaskedSums]:
-        """The step that the run ends with, its weights in the model, and its evaluation."""
-        assert self._checkpoints is not None
-        last, best = recorder.evaluations[-1], recorder.best
-        if not job.config.load_best_model_at_end or best is None or best[0] == last[0]:
-            return last
-        weights = self._checkpoints.weights_at(best[0])
-        if weights is None:
-            raise without_best(best[0], self._checkpoints.damaged[-1])
-        self._assign(weights)
-        self._progress.say(f"step {best[0]} was the best: its weights are the model")
-        return best
 
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""
@@ -269,7 +192,7 @@ class Trainer(ABC):
             self._assign(checkpoint.weights())
 
     def _load_now(self, checkpoint: Checkpoint | None) -> None:
-        outline = self._build()
+        self._outline = outline = self._build()
         if checkpoint is not None:
             self._assign(checkpoint.weights_for(outline))
             return
@@ -327,11 +250,12 @@ class Trainer(ABC):
         """Whether the model lies on the CPU, where looking at what it receives costs nothing."""
 
     @abstractmethod
-    def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
-        """Run the plan's steps from `first_step` on, with these moments; call `_step_done` after each.
+    def _fit(self, course: Course, moments: Moments | None) -> None:
+        """Run the steps of the course's plan from its first step on, with these moments.
 
-        With a `_loss_scale` the loss is multiplied by its value before the backward pass, and a step whose
-        gradient is not finite changes neither weights nor moments, but counts.
+        `course.step_done` is called after each. Where its recorder has a witness, the model notes in it what
+        it receives. With a `loss_scale` the loss is multiplied by its value before the backward pass, and a
+        step whose gradient is not finite changes neither weights nor moments, but counts.
         """
 
     @abstractmethod

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
-from typing import final
+from typing import TYPE_CHECKING, final
 
+from mlm_core.config import Device
 from mlm_core.engine import Engine
 from mlm_core.predictor import Predictor
 from mlm_core.trainer import Trainer
+
+if TYPE_CHECKING:
+    from mlm_core.job import TrainingJob
 
 
 @final
@@ -48,6 +52,23 @@ class TensorFlowEngine(Engine):
 
             return ["cpu", "gpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
 
+    def device_name(self, device: Device) -> str:
+        """See `Engine.device_name`."""
+        import tensorflow as tf
+
+        gpus = tf.config.get_visible_devices("GPU") if device != "cpu" else []
+        if not gpus:
+            return super().device_name(device)
+        return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
+
+    def device_memory(self) -> float | None:
+        """See `Engine.device_memory`."""
+        import tensorflow as tf
+
+        if not tf.config.list_logical_devices("GPU"):
+            return None
+        return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 1e6
+
     def _has_fast_bf16(self) -> bool:
         import tensorflow as tf
 
@@ -59,6 +80,20 @@ class TensorFlowEngine(Engine):
         import tensorflow as tf
 
         return isinstance(error, tf.errors.ResourceExhaustedError)
+
+    def products(
+        self, shapes: Sequence[tuple[int, int, int]], precision: str, device: Device
+    ) -> Callable[[], None]:
+        """See `Engine.products`."""
+        from mlm_tf.products import products
+
+        return products(shapes, precision, device)
+
+    def train_as_the_guide(self, job: TrainingJob, step_done: Callable[[float], None]) -> None:
+        """See `Engine.train_as_the_guide`."""
+        from mlm_tf.guide import train_as_the_guide
+
+        train_as_the_guide(job, step_done)
 
     def _trainer_class(self) -> type[Trainer]:
         with _silent_import():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,7 @@ from transformers.modeling_tf_utils import unpack_inputs
 from transformers.utils import ModelOutput
 from transformers.utils import logging as transformers_logging
 
-from mlm_core.errors import RequestError, RunError
-from mlm_core.machine import cores
+from mlm_core.errors import RequestError
 from mlm_core.masking import IGNORED
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
 from mlm_tf.head import SparseHead, gather_slots
@@ -218,7 +217,7 @@ _POSITIONS_AFTER_1_IN_TENSORFLOW = (
 """Families whose positions begin after `pad_token_id` in PyTorch, and after 1 in TensorFlow."""
 
 
-_POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32") -> Any:
@@ -248,7 +247,7 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
     base = TF_MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     before = keras.mixed_precision.global_policy()
     # A layer takes the policy that is in force while it is made.
-    keras.mixed_precision.set_global_policy(_POLICIES[precision])
+    keras.mixed_precision.set_global_policy(POLICIES[precision])
     try:
         model = slot_class(base)(config)
         model.build_in_name_scope()
@@ -284,32 +283,3 @@ def _correct(model: Any) -> None:
         for layer in model.submodules:
             if hasattr(layer, "padding_idx"):
                 layer.padding_idx = model.config.pad_token_id
-
-
-def set_up(device: str, threads: int | None) -> bool:
-    """Give TensorFlow its threads (None: as they are) and device; returns whether it computes on the CPU.
-
-    Raises:
-        RunError: TensorFlow already runs with other settings, which it cannot change.
-    """
-    # float32 means float32 on a GPU, too, as it does in PyTorch.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        # 0 stands for all cores. What is set already is not set again: TensorFlow may have started.
-        if threads not in (None, tf.config.threading.get_intra_op_parallelism_threads() or cores()):
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-        if device == "cpu" and tf.config.get_visible_devices("GPU"):
-            tf.config.set_visible_devices([], "GPU")
-    except RuntimeError:
-        raise RunError(
-            "TensorFlow has started with another number of threads or another device",
-            code="wrong_process",
-            fix="use one setting in a process",
-        ) from None
-    gpus = tf.config.get_visible_devices("GPU")
-    for gpu in gpus if device != "cpu" else []:
-        # By itself TensorFlow takes all of a GPU's memory, which others may be using. Where it has started,
-        # or the GPU is divided, somebody has decided that already.
-        with suppress(RuntimeError, ValueError):
-            tf.config.experimental.set_memory_growth(gpu, True)
-    return not gpus

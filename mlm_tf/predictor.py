@@ -13,7 +13,8 @@ from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.model_source import ModelSource
 from mlm_core.predictor import Predictor
 from mlm_tf.head import SparseHead
-from mlm_tf.model import build_model, set_up
+from mlm_tf.machine import set_up
+from mlm_tf.model import build_model
 from mlm_tf.weights import assign, outline
 
 

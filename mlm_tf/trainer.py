@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlm_core.batch import Batch
 from mlm_core.checkpoint import Moments
+from mlm_core.course import Course
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums
@@ -19,7 +20,8 @@ from mlm_core.parity.examination import Examination
 from mlm_core.trainer import Trainer
 from mlm_tf.feed import planned_dataset
 from mlm_tf.head import SparseHead
-from mlm_tf.model import build_model, check_trainable, set_up
+from mlm_tf.machine import set_up
+from mlm_tf.model import build_model, check_trainable
 from mlm_tf.optimizer import build_optimizer
 from mlm_tf.weights import (
     assign,
@@ -70,27 +72,23 @@ class TensorFlowTrainer(Trainer):
     def _on_cpu(self) -> bool:
         return self._cpu
 
-    def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
-        self._model.witness = self._witness
+    def _fit(self, course: Course, moments: Moments | None) -> None:
+        plan, first_step = course.job.plan, course.first_step
+        self._model.witness = course.recorder.witness
         # Keras would make the moments while it traces the first step, and trace it a second time for that.
         self._model.optimizer._create_all_weights(trained_variables(self._model))
         if moments is not None:
             assign_moments(self._model, moments, first_step)
-        if self._loss_scale is not None:
-            self._model.optimizer.scale_loss(self._loss_scale.value)
+        if course.loss_scale is not None:
+            self._model.optimizer.scale_loss(course.loss_scale.value)
         # To Keras a run, or what is left of it, is one epoch; the plan knows the epochs.
         self._model.fit(
-            planned_dataset(self._model, job.train, job.plan.all_keys(first_step)),
-            steps_per_epoch=job.plan.steps - first_step,
-            callbacks=[_Report(first_step, self._report)],
+            planned_dataset(self._model, course.job.train, plan.all_keys(first_step)),
+            steps_per_epoch=plan.steps - first_step,
+            callbacks=[_Report(course)],
             shuffle=False,
             verbose=0,
         )
-
-    def _report(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
-        self._step_done(step, sums, grad_norm)
-        if self._loss_scale is not None:
-            self._model.optimizer.scale_loss(self._loss_scale.value)
 
     def _moments(self) -> Moments:
         return export_moments(self._model)
@@ -114,15 +112,17 @@ class TensorFlowTrainer(Trainer):
 class _Report(keras.callbacks.Callback):
     """Passes on what happens."""
 
-    def __init__(self, first_step: int, step_done: Callable[[int, MaskedSums, float], None]) -> None:
+    def __init__(self, course: Course) -> None:
         super().__init__()
-        self._step = first_step
-        self._step_done = step_done
+        self._course = course
+        self._step = course.first_step
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Report a step."""
         self._step += 1
-        self._step_done(self._step, _sums(logs), float(logs["grad_norm"]))
+        self._course.step_done(self._step, _sums(logs), float(logs["grad_norm"]))
+        if self._course.loss_scale is not None:
+            self.model.optimizer.scale_loss(self._course.loss_scale.value)
 
 
 class _Evaluation(keras.callbacks.Callback):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
-from typing import final
+from typing import TYPE_CHECKING, final
 
+from mlm_core.config import Device
 from mlm_core.engine import Engine
 from mlm_core.predictor import Predictor
 from mlm_core.trainer import Trainer
+
+if TYPE_CHECKING:
+    from mlm_core.job import TrainingJob
 
 
 @final
@@ -28,6 +33,19 @@ class TorchEngine(Engine):
 
         return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
 
+    def device_name(self, device: Device) -> str:
+        """See `Engine.device_name`."""
+        import torch
+
+        on_gpu = device != "cpu" and torch.cuda.is_available()
+        return torch.cuda.get_device_name() if on_gpu else super().device_name(device)
+
+    def device_memory(self) -> float | None:
+        """See `Engine.device_memory`."""
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_initialized() else None
+
     def _has_fast_bf16(self) -> bool:
         import torch
 
@@ -41,6 +59,20 @@ class TorchEngine(Engine):
 
     def _is_compile_error(self, error: Exception) -> bool:
         return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+
+    def products(
+        self, shapes: Sequence[tuple[int, int, int]], precision: str, device: Device
+    ) -> Callable[[], None]:
+        """See `Engine.products`."""
+        from mlm_torch.products import products
+
+        return products(shapes, precision, device)
+
+    def train_as_the_guide(self, job: TrainingJob, step_done: Callable[[float], None]) -> None:
+        """See `Engine.train_as_the_guide`."""
+        from mlm_torch.guide import train_as_the_guide
+
+        train_as_the_guide(job, step_done)
 
     def _trainer_class(self) -> type[Trainer]:
         from mlm_torch.trainer import TorchTrainer

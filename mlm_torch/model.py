@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import platform
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +98,7 @@ def _sums(
     }
 
 
-_PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def build_model(config: Any, name: str, precision: str = "float32") -> Any:
@@ -121,7 +119,7 @@ def build_model(config: Any, name: str, precision: str = "float32") -> Any:
     base = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     slot_class: Any = type(base.__name__, (SlotForward, base), {"__module__": base.__module__})
     model = slot_class(config).float()
-    model.precision = _PRECISIONS[precision]
+    model.precision = PRECISIONS[precision]
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
             # It would keep the padding token's row from being trained, which TensorFlow does not do. Only a
@@ -130,18 +128,8 @@ def build_model(config: Any, name: str, precision: str = "float32") -> Any:
     return model
 
 
-def set_up(device: str, threads: int | None) -> torch.device:
-    """Give PyTorch its threads (None: as they are) and choose the device, which must be there."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return torch.device("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu")
-
-
-def tune_for_cpu(model: Any, *, compiled: bool) -> None:
-    """What makes training on a CPU faster and changes nothing else; for the rest of the process."""
-    _keep_freed_memory()
-    if compiled:
-        return
+def add_up_lookups(model: Any) -> None:
+    """Where words are tied to the output matrix, have the gradients of both added up in place."""
     words = model.get_input_embeddings()
     output = getattr(model.get_output_embeddings(), "weight", None)
     plain = type(words) is torch.nn.Embedding and words.max_norm is None and not words.scale_grad_by_freq
@@ -177,16 +165,3 @@ class _Lookup(torch.autograd.Function):
             weight.grad = torch.zeros_like(weight)
         weight.grad.index_add_(0, ctx.ids.flatten(), gradients[0].flatten(0, -2))
         return None, None, None
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Numbers of glibc's malloc.h."""
-
-
-def _keep_freed_memory() -> None:
-    # glibc gives large pieces back to the system as soon as they are freed, and each step would get them
-    # anew, page by page and filled with zeros: a tenth of a step's time.
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, -1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlm_core.batch import Batch
 from mlm_core.checkpoint import Moments
 from mlm_core.config import Config, decided
+from mlm_core.course import Course
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.loss_scale import LossScale
@@ -24,7 +25,8 @@ from mlm_core.trainer import Trainer
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
 from mlm_torch.head import SparseHead
-from mlm_torch.model import build_model, set_up, tune_for_cpu
+from mlm_torch.machine import keep_freed_memory, set_up
+from mlm_torch.model import add_up_lookups, build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.weights import (
     assign,
@@ -50,7 +52,9 @@ class TorchTrainer(Trainer):
         model = build_model(self.job.model.config, self.job.model.name, config.precision)
         self._model = model.to(self._device)
         if self._on_cpu():
-            tune_for_cpu(self._model, compiled=config.compile)
+            keep_freed_memory()
+            if not config.compile:
+                add_up_lookups(self._model)
         if config.compile:
             # Without the head, whose positions come from a hook: it is one large product, as fast by itself.
             self._model.base_model.compile(dynamic=False)
@@ -68,20 +72,21 @@ class TorchTrainer(Trainer):
     def _on_cpu(self) -> bool:
         return self._device.type == "cpu"
 
-    def _fit(self, job: TrainingJob, first_step: int, moments: Moments | None) -> None:
-        self._model.witness = self._witness
+    def _fit(self, course: Course, moments: Moments | None) -> None:
+        job, first_step = course.job, course.first_step
+        self._model.witness = course.recorder.witness
         self._optimizer = build_optimizer(self._model, job.config)
-        self._optimizer.loss_scale = self._loss_scale
+        self._optimizer.loss_scale = course.loss_scale
         if moments is not None:
             assign_moments(self._optimizer, self._model, moments, first_step)
         with tempfile.TemporaryDirectory() as scratch:
             arguments = _training_arguments(job, job.plan.steps - first_step, scratch, self._on_cpu())
             trainer = MaskedLMTrainer(self._model, arguments, job, self._evaluated_batch)
             trainer.first_step = first_step
-            trainer.loss_scale = self._loss_scale
+            trainer.loss_scale = course.loss_scale
             schedule = TableSchedule(self._optimizer, job.learning_rates[first_step:])
             trainer.optimizer, trainer.lr_scheduler = self._optimizer, schedule
-            trainer.add_callback(_Report(trainer, self._step_done))
+            trainer.add_callback(_Report(trainer, course))
             trainer.train()
 
     def _moments(self) -> Moments:
@@ -207,9 +212,9 @@ class MaskedLMTrainer(transformers.Trainer):
 class _Report(transformers.TrainerCallback):
     """Passes on what happens."""
 
-    def __init__(self, trainer: MaskedLMTrainer, step_done: Callable[[int, MaskedSums, float], None]) -> None:
+    def __init__(self, trainer: MaskedLMTrainer, course: Course) -> None:
         self._trainer = trainer
-        self._step_done = step_done
+        self._course = course
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report a step."""
@@ -218,7 +223,7 @@ class _Report(transformers.TrainerCallback):
         clipped: Any = getattr(optimizer, "optimizer", optimizer)
         norm = float(clipped.grad_norm)
         step = self._trainer.first_step + state.global_step
-        self._step_done(step, self._trainer.take_step_sums(), norm)
+        self._course.step_done(step, self._trainer.take_step_sums(), norm)
 
 
 def _training_arguments(

@@ -10,7 +10,7 @@ import ast
 import re
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -29,17 +29,31 @@ _PASSAGE = 8
 _LEAST_PROSE = 0.7
 """Share of a comment's words that are letters: below it the comment is code."""
 
-_WORD = re.compile(r"[(\"'`]*[A-Za-z][A-Za-z'’/-]*[)\"'`]*[.,:;?!]*")
+_WORD = re.compile(r"[(\"'`]*[A-Za-z][A-Za-z'\u2019/-]*[)\"'`]*[.,:;?!]*")
 
 
 def language_reference() -> list[str]:
-    """The language reference, a document for each topic, white space normalised; [] where it is missing."""
+    """The language reference, a document for each topic, no paragraph twice; [] where it is missing."""
     try:
         from pydoc_data.topics import topics
     except ImportError:
         # Some distributions package pydoc apart.
         return []
-    return _documents(topics[name] for name in sorted(topics))
+    return _documents(iter(_without_repeats(topics).values()))
+
+
+def _without_repeats(topics: Mapping[str, str]) -> dict[str, str]:
+    """Each paragraph in one topic only, the shortest that has it: some topics are chapters of others.
+
+    Otherwise what is held out would be trained on, too.
+    """
+    seen: set[str] = set()
+    kept = {}
+    for name in sorted(topics, key=lambda name: (len(topics[name]), name)):
+        paragraphs = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", topics[name])]
+        kept[name] = " ".join(dict.fromkeys(text for text in paragraphs if text not in seen))
+        seen.update(paragraphs)
+    return {name: kept[name] for name in sorted(kept)}
 
 
 def library_texts() -> list[str]:
@@ -98,7 +112,9 @@ def _comments(lines: Sequence[str]) -> Iterator[str]:
     for is_comment, group in groupby(bare, lambda line: re.match(r"#[^!]|#$", line) is not None):
         if is_comment:
             # An empty comment line ends a paragraph, and what is drawn is no text.
-            yield from filter(_is_prose, "\n".join(line.strip("#").strip(" -=*") for line in group).split("\n\n"))
+            yield from filter(
+                _is_prose, "\n".join(line.strip("#").strip(" -=*") for line in group).split("\n\n")
+            )
 
 
 def _is_prose(text: str) -> bool:

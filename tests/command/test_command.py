@@ -7,26 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import ENGINES, mlm
 from file_kinds import ANSWERS, SAMPLE, answers_of, sample_rows
 from tiny_models import write_model
 
-ENGINES = ("torch", "tf")
 SENTENCE = "the <mask> sat on a mat."
-
-
-def mlm(*words, code=0, stdin=None, **environment):
-    """Run the command; its JSON object and what it said on stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mlm_core", *map(str, words)],
-        capture_output=True,
-        text=True,
-        input=stdin,
-        env=os.environ | environment,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return (json.loads(done.stdout) if "--json" in words else done.stdout), done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -296,14 +281,3 @@ def test_doctor():
     }
     assert results["problems"] == []
     assert "cpu" in results["backends"]["tf"]["devices"]
-
-
-@pytest.mark.parametrize("backend", ENGINES)
-def test_the_default_run(backend, tmp_path):
-    """No arguments: offline, on the embedded corpus, to a quarter of the first perplexity or less."""
-    results, said = mlm("train", "--backend", backend, "--output-dir", tmp_path / "run", "--json")
-    assert results["perplexity"] <= results["perplexity_before"] / 4
-    assert "embedded corpus" in said
-    facts = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
-    assert facts["data"]["fingerprint"] in said
-    assert results["example"]["fills"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from command_line import register
 from tiny_models import write_model
 
 from mlm_core.__main__ import main
@@ -31,15 +32,6 @@ class Engine(TorchEngine):
     def _trainer_class(self):
         raise RuntimeError("no such thing")
 """
-
-
-def register(directory, name, code):
-    """What installing a package with an engine of its own leaves behind."""
-    info = directory / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[mlm.engines]\n{name} = {name}_engine:Engine\n")
-    (directory / f"{name}_engine.py").write_text(code)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import tf_keras as keras
 
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
 from mlm_tf.head import SparseHead, gather_slots
-from mlm_tf.model import build_model, set_up
+from mlm_tf.machine import set_up
+from mlm_tf.model import build_model
 from mlm_tf.optimizer import build_optimizer
 from mlm_tf.weights import _places, assign, export, outline
 

@@ -5,7 +5,8 @@ import torch
 
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.head import SparseHead, gather_slots
-from mlm_torch.model import build_model, set_up
+from mlm_torch.machine import set_up
+from mlm_torch.model import build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.weights import assign, export, outline
 

@@ -14,6 +14,7 @@ from tiny_models import FAMILIES, head_shapes
 
 from mlm_core import RequestError, RunError
 from mlm_core.batch import batch_digest
+from mlm_core.course import Course
 from mlm_core.data.sources import load_source
 from mlm_core.initialization import draw_parameter
 from mlm_core.interruption import InterruptedRunError
@@ -258,7 +259,7 @@ def test_16_bits_train_float32_weights(lab, precision):
 
 def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
     """Steps that overflow change nothing; a run interrupted among them goes on with the same scale."""
-    monkeypatch.setattr("mlm_core.trainer.LossScale", TooLarge)
+    monkeypatch.setattr("mlm_core.course.LossScale", TooLarge)
     options = {"model": str(lab.model("roberta", dropout=0.0)), "max_steps": 30, "learning_rate": 5e-3}
     options |= {"precision": "fp16", "lr_scheduler": "constant"}
     whole = lab.train(**options)
@@ -268,16 +269,7 @@ def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
     assert lines[-1]["loss"] < lines[0]["loss"] - 0.1
 
     trainer = lab.trainer(**options)
-    step_done = trainer._step_done
-
-    def interrupted(step, *facts):
-        if step == 3:
-            trainer._interruption.received = signal.SIGTERM
-        step_done(step, *facts)
-
-    monkeypatch.setattr(trainer, "_step_done", interrupted)
-    with pytest.raises(InterruptedRunError):
-        trainer.train()
+    interrupt(trainer, 3, monkeypatch)
     run = Path(trainer.job.config.output_dir)
     kept = json.loads((run / "checkpoints/step-00000003/state.json").read_text())["loss_scale"]
     assert kept == [TooLarge().value / 8, 0]
@@ -288,6 +280,31 @@ def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
     weights, wanted = read_weights(again.run_dir), read_weights(whole.run_dir)
     assert all((weights[name] == array).all() for name, array in wanted.items())
     assert [line["loss"] for line in steps(run)] == [line["loss"] for line in lines]
+
+
+def interrupt(trainer, at, monkeypatch):
+    """Train, and be asked to end while a step is at work."""
+    step_done = Course.step_done
+
+    def interrupted(course, step, *facts):
+        if step == at:
+            course.interruption.received = signal.SIGTERM
+        step_done(course, step, *facts)
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
+        patch.setattr(Course, "step_done", interrupted)
+        trainer.train()
+
+
+def test_a_run_that_ends_where_it_was_interrupted_is_evaluated_there(lab, monkeypatch):
+    options = {"model": str(lab.model("bert", dropout=0.0)), "learning_rate": 5e-3}
+    trainer = lab.trainer(**options, max_steps=8)
+    interrupt(trainer, 3, monkeypatch)
+    run = trainer.job.config.output_dir
+    result = lab.train(**options, max_steps=3, output_dir=run, resume=True, allow_change="max-steps")
+    assert result.model_step == 3 and result.after != result.before
+    assert result.after == trainer.evaluate()
+    assert [line["step"] for line in metrics(Path(run)) if "eval_loss" in line] == [0, 3]
 
 
 @dataclass
@@ -352,14 +369,14 @@ def test_from_scratch_takes_the_architecture_only(lab):
 
 def test_a_short_run_is_not_all_warm_up(lab):
     """The recommended warm-up gives way to a run that is shorter; one that was asked for does not."""
-    assert lab.trainer(max_steps=4).job.config.warmup_steps == 0
-    assert lab.trainer(max_steps=50).job.config.warmup_steps == 10
-    assert lab.trainer(max_steps=500).job.config.warmup_steps == 20
-    assert lab.trainer(max_steps=4, warmup_steps=3).job.config.warmup_steps == 3
+    assert lab.trainer(from_scratch=True, max_steps=4).job.config.warmup_steps == 0
+    assert lab.trainer(from_scratch=True, max_steps=50).job.config.warmup_steps == 10
+    assert lab.trainer(from_scratch=True, max_steps=5000).job.config.warmup_steps == 300
+    assert lab.trainer(from_scratch=True, max_steps=4, warmup_steps=3).job.config.warmup_steps == 3
 
 
-def test_no_model_trains_a_small_roberta_and_its_tokenizer(lab):
-    result = lab.train(max_steps=2)
+def test_no_model_from_scratch_is_a_small_roberta_and_its_tokenizer(lab):
+    result = lab.train(from_scratch=True, max_steps=2)
     settings = json.loads((result.run_dir / "config.json").read_text())
     assert settings["model_type"] == "roberta"
     assert lab.predictor(result.run_dir).fill(["the <mask> sat."], top_k=2)
@@ -376,7 +393,7 @@ def test_a_trainer_evaluates_and_saves_without_training(lab, tmp_path):
 
 def test_evaluating_before_training_is_step_0(lab):
     """Also where the tokenizer is learned from the training text."""
-    trainer = lab.trainer(max_steps=1)
+    trainer = lab.trainer(from_scratch=True, max_steps=1)
     before = trainer.evaluate()
     result = trainer.train()
     assert result.before == before

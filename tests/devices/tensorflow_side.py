@@ -31,7 +31,7 @@ import tensorflow as tf  # noqa: E402 - only after the engine has prepared the p
 from tensorflow.python.framework import kernels  # noqa: E402
 
 from mlm_tf.feed import planned_dataset  # noqa: E402
-from mlm_tf.model import set_up  # noqa: E402
+from mlm_tf.machine import set_up  # noqa: E402
 from mlm_tf.trainer import TensorFlowTrainer  # noqa: E402
 from mlm_tf.weights import export, trained_variables  # noqa: E402
 

@@ -18,7 +18,7 @@ TEXT = "The cat! sat. [X] THE CAT"
 
 def read(directory: str, copies: Path) -> dict:
     try:
-        source = load_model_source(Config(model=directory, from_scratch=True), None)
+        source = load_model_source(Config(model=directory, from_scratch=True), Path(directory))
     except RequestError as error:
         return {"refused": str(error)}
     write_model(copies / Path(directory).name, {}, source.config, source.tokenizer, "Model")

@@ -1,0 +1,172 @@
+"""mlm compare."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlm_core.cli import Request, whole_number
+from mlm_core.config import Config
+from mlm_core.errors import RequestError
+
+if TYPE_CHECKING:
+    from mlm_core.compare.columns import Column, Point
+    from mlm_core.compare.turns import Resident
+    from mlm_core.progress import Progress
+
+_NEVER = 10**7
+"""Steps between checkpoints: nothing is to be saved."""
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Let engines train in turns and write what was measured, or compare two reports."""
+    least = _least_ratio(request.arguments["fail_below"])
+    return (_between if request.arguments["from"] is not None else _trained)(request, least)
+
+
+def _trained(request: Request, least: float | None) -> dict[str, Any]:
+    config, arguments = Config.from_dict(request.given), request.arguments
+    rounds = whole_number(arguments["rounds"], "--rounds", least=2)
+    steps = whole_number(arguments["steps"], "--steps", least=1)
+    from mlm_core.compare.columns import chosen_columns, chosen_points
+    from mlm_core.compare.report import measured_point, report_content
+    from mlm_core.compare.written import check_report_directory, write_report
+    from mlm_core.data.sources import check_source
+    from mlm_core.model_source import check_model
+    from mlm_core.progress import Progress
+
+    columns = chosen_columns(arguments["backends"], arguments["variants"], arguments["baseline"])
+    points = chosen_points(arguments["sweep"])
+    directory = check_report_directory(config)
+    # What can be seen to be wrong here is no row of a report.
+    check_model(config.model)
+    check_source(config)
+    work = _Work(config, columns, rounds, steps, Progress.of(config))
+    # As an exception it ends the other processes, too, and keeps what there is.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    found: list[dict[str, Any]] = []
+    ended_by: BaseException | None = None
+    for point in points:
+        residents: list[Resident] = []
+        try:
+            work.at(point, residents)
+        except (KeyboardInterrupt, SystemExit) as error:
+            ended_by = error
+        _raise_what_all_say(residents)
+        found.append(measured_point(point, residents))
+        if ended_by is not None:
+            break
+    command = shlex.join(["mlm", *sys.argv[1:]])
+    content = report_content(found, command=command, complete=ended_by is None, fail_below=least)
+    if any("rounds" in column for point in found for column in point["columns"]):
+        write_report(directory, content)
+        work.progress.say(f"written: {directory}")
+    if ended_by is not None:
+        raise ended_by
+    return content
+
+
+def _raise_what_all_say(residents: list[Resident]) -> None:
+    """A request that no column can do anything with is wrong."""
+    problems = [resident.problem for resident in residents]
+    first = problems[0] if problems else None
+    if first is None or first.get("exit_code") != RequestError.exit_code:
+        return
+    if all(problem is not None and problem["code"] == first["code"] for problem in problems):
+        raise RequestError(**{name: value for name, value in first.items() if name != "exit_code"})
+
+
+@dataclass(frozen=True)
+class _Work:
+    config: Config
+    columns: list[Column]
+    rounds: int
+    steps: int
+    progress: Progress
+
+    def at(self, point: Point, residents: list[Resident]) -> None:
+        """Let all columns work at a point; `residents` is filled with them, to be looked at afterwards."""
+        from mlm_core.compare.side import WARM_UP
+        from mlm_core.compare.turns import Resident, take_turns
+
+        config = replace(
+            point.config(self.config),
+            # One more, which is never reached: the last step of a run is saved.
+            max_steps=WARM_UP + self.rounds * self.steps + 1,
+            save_steps=_NEVER,
+            output_dir=None,
+            overwrite=False,
+            quiet=True,
+        )
+        with ExitStack() as stack:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlm-compare-")))
+            counter = self.progress.counter(f"{point.name} rounds".strip(), self.rounds)
+            stack.callback(counter.stop)
+            for number, column in enumerate(self.columns):
+                residents.append(stack.enter_context(Resident(column, config, scratch / str(number))))
+            starting = ", ".join(column.name for column in self.columns)
+            self.progress.say(f"{point.name + ': ' if point.name else ''}starting {starting}, one by one")
+            take_turns(residents, self.rounds, self.steps, lambda _: counter.advance())
+
+
+def _between(request: Request, least: float | None) -> dict[str, Any]:
+    """Two reports that were written before."""
+    from mlm_core.compare.between import compare_reports
+    from mlm_core.compare.report import read_report
+
+    if request.given:
+        raise RequestError(
+            "reads two reports and trains nothing",
+            code="contradiction",
+            option="--from",
+            fix=f"leave out {Config.options()[next(iter(request.given))].flag}",
+        )
+    before, after = (read_report(Path(path)) for path in request.arguments["from"])
+    return {"comparisons": compare_reports(before, after), "fail_below": least}
+
+
+def _least_ratio(written: str | None) -> float | None:
+    try:
+        least = None if written is None else float(written)
+    except ValueError:
+        least = -1.0
+    if least is None or 0 < least < 100:
+        return least
+    raise RequestError(
+        "must be a ratio",
+        code="invalid_type",
+        option="--fail-below",
+        value=written,
+        fix="write 0.95 to fail where a column has less than 95% of the other's speed",
+    )
+
+
+def exit_code(results: dict[str, Any]) -> int:
+    """1 where a point has nothing to compare, or `--fail-below` is not met; else 0."""
+    groups = [point["comparisons"] for point in results.get("points", [results])]
+    return (
+        0
+        if all(groups) and all(_meets(results, comparison) for group in groups for comparison in group)
+        else 1
+    )
+
+
+def _meets(results: dict[str, Any], comparison: dict[str, Any]) -> bool:
+    least = results["fail_below"]
+    # Speeds at another work are no speeds to compare.
+    return least is None or (comparison["speed"]["value"] >= least and not comparison.get("other_work"))
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the tables and the verdicts."""
+    from mlm_core.compare.tables import between, terminal
+
+    print(terminal(results) if "points" in results else between(results["comparisons"]))
+    if exit_code(results) and results["fail_below"] is not None:
+        print(f"this does not meet --fail-below {results['fail_below']}")

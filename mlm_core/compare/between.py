@@ -1,0 +1,55 @@
+"""Two reports compared: two machines, or two commits on one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from mlm_core.compare.measures import ratio
+from mlm_core.errors import RequestError
+
+Content = Mapping[str, Any]
+
+_WORK = (
+    "model", "fingerprint", "block_size", "rows_in_a_step", "precision", "mlm_head", "compile", "threads"
+)  # fmt: skip
+"""What has to be the same for two speeds to be compared."""
+
+
+def compare_reports(before: Content, after: Content) -> list[dict[str, Any]]:
+    """How the columns that both reports have compare, point by point.
+
+    Raises:
+        RequestError: there is no such column.
+    """
+    known = dict(_columns(before))
+    found = [_comparison(name, column, known[name]) for name, column in _columns(after) if name in known]
+    if not found:
+        raise RequestError(
+            "have no column in common",
+            code="nothing_in_common",
+            option="--from",
+            value=f"{', '.join(known)} and {', '.join(name for name, _ in _columns(after))}",
+            fix="name two reports of the same columns",
+        )
+    return found
+
+
+def _columns(content: Content) -> Iterator[tuple[str, Content]]:
+    for point in content["points"]:
+        for column in point["columns"]:
+            if "rounds" in column:
+                yield f"{column['name']} {point['name']}".strip(), column
+
+
+def _comparison(name: str, after: Content, before: Content) -> dict[str, Any]:
+    rates = [column["tokens_per_second"]["rounds"] for column in (after, before)]
+    other = [key for key in _WORK if after["work"].get(key) != before["work"].get(key)]
+    return {
+        "column": name,
+        "before": before["tokens_per_second"]["median"],
+        "after": after["tokens_per_second"]["median"],
+        "speed": asdict(ratio(*rates, paired=False)),
+        "other_work": other,
+    }

@@ -1,0 +1,222 @@
+"""The report of a comparison: what was measured of every column, and the verdict.
+
+`report.json` is `Report.content`; its schema is described in `SCHEMA.md` beside this file.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mlm_core.compare.columns import Point
+from mlm_core.compare.measures import percentiles, ratio, spread, tokens_per_second
+from mlm_core.compare.protocol import ENDED, READY, STARTED
+from mlm_core.compare.turns import Resident
+from mlm_core.errors import RequestError
+from mlm_core.machine import cores, processor_name
+from mlm_core.versions import core_versions
+
+SCHEMA = "mlm.compare/1"
+
+FIRST_TOLERANCE = {"float32": 1e-4, "bf16": 2e-2, "fp16": 2e-2}
+"""Of a loss before the first update, relative: float32's rounding in another order, as in `mlm parity`; 16
+bits keep three digits of each product. The wider one of two columns' precisions counts."""
+
+LATER_TOLERANCE = {"float32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}
+"""Of a loss after it: rounding grows from step to step."""
+
+Content = Mapping[str, Any]
+
+
+def measured_column(resident: Resident) -> dict[str, Any]:
+    """What is known of a column; of one that failed, as far as it came."""
+    column, facts = resident.column, resident.facts
+    found: dict[str, Any] = {"name": column.name, "backend": column.backend, "guide": column.guide}
+    found["options"] = dict(column.options)
+    if resident.problem is not None:
+        found["problem"] = resident.problem
+    if STARTED in facts:
+        found |= {name: facts[STARTED][name] for name in ("work", "versions", "device")}
+    found["seconds_to"] = resident.seconds_to
+    if READY in facts:
+        found |= {"warm_up": facts[READY]["steps"], "memory": facts[READY]["memory"]}
+    if resident.rounds:
+        found |= _steady_state(resident)
+    if ENDED in facts and not column.guide:
+        ended = facts[ENDED]
+        speed = ended["evaluation"]["tokens"] / ended["evaluation"]["seconds"]
+        found |= ended | {"evaluation": ended["evaluation"] | {"tokens_per_second": speed}}
+    return found
+
+
+def _steady_state(resident: Resident) -> dict[str, Any]:
+    steps = [step for one_round in resident.rounds for step in one_round]
+    seconds = [step["seconds"] for step in steps]
+    rates = tokens_per_second(resident.rounds, resident.facts[STARTED]["work"]["tokens_in_a_step"])
+    found = {
+        "rounds": resident.rounds,
+        "tokens_per_second": spread(rates) | {"rounds": rates},
+        "step_seconds": percentiles(seconds),
+        "idle_share": resident.idle_share,
+        "products": resident.products,
+    }
+    if resident.column.guide:
+        return found
+    masked = [
+        sum(step["masked_tokens"] for step in one_round) / sum(step["seconds"] for step in one_round)
+        for one_round in resident.rounds
+    ]
+    share = sum(step["batch_seconds"] for step in steps) / sum(seconds)
+    return found | {"masked_tokens_per_second": spread(masked), "batch_share": share}
+
+
+def add_utilisation(columns: Sequence[dict[str, Any]]) -> None:
+    """Note the share of the machine's limit that each column reaches.
+
+    The limit is the best rate of products alone that any column of its precision and device has seen, in
+    whatever framework.
+    """
+    best: dict[tuple[str, str], float] = {}
+    able = [column for column in columns if "rounds" in column]
+    for column in able:
+        kind = (column["work"]["precision"], column["device"])
+        best[kind] = max([best.get(kind, 0.0), *column["products"]])
+    for column in able:
+        limit, work = best[column["work"]["precision"], column["device"]], column["work"]
+        # The guide's recipe trains the same model.
+        operations = max((other.get("operations_in_a_step", 0.0) for other in able), default=0.0)
+        if limit and operations:
+            steps = column["tokens_per_second"]["median"] / work["tokens_in_a_step"]
+            column |= {"utilisation": steps * operations / limit, "limit": limit}
+
+
+def measured_point(point: Point, residents: Sequence[Resident]) -> dict[str, Any]:
+    """What is known of all columns at a point, and how they compare."""
+    columns = [measured_column(resident) for resident in residents]
+    add_utilisation(columns)
+    return {
+        "name": point.name,
+        "option": point.option,
+        "value": point.value,
+        "columns": columns,
+        "comparisons": _comparisons(columns),
+    }
+
+
+def _comparisons(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every column with the first one, and those of a framework with the guide's recipe for it."""
+    able = [column for column in columns if "rounds" in column and "problem" not in column]
+    own = [column for column in able if not column["guide"]]
+    guides = [column for column in able if column["guide"]]
+    return [_comparison(one, own[0]) for one in own[1:]] + [
+        _comparison(one, guide) for guide in guides for one in own if one["backend"] == guide["backend"]
+    ]
+
+
+def _comparison(one: Content, other: Content) -> dict[str, Any]:
+    rates = ratio(one["tokens_per_second"]["rounds"], other["tokens_per_second"]["rounds"])
+    # The guide draws masks of its own.
+    same = None if other["guide"] else same_work(one, other)
+    return {"column": one["name"], "to": other["name"], "speed": asdict(rates), "same_work": same}
+
+
+def same_work(one: Content, other: Content) -> dict[str, Any]:
+    """Whether two columns were given the same and computed the same.
+
+    Each framework draws dropout's noise in its own way: where there is any, losses of training say nothing
+    of two frameworks, and the held-out loss before the first step is all that is judged.
+    """
+    pairs = list(zip(_steps(one), _steps(other), strict=False))
+    digests = [(first["batch_digest"], second["batch_digest"]) for first, second in pairs]
+    noise = one["work"]["dropout"] and one["backend"] != other["backend"]
+    losses = [_apart(first["loss"], second["loss"]) for first, second in pairs]
+    differences = {
+        "held_out_before": _apart(one.get("held_out_before"), other.get("held_out_before")),
+        "first_loss": losses[0] if losses else None,
+        "largest": max((loss for loss in losses if loss is not None), default=None),
+        "held_out": _apart(*(side.get("evaluation", {}).get("loss") for side in (one, other))),
+    }
+    precisions = [side["work"]["precision"] for side in (one, other)]
+    first, later = (max(map(table.__getitem__, precisions)) for table in (FIRST_TOLERANCE, LATER_TOLERANCE))
+    judged = {"held_out_before": first} | (
+        {} if noise else {"first_loss": first, "largest": later, "held_out": later}
+    )
+    found = {
+        "text": one["work"]["blocks"] == other["work"]["blocks"],
+        "batches": None if any(None in pair for pair in digests) else all(a == b for a, b in digests),
+        "steps": len(pairs),
+        "noise": noise,
+        "differences": differences,
+        "tolerances": judged,
+    }
+    agree = all((differences[name] or 0.0) <= tolerance for name, tolerance in judged.items())
+    return found | {"agrees": found["text"] and found["batches"] is not False and agree}
+
+
+def _apart(one: float | None, other: float | None) -> float | None:
+    """How far two losses are apart, by ratio; None where one is missing or not finite."""
+    return None if one is None or other is None else abs(one - other) / max(abs(other), 1e-12)
+
+
+def _steps(column: Content) -> list[dict[str, Any]]:
+    return [*column["warm_up"], *(step for one_round in column["rounds"] for step in one_round)]
+
+
+def report_content(
+    points: list[dict[str, Any]], *, command: str, complete: bool, fail_below: float | None
+) -> dict[str, Any]:
+    """The whole report, as `report.json` holds it."""
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    return {
+        "schema": SCHEMA,
+        "made": now.isoformat(),
+        "command": command,
+        "complete": complete,
+        "fail_below": fail_below,
+        "machine": {
+            "processor": processor_name(),
+            "cores": cores(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "versions": core_versions(),
+        },
+        "points": points,
+    }
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A report that was written before.
+
+    Raises:
+        RequestError: it is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema = content["schema"]
+        if schema == SCHEMA:
+            _check(content)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason = "is no report of mlm compare"
+    else:
+        if schema == SCHEMA:
+            return dict(content)
+        reason = f"has the schema {schema}, this version reads {SCHEMA}"
+    raise RequestError(
+        reason, code="not_a_report", option="--from", value=str(path), fix="name a report.json"
+    )
+
+
+def _check(content: Content) -> None:
+    for point in content["points"]:
+        for column in point["columns"]:
+            if "rounds" in column:
+                float(column["tokens_per_second"]["median"])
+                [float(rate) for rate in column["tokens_per_second"]["rounds"]]
+                dict(column["work"])

@@ -1,0 +1,165 @@
+"""A column's process: `python -m mlm_core.compare.side DIRECTORY` trains what DIRECTORY/config.json says.
+
+It is a run like any other, but for the steps that it waits before.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, ROUND, STARTED, Talk
+from mlm_core.compare.roofline import Products
+from mlm_core.config import Config
+from mlm_core.course import DoneStep
+from mlm_core.errors import MlmError
+from mlm_core.job import TrainingJob
+from mlm_core.machine import peak_memory
+from mlm_core.model_source import has_dropout
+from mlm_core.trainer import Trainer
+
+Memory = dict[str, float | None]
+
+WARM_UP = 3
+"""Steps before a column is ready: traced, compiled, and with its memory."""
+
+
+class Side:
+    """The steps of a column, in rounds.
+
+    Args:
+        talk: to the comparison.
+        products: operations a second in products alone, looked at once a round; None: that is not measured.
+        memory: the most so far, in MB, of the process and of the device where there is one; looked at once,
+            before the products take some of their own.
+    """
+
+    def __init__(
+        self, talk: Talk, products: Callable[[], float] | None, memory: Callable[[], Memory]
+    ) -> None:
+        self._talk = talk
+        self._products = products
+        self._memory = memory
+        self._steps: list[dict[str, Any]] = []
+        self._due = WARM_UP
+        self._event = READY
+
+    def step_done(self, step: DoneStep) -> None:
+        """Note a step; after the last one that is due, wait."""
+        facts = {name: step.line[name] for name in ("step", "loss", "masked_tokens", "batch_digest")}
+        self._noted({"seconds": step.seconds, "batch_seconds": step.batch_seconds} | facts)
+
+    def guide_step_done(self, seconds: float) -> None:
+        """The same for a loop that says nothing else."""
+        self._noted({"seconds": seconds})
+
+    def _noted(self, step: dict[str, Any]) -> None:
+        self._steps.append(step)
+        if len(self._steps) < self._due:
+            return
+        memory = {"memory": self._memory()} if self._event == READY else {}
+        products = [self._products()] if self._products is not None else []
+        self._talk.say(self._event, steps=self._steps, products=products, **memory)
+        self._event, self._steps = ROUND, []
+        self._due = self._talk.due()
+        if self._due == 0:
+            # Nothing more is wanted of a loop that is a framework's own.
+            raise _NothingMoreError
+
+
+class _NothingMoreError(Exception):
+    pass
+
+
+def work(talk: Talk, directory: Path) -> None:
+    """Train in rounds, then evaluate once more.
+
+    Raises:
+        MlmError: as training does.
+    """
+    from mlm_core.registry import find_engine
+
+    given = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    config = Config.from_dict(given["config"])
+    engine = find_engine(config.backend)
+    trainer = engine.trainer(replace(config, output_dir=str(directory / "run")))
+    job = trainer.job
+    assert isinstance(job, TrainingJob)
+    talk.say(
+        STARTED, work=_work(job), versions=engine.versions(), device=engine.device_name(job.config.device)
+    )
+
+    def memory() -> Memory:
+        return {"process": peak_memory(), "device": engine.device_memory()}
+
+    if given["guide"]:
+        with suppress(_NothingMoreError):
+            engine.train_as_the_guide(job, Side(talk, None, memory).guide_step_done)
+        talk.say(ENDED)
+        return
+    products = Products(engine, job, trainer.outline())
+    with suppress(_NothingMoreError):
+        trainer.train(on_step=Side(talk, products.rate, memory).step_done)
+    operations = products.arithmetic.step
+    held_out_before = _first_evaluation(directory / "run" / "metrics.jsonl")
+    talk.say(
+        ENDED,
+        evaluation=_evaluation(trainer),
+        held_out_before=held_out_before,
+        operations_in_a_step=operations,
+    )
+
+
+def _first_evaluation(metrics: Path) -> float | None:
+    with metrics.open(encoding="utf-8") as lines:
+        line = json.loads(next(lines))
+    return None if line["eval_loss"] is None else float(line["eval_loss"])
+
+
+def _evaluation(trainer: Trainer) -> dict[str, Any]:
+    """The held-out text once more, by now traced and warm."""
+    begun = time.perf_counter()
+    sums = trainer.evaluate()
+    seconds = time.perf_counter() - begun
+    tokens = trainer.job.evaluation_keys.size * trainer.job.test.blocks.shape[1]
+    return sums.as_results() | {"seconds": seconds, "tokens": tokens}
+
+
+def _work(job: TrainingJob) -> dict[str, Any]:
+    """What the column is given, which must be the same for all."""
+    config, shape = job.config, job.train.blocks.shape
+    return {
+        "model": job.model.name,
+        "text": job.source.name,
+        "fingerprint": job.source.fingerprint,
+        "blocks": {part: facts.digest for part, facts in job.stores.items()},
+        "block_size": int(shape[1]),
+        "rows_in_a_step": job.plan.batch_size,
+        "tokens_in_a_step": job.plan.batch_size * int(shape[1]),
+        "precision": config.precision,
+        "mlm_head": config.mlm_head,
+        "compile": config.compile,
+        "threads": config.threads,
+        "dropout": has_dropout(job.model.config),
+    }
+
+
+def main(directory: Path) -> int:
+    """Work in this process; an error is said as any other event."""
+    talk = Talk()
+    try:
+        work(talk, directory)
+    except MlmError as error:
+        talk.say(FAILED, error=error.as_dict(), exit_code=error.exit_code)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,180 @@
+"""A report as text: the verdict in sentences, the figures in a table, for the terminal and for Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Content = Mapping[str, Any]
+
+HEADINGS = (
+    "", "tokens/s", "spread", "times", "95%", "step p50", "p90", "p99", "start", "first step",
+    "batches", "memory", "of the limit", "evaluation",
+)  # fmt: skip
+
+
+MOST_IDLE = 0.01
+"""Share of a processor that a column may take while it is another one's turn."""
+
+
+def verdicts(point: Content) -> list[str]:
+    """Sentences: who is faster by how much, whether they computed the same, and what failed."""
+    said = [sentence for comparison in point["comparisons"] for sentence in _compared(comparison)]
+    restless = [column for column in point["columns"] if (column.get("idle_share") or 0.0) > MOST_IDLE]
+    said += [
+        f"{column['name']} took {column['idle_share']:.1%} of a processor in others' turns, to their cost."
+        for column in restless
+    ]
+    failed = [column for column in point["columns"] if "problem" in column]
+    return said + [f"{column['name']} failed: {_problem(column['problem'])}" for column in failed]
+
+
+def _problem(problem: Content) -> str:
+    return f"{problem['message']} ({problem['fix']})" if problem.get("fix") else str(problem["message"])
+
+
+def _compared(comparison: Content) -> list[str]:
+    speed, one, other = comparison["speed"], comparison["column"], comparison["to"]
+    interval = f"95% interval {speed['low']:.2f} to {speed['high']:.2f}"
+    if speed["verdict"] == "slower":
+        interval = f"95% interval {1 / speed['high']:.2f} to {1 / speed['low']:.2f}"
+        first = f"{other} is {1 / speed['value']:.2f} times as fast as {one}, {interval}."
+    elif speed["verdict"] == "tie":
+        first = f"{one} and {other} are equally fast here: {speed['value']:.2f} times, {interval}."
+    elif speed["verdict"] == "unclear":
+        first = f"{one} was {speed['value']:.2f} times as fast as {other}, in too few rounds to be sure."
+    else:
+        first = f"{one} is {speed['value']:.2f} times as fast as {other}, {interval}."
+    same = comparison["same_work"]
+    return [first] if same is None else [first, _same(same)]
+
+
+def _same(work: Content) -> str:
+    if not work["text"]:
+        return "They were NOT given the same text."
+    if work["batches"] is False:
+        return "They did NOT receive the same batches."
+    received = "They received the same batches" if work["batches"] else "They were given the same text"
+    if not work["agrees"]:
+        apart = [
+            f"{name.replace('_', ' ')} {work['differences'][name]:.1e}, tolerance {tolerance:.0e}"
+            for name, tolerance in work["tolerances"].items()
+            if (work["differences"][name] or 0.0) > tolerance
+        ]
+        return f"{received}, but their losses DIFFER ({'; '.join(apart)})."
+    if work["noise"]:
+        noise = "dropout's noise is another in each, so only the loss before training is compared"
+        return f"{received}; {noise}: it agrees."
+    largest = work["differences"]["largest"]
+    how = "" if largest is None else f", {largest:.1e} apart at most"
+    return f"{received}, and their losses agree over {work['steps']} steps{how}."
+
+
+def rows(point: Content) -> list[list[str]]:
+    """A row of text for each column, under `HEADINGS`."""
+    # Of a column that is compared with several, the first.
+    against = {comparison["column"]: comparison["speed"] for comparison in reversed(point["comparisons"])}
+    return [_row(column, against.get(column["name"])) for column in point["columns"]]
+
+
+def _row(column: Content, speed: Content | None) -> list[str]:
+    if "rounds" not in column:
+        reason = column.get("problem", {}).get("message", "not finished")
+        return [column["name"], f"failed: {reason}"[:60], *[""] * (len(HEADINGS) - 2)]
+    rate, steps, memory = column["tokens_per_second"], column["step_seconds"], column["memory"]
+    evaluation = column.get("evaluation")
+    return [
+        column["name"],
+        f"{rate['median']:,.0f}",
+        f"{rate['low']:,.0f} to {rate['high']:,.0f}",
+        f"{speed['value']:.2f}" if speed is not None else "1",
+        f"{speed['low']:.2f} to {speed['high']:.2f}" if speed is not None else "",
+        *(f"{1000 * steps[name]:,.0f} ms" for name in ("p50", "p90", "p99")),
+        f"{column['seconds_to']['started']:.1f} s",
+        f"{column['warm_up'][0]['seconds']:.1f} s",
+        f"{column['batch_share']:.1%}" if "batch_share" in column else "",
+        _memory(memory),
+        f"{column['utilisation']:.0%}" if "utilisation" in column else "",
+        f"{evaluation['tokens_per_second']:,.0f}" if evaluation else "",
+    ]
+
+
+def _memory(memory: Content) -> str:
+    device = memory.get("device")
+    return f"{memory['process']:,.0f} MB" + (f" + {device:,.0f} MB" if device else "")
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Rows of cells below each other; the first cell is text, the others are figures."""
+    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def terminal(content: Content) -> str:
+    """A whole report for a terminal."""
+    parts: list[str] = []
+    for point in content["points"]:
+        if point["name"]:
+            parts.append(f"{point['name']}")
+        parts += [aligned([HEADINGS, *rows(point)]), *verdicts(point), ""]
+    return "\n".join(parts).rstrip()
+
+
+def markdown(content: Content) -> str:
+    """A whole report for a pull request."""
+    parts = ["## mlm compare", ""]
+    for point in content["points"]:
+        if point["name"]:
+            parts += [f"### {point['name']}", ""]
+        parts += [" ".join(verdicts(point)), "", *_markdown_table(point), ""]
+    machine = content["machine"]
+    parts += [
+        f"{machine['cores']} cores of {machine['processor']}, Python {machine['python']}, "
+        + ", ".join(_versions(content)),
+        "",
+        f"`{content['command']}`",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _markdown_table(point: Content) -> Iterable[str]:
+    yield f"| {' | '.join(HEADINGS)} |"
+    yield f"|{'|'.join(['---', *['---:'] * (len(HEADINGS) - 1)])}|"
+    for row in rows(point):
+        yield f"| {' | '.join(row)} |"
+
+
+def _versions(content: Content) -> list[str]:
+    found: dict[str, str] = {}
+    for point in content["points"]:
+        for column in point["columns"]:
+            found |= column.get("versions", {})
+    return [f"{name} {number}" for name, number in found.items()]
+
+
+def between(found: Sequence[Content]) -> str:
+    """The comparison of two reports for a terminal."""
+    lines = [["", "before", "after", "times", "95%", ""]]
+    for comparison in found:
+        speed = comparison["speed"]
+        remark = speed["verdict"]
+        if comparison["other_work"]:
+            remark += f"; NOT the same work: another {', '.join(comparison['other_work'])}"
+        lines.append(
+            [
+                comparison["column"],
+                f"{comparison['before']:,.0f}",
+                f"{comparison['after']:,.0f}",
+                f"{speed['value']:.2f}",
+                f"{speed['low']:.2f} to {speed['high']:.2f}",
+                remark,
+            ]
+        )
+    return aligned(lines)

@@ -1,0 +1,72 @@
+"""A model that is made for the text: a small RoBERTa, whose tokenizer is learned from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from mlm_core.cache import cache_directory, unwritable_cache
+from mlm_core.data.documents import Documents, fingerprint_of
+from mlm_core.data.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
+from mlm_core.weight_files import write_atomically
+
+SCRATCH = "small RoBERTa"
+
+SCRATCH_OPTIONS: Mapping[str, Any] = {
+    "block_size": 64,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "warmup_steps": 300,
+}
+"""Options that suit it, where the user gave none."""
+
+_SHAPE: Mapping[str, Any] = {
+    "hidden_size": 256,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 1024,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+}
+_VOCABULARY = 5000
+
+
+def scratch_model(documents: Documents, length: int) -> tuple[Any, Tokenizer]:
+    """Config and tokenizer.
+
+    Args:
+        documents: the text that the tokenizer is learned from.
+        length: tokens in a block: positions beyond would never be trained, so there are none.
+    """
+    from transformers import RobertaConfig
+
+    tokenizer = _learned_tokenizer(documents, length)
+    config = RobertaConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=length + tokenizer.pad_token_id + 1,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        **_SHAPE,
+    )
+    return config, tokenizer
+
+
+def _learned_tokenizer(documents: Documents, length: int) -> Tokenizer:
+    """A tokenizer trained on the documents, kept for the next run on the same ones."""
+    decides = [documents.fingerprint, str(_VOCABULARY), version("tokenizers")]
+    kept = cache_directory() / "tokenizers" / f"{fingerprint_of(decides)}.json"
+    try:
+        return roberta_tokenizer(kept.read_text(encoding="utf-8"), length)
+    except Exception:
+        # Not there, or damaged in whatever way: it is made again.
+        tokenizer = train_tokenizer(documents, _VOCABULARY, length)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, tokenizer.backend_tokenizer.to_str().encode())
+    except OSError as error:
+        raise unwritable_cache(error) from None
+    return tokenizer

@@ -1,0 +1,55 @@
+"""The guide's own recipe in TensorFlow, to be compared with: stock class, collator, `compile` and `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tf_keras as keras
+import transformers
+
+from mlm_core.compare.guide import StepClock, guide_rows
+from mlm_core.config import decided
+from mlm_core.job import TrainingJob
+from mlm_tf.machine import set_up
+from mlm_tf.model import POLICIES
+
+
+def train_as_the_guide(job: TrainingJob, step_done: Callable[[float], None]) -> None:
+    """See `Engine.train_as_the_guide`."""
+    config = job.config
+    set_up(config.device, config.threads)
+    keras.mixed_precision.set_global_policy(POLICIES[config.precision])
+    stock, weights = transformers.TFAutoModelForMaskedLM, job.model.weights
+    if weights is None:
+        model = stock.from_config(job.model.config)
+    else:
+        model = stock.from_pretrained(str(weights), config=job.model.config)
+    collator = transformers.DataCollatorForLanguageModeling(
+        tokenizer=job.model.tokenizer, mlm_probability=config.mlm_probability, return_tensors="tf"
+    )
+    # Keras has no accumulation: a step is one batch. The last one of an epoch is dropped, as in the guide.
+    batches = model.prepare_tf_dataset(
+        guide_rows(job), shuffle=True, batch_size=job.plan.batch_size, collate_fn=collator
+    )
+    model.compile(
+        optimizer=transformers.AdamWeightDecay(
+            learning_rate=decided(config.learning_rate), weight_decay_rate=config.weight_decay
+        )
+    )
+    epochs = -(-job.plan.steps // len(batches))
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=[_Clock(StepClock(step_done))])
+
+
+class _Clock(keras.callbacks.Callback):
+    def __init__(self, clock: StepClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """The first step begins."""
+        self._clock.begin()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """A step has ended."""
+        self._clock.end()

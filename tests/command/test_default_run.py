@@ -1,0 +1,69 @@
+"""`mlm train` without arguments: the starter learns the language reference."""
+
+import json
+from collections import Counter
+from itertools import chain, islice
+from pathlib import Path
+
+import pytest
+from command_line import ENGINES, mlm
+from transformers import AutoTokenizer
+
+from mlm_core.data.corpus import REFERENCE, language_reference
+
+BLANKS = Path(__file__).parents[1] / "data" / "blanks.jsonl"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """What each engine's run says."""
+    directory = tmp_path_factory.mktemp("runs")
+    words = ["train", "--json", "--backend"]
+    return {backend: mlm(*words, backend, "--output-dir", directory / backend) for backend in ENGINES}
+
+
+@pytest.fixture(scope="module")
+def blanks():
+    return [json.loads(line) for line in BLANKS.read_text(encoding="utf-8").splitlines()]
+
+
+def found(model, backend, blanks, tmp_path):
+    """How many answers are among the five most likely."""
+    (tmp_path / "texts").write_text("\n".join(blank["text"] for blank in blanks), encoding="utf-8")
+    words = ["--file", tmp_path / "texts", "--top-k", "5", "--backend", backend, "--json"]
+    results = mlm("fill", model, *words)[0]["results"]
+    guesses = [[fill["token_str"].strip() for fill in fills] for fills in results]
+    return sum(blank["answer"] in guess for blank, guess in zip(blanks, guesses, strict=True))
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_what_it_says(runs, backend):
+    results, said = runs[backend]
+    assert f"starter on {REFERENCE}" in said
+    facts = json.loads((Path(results["run_dir"]) / "run.json").read_text(encoding="utf-8"))
+    assert facts["data"]["fingerprint"] in said
+    assert results["perplexity"] < 0.8 * results["perplexity_before"]
+    example = results["example"]
+    assert "<mask>" in example["text"]
+    assert {"exist", "found"} & {fill["token_str"].strip() for fill in example["fills"]}
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_blanks_are_filled(runs, backend, blanks, tmp_path):
+    """Half of the answers, and twice as many as without looking at the text."""
+    run = runs[backend][0]["run_dir"]
+    tokenizer = AutoTokenizer.from_pretrained(run)
+    tokens = Counter(chain.from_iterable(map(tokenizer.tokenize, language_reference())))
+    words = (token.removeprefix("Ġ") for token, _ in tokens.most_common() if token.startswith("Ġ"))
+    common = list(islice(filter(str.isalpha, words), 5))
+    guessed = sum(blank["answer"] in common for blank in blanks)
+    right = found(run, backend, blanks, tmp_path)
+    assert right >= len(blanks) / 2
+    assert right >= 2 * guessed
+
+
+def test_both_engines_learn_the_same(runs):
+    """The starter has no dropout."""
+    torch, tf = (runs[backend][0] for backend in ENGINES)
+    for name in ("perplexity_before", "perplexity"):
+        assert torch[name] == pytest.approx(tf[name], rel=1e-3)
