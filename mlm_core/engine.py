@@ -267,8 +267,8 @@ class Engine(ABC):
     def train_as_the_guide(self, job: TrainingJob, step_done: Callable[[float], None]) -> None:
         """Train a job's model on its blocks by the guide's own recipe, with masks of the recipe's own.
 
-        A model from scratch is drawn by the framework. `step_done` is called after each step, which has as
-        many blocks as the job's, with the seconds it took; its own time is none of the next one's.
+        `step_done` is called after each step, which has as many blocks as the job's, with the seconds it
+        took; its own time is none of the next one's.
         """
 
     @abstractmethod

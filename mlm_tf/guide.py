@@ -13,6 +13,7 @@ from mlm_core.config import decided
 from mlm_core.job import TrainingJob
 from mlm_tf.machine import set_up
 from mlm_tf.model import POLICIES
+from mlm_tf.weights import assign, outline
 
 
 def train_as_the_guide(job: TrainingJob, step_done: Callable[[float], None]) -> None:
@@ -20,11 +21,10 @@ def train_as_the_guide(job: TrainingJob, step_done: Callable[[float], None]) -> 
     config = job.config
     set_up(config.device, config.threads)
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
-    stock, weights = transformers.TFAutoModelForMaskedLM, job.model.weights
-    if weights is None:
-        model = stock.from_config(job.model.config)
-    else:
-        model = stock.from_pretrained(str(weights), config=job.model.config)
+    # Its own loader cannot read the files of newer safetensors.
+    model = transformers.TFAutoModelForMaskedLM.from_config(job.model.config)
+    model.build_in_name_scope()
+    assign(model, job.model.starting_weights(outline(model), config.seed).weights)
     collator = transformers.DataCollatorForLanguageModeling(
         tokenizer=job.model.tokenizer, mlm_probability=config.mlm_probability, return_tensors="tf"
     )

@@ -12,18 +12,15 @@ from mlm_core.compare.guide import StepClock, guide_rows
 from mlm_core.config import decided
 from mlm_core.job import TrainingJob
 from mlm_torch.machine import set_up
+from mlm_torch.weights import assign, outline
 
 
 def train_as_the_guide(job: TrainingJob, step_done: Callable[[float], None]) -> None:
     """See `Engine.train_as_the_guide`."""
     config = job.config
     device = set_up(config.device, config.threads)
-    if job.model.weights is None:
-        model = transformers.AutoModelForMaskedLM.from_config(job.model.config)
-    else:
-        model = transformers.AutoModelForMaskedLM.from_pretrained(
-            str(job.model.weights), config=job.model.config
-        )
+    model = transformers.AutoModelForMaskedLM.from_config(job.model.config)
+    assign(model, job.model.starting_weights(outline(model), config.seed).weights)
     with tempfile.TemporaryDirectory() as scratch:
         _train(model, job, scratch, device.type == "cpu", StepClock(step_done))
 

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH = 640
-_LABEL, _ROW, _TOP = 150, 34, 26
+WIDTH = 480
+"""Units; a phone shows each as seven tenths of a pixel."""
+
+_LABEL, _ROW, _TOP = 110, 34, 28
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Bar:
 def bars(title: str, values: Sequence[Bar]) -> str:
     """Horizontal bars below each other."""
     most = max(bar.high for bar in values) or 1.0
-    room = WIDTH - _LABEL - 120
+    room = WIDTH - _LABEL - 70
     parts = []
     for index, bar in enumerate(values):
         y = _TOP + index * _ROW
@@ -55,7 +57,7 @@ def bars(title: str, values: Sequence[Bar]) -> str:
 def distributions(title: str, unit: str, values: Mapping[str, Sequence[float]]) -> str:
     """A dot for each value, a line at the median: how they scatter, column by column."""
     low, high = _range([value for column in values.values() for value in column])
-    room, parts = WIDTH - _LABEL - 30, []
+    room, parts = WIDTH - _LABEL - 20, []
     for index, (name, column) in enumerate(values.items()):
         y = _TOP + index * _ROW + _ROW / 2
         parts.append(_text(_LABEL - 8, y + 4, name, "end"))
@@ -84,7 +86,7 @@ def lines(title: str, across: str, values: Mapping[str, Sequence[tuple[float, fl
     """Curves over each other."""
     points = [point for curve in values.values() for point in curve]
     (left, right), (low, high) = _range([x for x, _ in points]), _range([y for _, y in points])
-    height, room = 230, WIDTH - 90
+    height, room = 200, WIDTH - 80
     bottom = _TOP + height
 
     def at(x: float) -> float:
@@ -112,7 +114,7 @@ def lines(title: str, across: str, values: Mapping[str, Sequence[tuple[float, fl
 
 
 def _key(index: int, name: str, top: float) -> str:
-    x, y = 60 + 290 * (index % 2), top + 20 * (index // 2)
+    x, y = 60 + 210 * (index % 2), top + 20 * (index // 2)
     return _rectangle(index, x, y, 14, 10) + _text(x + 20, y + 10, name)
 
 

@@ -1,0 +1,83 @@
+"""Whether repeated comparisons say the same: how many pairs of their intervals overlap.
+
+    python benchmarks/compare_repeats.py [--times 5] [--output FILE] [option of mlm compare ...]
+
+Runs `mlm compare` so many times, one after the other, and looks at the 95% intervals of the speed of every
+column over the first one's: of two right intervals on one machine nearly all overlap. Exit code 1 where fewer
+than 9 of 10 pairs do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+LEAST = 0.9
+
+
+def compare(directory: Path, options: list[str]) -> tuple[dict[str, dict[str, float]], float]:
+    """Speeds by column, and how many seconds the comparison took.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    begun = time.perf_counter()
+    command = [
+        sys.executable,
+        "-m",
+        "mlm_core",
+        "compare",
+        "--output-dir",
+        str(directory),
+        "--quiet",
+        *options,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(done.stderr[-2000:])
+    (point,) = json.loads((directory / "report.json").read_text(encoding="utf-8"))["points"]
+    return {found["column"]: found["speed"] for found in point["comparisons"]}, time.perf_counter() - begun
+
+
+def overlaps(reports: list[dict[str, dict[str, float]]]) -> list[bool]:
+    """Of every column in every pair of reports."""
+    return [
+        one[column]["low"] <= other[column]["high"] and other[column]["low"] <= one[column]["high"]
+        for one, other in combinations(reports, 2)
+        for column in one
+    ]
+
+
+def main() -> int:
+    """Compare again and again, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--output", type=Path)
+    given, options = parser.parse_known_args()
+    reports: list[dict[str, dict[str, float]]] = []
+    seconds: list[float] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(given.times):
+            speeds, taken = compare(Path(scratch) / str(number), options)
+            reports.append(speeds)
+            seconds.append(taken)
+            for column, speed in speeds.items():
+                said = f"{column}: {speed['value']:.3f}, {speed['low']:.3f} to {speed['high']:.3f}"
+                print(f"{said}, {taken:.0f} s", flush=True)
+    found = overlaps(reports)
+    print(f"{sum(found)} of {len(found)} pairs overlap")
+    if given.output:
+        content: dict[str, Any] = {"reports": reports, "seconds": seconds, "overlapping": sum(found)}
+        given.output.write_text(json.dumps(content | {"pairs": len(found)}, indent=2) + "\n")
+    return 0 if sum(found) >= LEAST * len(found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
