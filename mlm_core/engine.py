@@ -254,22 +254,31 @@ class Engine(ABC):
         """The most memory of a GPU that this process has used at once, in MB; None: it uses none."""
         return None
 
-    @abstractmethod
     def products(
         self, shapes: Sequence[tuple[int, int, int]], precision: str, device: Device
-    ) -> Callable[[], None]:
+    ) -> Callable[[], None] | None:
         """What multiplies matrices and does nothing else, once for each `(rows, inner, columns)`.
 
-        To be called as often as one likes; it returns when the last product is done.
+        To be called as often as one likes; it returns when the last product is done. None: the engine has
+        nothing of the kind.
         """
+        return None
 
-    @abstractmethod
     def train_as_the_guide(self, job: TrainingJob, step_done: Callable[[float], None]) -> None:
         """Train a job's model on its blocks by the guide's own recipe, with masks of the recipe's own.
 
         `step_done` is called after each step, which has as many blocks as the job's, with the seconds it
         took; its own time is none of the next one's.
+
+        Raises:
+            RequestError: the guide has no recipe for this framework.
         """
+        raise RequestError(
+            f"the guide has no recipe for {self.name}",
+            code="no_recipe",
+            option="--baseline",
+            fix="leave it out",
+        )
 
     @abstractmethod
     def _trainer_class(self) -> type[Trainer]:

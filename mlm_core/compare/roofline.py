@@ -88,11 +88,13 @@ class Products:
         self._config = job.config
         self._multiply: Callable[[], None] | None = None
 
-    def rate(self) -> float:
-        """Operations a second of one pass through each distinct product."""
+    def rate(self) -> float | None:
+        """Operations a second of one pass through each distinct product; None: the engine has no products."""
         shapes = self.arithmetic.distinct
         if self._multiply is None:
             self._multiply = self._engine.products(shapes, self._config.precision, self._config.device)
+            if self._multiply is None:
+                return None
             # Traced, and with its memory.
             self._multiply()
         begun = time.perf_counter()

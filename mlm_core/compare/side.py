@@ -41,7 +41,7 @@ class Side:
     """
 
     def __init__(
-        self, talk: Talk, products: Callable[[], float] | None, memory: Callable[[], Memory]
+        self, talk: Talk, products: Callable[[], float | None] | None, memory: Callable[[], Memory]
     ) -> None:
         self._talk = talk
         self._products = products
@@ -64,7 +64,8 @@ class Side:
         if len(self._steps) < self._due:
             return
         memory = {"memory": self._memory()} if self._event == READY else {}
-        products = [self._products()] if self._products is not None else []
+        seen = self._products() if self._products is not None else None
+        products = [seen] if seen is not None else []
         self._talk.say(self._event, steps=self._steps, products=products, **memory)
         self._event, self._steps = ROUND, []
         self._due = self._talk.due()
