@@ -78,11 +78,17 @@ def _steps() -> str:
         facts = _outcomes(f"training_step_{framework}")
         lines += _rows(facts, STEPS, "tokens")
     versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("torch", "tensorflow"))
-    rounds, steps, cores = facts["rounds"], facts["steps_in_a_round"], facts["cores"]
+    rounds = {
+        name: _outcomes(f"training_step_{framework}")["rounds"]
+        for framework, name in (("torch", "PyTorch"), ("tf", "TensorFlow"))
+    }
+    counted = ", ".join(f"{count} with {name}" for name, count in rounds.items())
     said = (
-        f"Medians of {rounds} rounds of {steps} steps in turns, 16 blocks of 128 tokens, DistilRoBERTa's\n"
-        f"shape; {cores} cores of a busy {facts['processor']}, {versions}\n"
-        "(`benchmarks/training_step.py`). The limit is what the processor reaches in matrix products alone."
+        f"Medians of rounds of {facts['steps_in_a_round']} steps in turns ({counted}), 16 blocks of 128\n"
+        f"tokens, DistilRoBERTa's shape; {facts['cores']} cores of a busy {facts['processor']}, {versions}\n"
+        "(`benchmarks/training_step.py`). The limit is what the processor reaches in matrix products alone. The\n"
+        "frameworks were measured at different hours of a machine that others use, too: figures of one compare with\n"
+        "each other, not with the other's."
     )
     return "\n".join([*lines, "", said])
 
