@@ -87,7 +87,7 @@ def _steps() -> str:
         f"Medians of rounds of {facts['steps_in_a_round']} steps in turns ({counted}), 16 blocks of 128\n"
         f"tokens, DistilRoBERTa's shape; {facts['cores']} cores of a busy {facts['processor']}, {versions}\n"
         "(`benchmarks/training_step.py`). The limit is what the processor reaches in matrix products\n"
-        "alone. The frameworks were measured at different hours of a machine that others use, too: figures of\n"
+        "alone. The frameworks were measured at different hours of a machine that others use: figures of\n"
         "one compare with each other, not with the other's."
     )
     return "\n".join([*lines, "", said])
