@@ -16,6 +16,7 @@ _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column"
 _EVALUATE = (
     "backend",
     *_TEXT,
+    "model_revision",
     "block_size",
     "last_block",
     "batch_size",
@@ -27,9 +28,10 @@ _EVALUATE = (
 )
 _PREPARE = (
     *(name for name, option in Config.options().items() if option.group in ("DataConfig", "MaskingConfig")),
-    *("model", "from_scratch", "seed", "quiet", "verbose"),
+    *("model", "model_revision", "from_scratch", "seed", "quiet", "verbose"),
 )
-_FILL = ("backend", "device", "threads", "quiet", "verbose")
+_FILL = ("backend", "model_revision", "device", "threads", "quiet", "verbose")
+_PUSH = ("hub_private", "also_h5", "backend", "quiet", "verbose")
 
 _PARITY = tuple(
     name
@@ -52,6 +54,7 @@ COMMANDS = {
     "prepare": ("tokenise and group once, ahead of training; show what becomes of a document", _PREPARE),
     "parity": ("train with two backends and say whether they compute the same", _PARITY),
     "compare": ("train with several backends in turns and say which is faster here", _COMPARE),
+    "push": ("publish a run's model, or any model directory, on the Hub", _PUSH),
     "doctor": ("what is installed, which devices, what would fail and its fix", ()),
 }
 
@@ -175,6 +178,14 @@ def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
         _add_comparison(command)
     if name in ("evaluate", "fill"):
         command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
+    if name == "push":
+        command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
+        command.add_argument("repository", metavar="REPO", help="repository on the Hub, as ORG/NAME")
+        command.add_argument(
+            "--overwrite",
+            action="store_true",
+            help="publish though others have changed the repository since this run last saw it",
+        )
     if name == "evaluate":
         command.add_argument(
             "--metric",
@@ -215,7 +226,14 @@ def _add_option(command: argparse.ArgumentParser, option: Option) -> None:
     default = option.shown_default
     text = option.help.replace("%", "%%")
     if option.type is bool:
-        command.add_argument(option.flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        if option.opposite is None:
+            command.add_argument(option.flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+            return
+        name = option.name
+        command.add_argument(option.flag, dest=name, action="store_const", const=True, help=text)
+        command.add_argument(
+            option.opposite, dest=name, action="store_const", const=False, help=argparse.SUPPRESS
+        )
         return
     if default is not None:
         text += f" (default: {default})"

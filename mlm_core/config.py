@@ -90,6 +90,7 @@ class ModelConfig:
     model: str | None = option(
         None, "model directory or Hub name; default: starter, a small RoBERTa that comes along"
     )
+    model_revision: str | None = option(None, "branch, tag or commit of a model on the Hub")
     from_scratch: bool = option(
         False,
         "take a model's architecture and tokenizer, not its weights; without --model: a small RoBERTa "
@@ -179,7 +180,35 @@ class RuntimeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, DataConfig):
+class HubConfig:
+    """Whether and where the model is published."""
+
+    push_to_hub: bool = option(False, "publish the trained model on the Hub", affects="nothing")
+    hub_model_id: str | None = option(
+        None,
+        "repository on the Hub, as ORG/NAME; default: yours, called as the output directory",
+        affects="nothing",
+    )
+    hub_private: bool = option(
+        True,
+        "who may read a repository that is made for it: its owners, or with --hub-public anyone",
+        affects="nothing",
+        opposite="--hub-public",
+    )
+    hub_strategy: Literal["end", "epoch", "checkpoint"] = option(
+        "end",
+        "end: publish the trained model; epoch, checkpoint: what there is after each of these, too",
+        affects="nothing",
+    )
+    also_h5: bool = option(
+        False,
+        "write tf_model.h5 as well, for users of TensorFlow without this package; needs --backend tf",
+        affects="nothing",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingConfig, DataConfig):
     """All options of a run, flat: `Config(dataset="posts.jsonl", learning_rate=3e-5)`.
 
     Raises:
@@ -276,7 +305,7 @@ _OPTIONS = dict(
     sorted(
         options_of(Config).items(),
         key=lambda item: [
-            "DataConfig", "ModelConfig", "MaskingConfig", "OptimizationConfig", "RuntimeConfig"
+            "DataConfig", "ModelConfig", "MaskingConfig", "OptimizationConfig", "RuntimeConfig", "HubConfig"
         ].index(item[1].group),
     )
 )  # fmt: skip

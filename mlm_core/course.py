@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -70,6 +71,8 @@ class Course:
         progress: where it is said how far it is.
         verify: whether the model notes what it receives.
         on_step: is called after every step; what time it takes is none of the next step's.
+        publish: is called with a step, the weights after it, their evaluation if there is one, and the run's
+            directory, where a version is to be published before the end.
 
     Attributes:
         job: the same, its batches timed.
@@ -90,13 +93,16 @@ class Course:
         progress: Progress,
         verify: bool,
         on_step: Callable[[DoneStep], None] | None = None,
+        publish: Callable[[int, Mapping[str, Any], MaskedSums | None, Path], None] | None = None,
     ) -> None:
         self._on_step = on_step
+        self._publish = publish
         self._made = TimedAssembler(**vars(job.train))
         self.job = replace(job, train=self._made)
         self._model = model
         self._versions = versions
         self._progress = progress
+        self._run = run.path
         self._checkpoints = Checkpoints(run.path, job.config.keep_checkpoints)
         facts: Mapping[str, Any] = checkpoint.facts if checkpoint is not None else {"recorder": {}}
         self.first_step = checkpoint.step if checkpoint is not None else 0
@@ -136,7 +142,7 @@ class Course:
             RunError: a loss, gradient or weight is not finite, or a checkpoint cannot be written.
             InterruptedRunError: the run was asked to end; it is saved.
         """
-        plan, config = self.job.plan, self.job.config
+        plan = self.job.plan
         before = self.recorder.seconds
         if not self.recorder.step(step, sums, grad_norm) and not self._overflowed(sums):
             # The loss of a step is that of the weights before it.
@@ -149,8 +155,12 @@ class Course:
         if last or step % plan.steps_per_epoch == 0:
             self._evaluate(step)
         interrupted, best = self.interruption.received, self._best_step()
-        if last or best == step or step % decided(config.save_steps) == 0 or interrupted is not None:
+        if last or best == step or self._is_saved(step) or interrupted is not None:
             self._save(step, best)
+        if not last and self._publish is not None and self._is_published(step):
+            evaluated, held_out = self.recorder.evaluations[-1]
+            self._publish(step, self._model.weights(), held_out if evaluated == step else None, self._run)
+            self.recorder.resume()
         if interrupted is not None and not last:
             again = f"mlm train --output-dir {self._checkpoints.run} --resume"
             raise InterruptedRunError(interrupted, step, f"{again} goes on")
@@ -190,6 +200,16 @@ class Course:
     def _bad_evaluation(self, step: int, held_out: MaskedSums) -> Exception:
         reason = f"the held-out loss after step {step} is {held_out.loss}"
         return not_finite(self._checkpoints, reason, step - 1)
+
+    def _is_saved(self, step: int) -> bool:
+        return step % decided(self.job.config.save_steps) == 0
+
+    def _is_published(self, step: int) -> bool:
+        """Whether a version is due; the last one is published when the run is complete."""
+        strategy = self.job.config.hub_strategy
+        if strategy == "epoch":
+            return step % self.job.plan.steps_per_epoch == 0
+        return strategy == "checkpoint" and self._is_saved(step)
 
     def _overflowed(self, sums: MaskedSums) -> bool:
         """Whether a gradient that is not finite may be the loss's scale, so that a smaller one is tried."""

@@ -40,6 +40,7 @@ class Engine(ABC):
         install: the command that installs what is missing.
         environment: variables that transformers and the framework read when they are imported.
         transformers_check: the function of `transformers.utils` that says whether it sees the framework.
+        writes_h5: whether it can write `tf_model.h5`.
     """
 
     name: ClassVar[str]
@@ -49,6 +50,7 @@ class Engine(ABC):
     install: ClassVar[str]
     environment: ClassVar[Mapping[str, str]]
     transformers_check: ClassVar[str]
+    writes_h5: ClassVar[bool] = False
 
     def missing(self) -> list[str]:
         """What is not installed, or not in a version that it works with; nothing is imported."""
@@ -103,6 +105,7 @@ class Engine(ABC):
             RequestError: the data, the model or the output directory is wrong.
             RunError: as `prepare_process`.
         """
+        from mlm_core.hub.publisher import check_publishing
         from mlm_core.job import training_job
         from mlm_core.model_source import check_model
         from mlm_core.resume import check_resume, with_recorded
@@ -111,6 +114,9 @@ class Engine(ABC):
         check_model(config.model)
         check_output(config)
         check_resume(config)
+        check_publishing(config)
+        if config.also_h5 and not self.writes_h5:
+            raise self._no_h5()
         if dataset is not None and config.dataset is not None:
             raise RequestError(
                 "is given twice, in the config and beside it",
@@ -164,12 +170,19 @@ class Engine(ABC):
         return self._trainer_class()(self, job)
 
     def predictor(
-        self, run: str | Path, *, device: Device = "auto", threads: int | None = None, quiet: bool = False
+        self,
+        run: str | Path,
+        *,
+        revision: str | None = None,
+        device: Device = "auto",
+        threads: int | None = None,
+        quiet: bool = False,
     ) -> Predictor:
         """A predictor on a model directory; its weights are read when they are first needed.
 
         Args:
             run: the directory of a run, any model directory, or a Hub name.
+            revision: branch, tag or commit of a model on the Hub.
             device: as `--device`.
             threads: processor threads; None leaves the framework's own setting alone.
             quiet: say nothing of targets that are no tokens.
@@ -181,7 +194,7 @@ class Engine(ABC):
         from mlm_core.config import Config
         from mlm_core.model_source import check_model
 
-        config = Config(model=str(run), device=device, threads=threads, quiet=quiet)
+        config = Config(model=str(run), model_revision=revision, device=device, threads=threads, quiet=quiet)
         check_model(config.model)
         self.prepare_process()
         self.check_device(config.device)
@@ -278,6 +291,22 @@ class Engine(ABC):
             code="no_recipe",
             option="--baseline",
             fix="leave it out",
+        )
+
+    def write_h5(self, directory: Path) -> None:
+        """Write `tf_model.h5` beside `model.safetensors`, with the same weights.
+
+        Raises:
+            RequestError: the engine cannot.
+        """
+        raise self._no_h5()
+
+    def _no_h5(self) -> RequestError:
+        return RequestError(
+            f"{self.name} cannot write tf_model.h5",
+            code="no_h5",
+            option="--also-h5",
+            fix="leave it out, or use --backend tf",
         )
 
     @abstractmethod

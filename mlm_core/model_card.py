@@ -1,49 +1,281 @@
-"""The README of a run directory."""
+"""The README of a model directory: metadata as the Hub reads it, results, how it was made, how to use it."""
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from mlm_core.config import Config
+from mlm_core.data.sources import FROM_PYTHON, embedded_part
+from mlm_core.families import length_limit
+from mlm_core.hub.model_files import CARD
 from mlm_core.job import TrainingJob
-from mlm_core.results import TrainingResult
+from mlm_core.metrics import MaskedSums
+from mlm_core.model_source import is_hub_model
 from mlm_core.weight_files import write_atomically
 
-_CARD = """---
-library_name: transformers
-pipeline_tag: fill-mask
-tags: [mlm]
----
+_USE = """## Use
 
-# Masked language model
+In PyTorch:
 
-{model}, trained by `mlm` ({backend} engine) on {documents:,} documents for {steps:,} steps{best}.
+```python
+from transformers import pipeline
 
-| | before | after |
-|---|---|---|
-| perplexity of held-out masked tokens | {before:.4g} | {after:.4g} |
+fill = pipeline("fill-mask", "{where}")
+fill("{example}")
+```
 
-It opens in PyTorch with `AutoModelForMaskedLM.from_pretrained(DIRECTORY)` and in TensorFlow with
-`mlm_tf.from_pretrained(DIRECTORY)`.
+In TensorFlow, with `mlm`, which reads the same file:
+
+```python
+import mlm_tf
+
+model = mlm_tf.from_pretrained("{where}")
+```
+
+Or without a line of code: `mlm fill {where} "{example}"`.
 """
 
+_LIMITS = """## Limits
 
-def write_card(path: Path, job: TrainingJob, result: TrainingResult) -> None:
-    """Write the model card."""
-    card = _CARD.format(
-        model=_origin(job),
-        backend=result.backend,
-        documents=len(job.documents),
-        steps=result.steps,
-        best=f", its weights those of step {result.model_step:,}" if result.model_step < result.steps else "",
-        before=result.before.perplexity,
-        after=result.after.perplexity,
+It predicts hidden words from the words around them, and repeats what its text says, prejudices included; it
+is no source of facts.{length} Perplexity is over masked tokens, so that it cannot be compared with that of
+models that read from left to right, nor of models with another tokenizer.
+"""
+
+_OPTIONS = (
+    "learning_rate", "lr_scheduler", "warmup_steps", "weight_decay", "max_grad_norm", "batch_size",
+    "gradient_accumulation_steps", "block_size", "mlm_probability", "masking", "dropout", "precision", "seed",
+)  # fmt: skip
+"""What decides the result, of all that `run.json` knows."""
+
+_PLACEHOLDER = "DIRECTORY-OR-REPOSITORY"
+
+_PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "torch", "tensorflow", "python")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table of the training: an evaluation, and what came before it.
+
+    Attributes:
+        step, epoch: when.
+        train_loss: mean over the steps since the evaluation before; None: there were none.
+        held_out_loss, perplexity, accuracy: of the evaluation; None: not known, or not finite.
+    """
+
+    step: int
+    epoch: float
+    train_loss: float | None
+    held_out_loss: float | None
+    perplexity: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card says.
+
+    Attributes:
+        name: of the model.
+        where: what it is loaded by: its repository, or a placeholder.
+        summary: a sentence.
+        mask: the tokenizer's word for a blank.
+        base_model: on the Hub; None: none that others could load.
+        dataset: on the Hub, as name, configuration, split and revision; None: no such.
+        text: what the text is called.
+        final: the evaluation of the weights that are published.
+        rows: the course of the training.
+        options, versions: as in `run.json`.
+        length: the most tokens that the model takes; None: no limit.
+        more: metadata besides, as `license` or `tags`.
+    """
+
+    name: str
+    where: str
+    summary: str
+    mask: str
+    base_model: str | None = None
+    dataset: Mapping[str, str | None] | None = None
+    text: str = "text"
+    final: MaskedSums | None = None
+    rows: Sequence[Row] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    length: int | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def model_card(facts: CardFacts) -> str:
+    """The card, in Markdown with metadata in front."""
+    example = f"The Milky Way is a {facts.mask} galaxy."
+    length = f" It takes {facts.length:,} tokens at most." if facts.length is not None else ""
+    parts = [
+        f"---\n{_metadata(facts)}\n---",
+        f"# {facts.name}",
+        facts.summary,
+        *_results(facts),
+        *_made(facts),
+        _USE.format(where=facts.where, example=example).strip(),
+        _LIMITS.format(length=length).strip(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_card(path: Path, facts: CardFacts) -> None:
+    """Write the card of the model in a directory."""
+    write_atomically(path / CARD, model_card(facts).encode())
+
+
+def write_run_card(
+    path: Path,
+    job: TrainingJob,
+    step: int,
+    final: MaskedSums | None,
+    versions: Mapping[str, str],
+    metrics: Path,
+) -> None:
+    """Write the card of a run's model.
+
+    Args:
+        path: the directory of the model, the run's or a copy's.
+        job: the run.
+        step: that the weights are from.
+        final: their evaluation; None: there is none of these weights.
+        versions: of packages.
+        metrics: the run's `metrics.jsonl`.
+    """
+    config, steps = job.config, job.plan.steps
+    base = job.model.name if job.model.weights is not None and is_hub_model(job.model.name) else None
+    text = job.source.name if _on_hub(config, job.source.name) else Path(job.source.name).name
+    facts = CardFacts(
+        name=(config.hub_model_id or metrics.absolute().parent.name).rpartition("/")[2],
+        where=config.hub_model_id or _PLACEHOLDER,
+        summary=f"{_origin(job, base)}, trained by `mlm` ({config.backend} engine) on {len(job.documents):,} "
+        f"documents of {text} for {f'{step:,} of ' if step < steps else ''}{steps:,} steps.",
+        mask=job.model.tokenizer.mask_token,
+        base_model=base,
+        dataset=_dataset(config) if _on_hub(config, job.source.name) else None,
+        text=text,
+        final=final,
+        rows=read_rows(metrics),
+        options={name: getattr(config, name) for name in _OPTIONS},
+        versions={name: versions[name] for name in _PACKAGES if name in versions},
+        length=length_limit(job.model.config),
     )
-    write_atomically(path / "README.md", card.encode())
+    write_card(path, facts)
 
 
-def _origin(job: TrainingJob) -> str:
-    name = job.model.name
+def read_rows(metrics: Path) -> list[Row]:
+    """The course of a training, from its `metrics.jsonl`."""
+    rows, losses, epoch = [], [], 0.0
+    for line in map(json.loads, metrics.read_text(encoding="utf-8").splitlines()):
+        if "eval_loss" not in line:
+            losses.append(line["loss"])
+            epoch = line["epoch"]
+            continue
+        known = [loss for loss in losses if loss is not None]
+        mean = math.fsum(known) / len(known) if known else None
+        scores = (line["eval_loss"], line["eval_perplexity"], line["eval_accuracy"])
+        rows.append(Row(line["step"], epoch, mean, *scores))
+        losses = []
+    return rows
+
+
+def _origin(job: TrainingJob, base: str | None) -> str:
     if job.model.weights is None:
         return f"A {job.model.config.model_type} model trained from scratch"
     # A card may be published: of a path on this machine it shows the last part only.
-    return f"Fine-tuned from `{Path(name).resolve().name if Path(name).exists() else name}`"
+    return f"Fine-tuned from {f'`{base}`' if base else Path(job.model.name).resolve().name}"
+
+
+def _on_hub(config: Config, source: str) -> bool:
+    local = embedded_part(config) is not None or source == FROM_PYTHON
+    return not local and is_hub_model(source)
+
+
+def _dataset(config: Config) -> dict[str, str | None]:
+    return {
+        "name": config.dataset,
+        "config": config.dataset_config,
+        "split": config.split,
+        "revision": config.dataset_revision,
+    }
+
+
+def _metadata(facts: CardFacts) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    dataset = facts.dataset or {}
+    scores = {"perplexity": facts.final.perplexity, "accuracy": facts.final.accuracy} if facts.final else {}
+    known = {name: value for name, value in scores.items() if math.isfinite(value)}
+    results = [
+        EvalResult(
+            task_type="fill-mask",
+            task_name="Masked language modeling",
+            # Of what is not on the Hub the name alone says which text it is.
+            dataset_type=dataset.get("name") or facts.text,
+            dataset_name=dataset.get("name") or facts.text,
+            dataset_config=dataset.get("config"),
+            dataset_split=dataset.get("split"),
+            dataset_revision=dataset.get("revision"),
+            metric_type=name,
+            metric_value=float(f"{value:.6g}"),
+        )
+        for name, value in known.items()
+    ]
+    own = {
+        "library_name": "transformers",
+        "pipeline_tag": "fill-mask",
+        "base_model": facts.base_model,
+        "datasets": [dataset["name"]] if dataset else None,
+        "metrics": list(known) or None,
+        "tags": ["mlm"],
+        "model_name": facts.name,
+        "eval_results": results or None,
+    }
+    return str(ModelCardData(**(own | dict(facts.more))).to_yaml())
+
+
+def _results(facts: CardFacts) -> list[str]:
+    if not facts.rows:
+        return []
+    header = ("step", "epoch", "training loss", "held-out loss", "perplexity", "accuracy")
+    rows = [
+        (
+            f"{row.step:,}",
+            f"{row.epoch:.3g}",
+            *(_number(value) for value in (row.train_loss, row.held_out_loss, row.perplexity, row.accuracy)),
+        )
+        for row in facts.rows
+    ]
+    lines = ["## Training", _table(header, rows)]
+    if facts.final is not None and math.isfinite(facts.final.mean_loss):
+        lines.append(
+            f"Held-out perplexity of masked tokens is {facts.final.perplexity:.4g}, accuracy "
+            f"{facts.final.accuracy:.1%} ({facts.final.masked_tokens:,} tokens, masked once and for all)."
+        )
+    return lines
+
+
+def _made(facts: CardFacts) -> list[str]:
+    options = {name.replace("_", " "): value for name, value in facts.options.items() if value is not None}
+    parts = []
+    if options:
+        parts.append(_table(("option", "value"), [(name, f"{value}") for name, value in options.items()]))
+    if facts.versions:
+        parts.append(", ".join(f"{name} {number}" for name, number in facts.versions.items()) + ".")
+    return parts
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -14,14 +14,15 @@ from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
 def write_model(
     path: Path, weights: Mapping[str, Any], model_config: Any, tokenizer: Any, architecture: str
 ) -> None:
-    """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens."""
+    """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens; `tokenizer` may be None."""
     path.mkdir(parents=True, exist_ok=True)
     settings = model_config.to_dict() | {"architectures": [architecture], "dtype": "float32"}
     # The first is the older name of dtype; the second would publish a directory of this machine.
     for key in ("torch_dtype", "_name_or_path"):
         settings.pop(key, None)
     content = json.dumps(portable_config(settings), indent=2, sort_keys=True) + "\n"
-    tokenizer.save_pretrained(str(path))
-    make_tokenizer_portable(path)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(str(path))
+        make_tokenizer_portable(path)
     write_atomically(path / "config.json", content.encode())
     write_weights(path / WEIGHTS, weights)

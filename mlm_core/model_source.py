@@ -10,12 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlm_core.compat.huggingface_hub import is_network_error
 from mlm_core.compat.transformers_files import lost_setting, restore_backend
 from mlm_core.config import Config, decided
 from mlm_core.data.documents import Documents, fingerprint_of
 from mlm_core.data.tokenization import Tokenizer
 from mlm_core.errors import RequestError, first_line
+from mlm_core.hub.download import download_model
 from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
 from mlm_core.scratch_model import SCRATCH, SCRATCH_OPTIONS, scratch_model
 from mlm_core.weight_files import read_weights, weight_files
@@ -29,8 +29,6 @@ _RECOMMENDED = "mlm_recommended"
 """What a `config.json` has the options under that its model recommends, as `{"learning_rate": 1e-3}`."""
 
 _MAY_RECOMMEND = ("learning_rate", "warmup_steps", "epochs", "batch_size", "block_size")
-
-_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,14 @@ def model_directory(config: Config) -> Path | None:
     if config.model is None or _is_starter(config.model):
         return _STARTER_DIRECTORY
     check_model(config.model)
-    return Path(config.model) if Path(config.model).is_dir() else _download(config.model)
+    if not Path(config.model).is_dir():
+        return download_model(config.model, config.model_revision)
+    if config.model_revision is not None:
+        message, fix = "is for a model on the Hub", f"leave it out: {config.model} is a directory"
+        raise RequestError(
+            message, code="usage", option="--model-revision", value=config.model_revision, fix=fix
+        )
+    return Path(config.model)
 
 
 def recommended_options(config: Config, directory: Path | None) -> Mapping[str, Any]:
@@ -182,6 +187,11 @@ def _is_starter(model: str) -> bool:
     return model == STARTER and not Path(model).exists()
 
 
+def is_hub_model(model: str) -> bool:
+    """Whether a name is one on the Hub, not a path here nor one of our own."""
+    return model not in (STARTER, SCRATCH) and not Path(model).exists() and _is_hub_name(model)
+
+
 def _is_hub_name(model: str) -> bool:
     return re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) is not None and not model.startswith(".")
 
@@ -240,22 +250,3 @@ def _load(directory: Path, model: str, part: str, loader: str) -> Any:
             value=model,
             fix="give a directory with config.json and tokenizer files",
         ) from None
-
-
-def _download(model: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=_FILES))
-    except RepositoryNotFoundError:
-        reason, fix = "no such directory, and no such model on the Hub", "check the name"
-    except LocalEntryNotFoundError:
-        reason = "no such directory; the Hub cannot be reached and its cache does not have this model"
-        fix = "give a model directory, or connect"
-    except Exception as error:
-        if not (is_network_error(error) or isinstance(error, ValueError)):
-            raise
-        reason = f"cannot be loaded from the Hub ({first_line(error)})"
-        fix = "give a model directory"
-    raise RequestError(reason, code="missing_model", option="--model", value=model, fix=fix)

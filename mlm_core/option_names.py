@@ -19,6 +19,9 @@ _ELSEWHERE = {
     "max_eval_samples": "--test-size",
     "bf16": "--precision bf16",
     "fp16": "--precision fp16",
+    "hub_always_push": None,
+    "hub_private_repo": "--hub-private",
+    "hub_token": "the environment variable HF_TOKEN, or hf auth login",
     "jit_compile": "--compile",
     "max_seq_length": "--block-size",
     "max_train_samples": "--split 'train[:N]'",
@@ -32,10 +35,14 @@ _ELSEWHERE = {
     "resume_from_checkpoint": "--resume, with --output-dir",
     "save_total_limit": "--keep-checkpoints",
     "torch_compile": "--compile",
+    "push_to_hub_model_id": "--hub-model-id",
+    "push_to_hub_token": "the environment variable HF_TOKEN, or hf auth login",
+    "revision": "--model-revision",
     "token": "the environment variable HF_TOKEN, or hf auth login",
     "train_batch_size": "--batch-size",
     "train_file": "--dataset",
     "train_split_name": "--split",
+    "use_auth_token": "the environment variable HF_TOKEN, or hf auth login",
     "use_cpu": "--device cpu",
     "validation_file": "--dataset with a directory of train and validation files",
     "validation_split_percentage": "--test-size, a share",
@@ -46,9 +53,9 @@ _ELSEWHERE = {
 _NOT_HERE = frozenset(
     """adam_beta1 adam_beta2 adam_epsilon config_overrides dataloader_num_workers disable_tqdm
     early_stopping_patience eval_accumulation_steps eval_steps eval_strategy evaluation_strategy fp16
-    gradient_checkpointing greater_is_better group_by_length hub_model_id hub_token ignore_data_skip
-    label_smoothing_factor line_by_line logging_dir metric_for_best_model model_revision optim
-    pad_to_max_length push_to_hub report_to run_name save_only_model save_strategy streaming tf32
+    gradient_checkpointing greater_is_better group_by_length ignore_data_skip
+    label_smoothing_factor line_by_line logging_dir metric_for_best_model optim
+    pad_to_max_length report_to run_name save_only_model save_strategy streaming tf32
     tokenizer_name torch_compile trust_remote_code""".split()  # noqa: SIM905 - as words it is shorter
 )
 """Names from there that nothing answers to yet."""

@@ -34,6 +34,7 @@ class Option:
     minimum: float | None
     maximum: float | None
     above: float | None
+    opposite: str | None
     group: str
 
     @property
@@ -56,6 +57,7 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
+    opposite: str | None = None,
 ) -> Any:
     """A dataclass field that is an option.
 
@@ -66,6 +68,7 @@ def option(
         fallback: the value used when nothing is given or recommended.
         affects: what a change of this option changes.
         minimum, maximum: inclusive limits; above: an exclusive lower limit.
+        opposite: what the option is called on the command line where it is false; None: `--no-...`.
     """
     metadata = {
         "help": help,
@@ -74,6 +77,7 @@ def option(
         "minimum": minimum,
         "maximum": maximum,
         "above": above,
+        "opposite": opposite,
     }
     return field(default=default, metadata=metadata)
 

@@ -17,6 +17,7 @@ _GROUPS = {
     "MaskingConfig": "Masking",
     "OptimizationConfig": "Optimisation",
     "RuntimeConfig": "Where and how",
+    "HubConfig": "On the Hub",
 }
 
 

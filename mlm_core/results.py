@@ -19,6 +19,7 @@ class TrainingResult:
         steps: optimizer steps.
         before, after: evaluations of the held-out text before the first step, and of the saved model.
         model_step: the step that the saved model is from.
+        hub_url: where it is on the Hub; None: it was not published.
     """
 
     run_dir: Path
@@ -27,6 +28,7 @@ class TrainingResult:
     before: MaskedSums
     after: MaskedSums
     model_step: int
+    hub_url: str | None = None
 
     def as_results(self) -> dict[str, Any]:
         """The result as plain JSON values."""
@@ -36,4 +38,5 @@ class TrainingResult:
             "steps": self.steps,
             "perplexity_before": finite(self.before.perplexity),
             "perplexity": finite(self.after.perplexity),
+            "hub_url": self.hub_url,
         }

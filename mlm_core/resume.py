@@ -20,14 +20,14 @@ _BY_CONTENT = ("dataset", "dataset_config", "dataset_revision", "split", "text_c
 """Options about the text: the blocks that come of it are compared, under the name of the first."""
 
 _EACH_TIME = (
-    "device", "output_dir", "resume", "allow_change", "overwrite", "quiet", "verbose", "verify_batches"
+    "device", "output_dir", "resume", "allow_change", "overwrite", "quiet", "verbose", "verify_batches",
 )  # fmt: skip
 """Options that are asked for anew when a run goes on."""
 
 _LENGTH = ("epochs", "max_steps")
 """Two ways to say how long a run is: leave for one is leave for the other."""
 
-_FIXED = ("model", "from_scratch")
+_FIXED = ("model", "model_revision", "from_scratch")
 """Options without which the weights of a checkpoint mean nothing."""
 
 

@@ -23,6 +23,8 @@ from mlm_core.run_lock import RunLock
 from mlm_core.weight_files import WEIGHTS, partial_name, write_atomically
 
 _FACTS, METRICS = "run.json", "metrics.jsonl"
+HUB_RECORD = "hub.json"
+"""Which repository a run publishes to, and the commit it last saw there."""
 _DEFAULT_PARENT = "runs"
 
 
@@ -277,7 +279,7 @@ def _remove_run(path: Path) -> None:
         recorded = (read_facts(path) or {}).get("files", [])
     except RequestError:
         recorded = []
-    for name in {*recorded, METRICS, _FACTS}:
+    for name in {*recorded, METRICS, HUB_RECORD, _FACTS}:
         if Path(name).name == name:
             (path / name).unlink(missing_ok=True)
     for checkpoint in (path / CHECKPOINTS).glob("*step-*"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +16,18 @@ from numpy.typing import NDArray
 from mlm_core.batch import Batch
 from mlm_core.checkpoint import Checkpoint, Moments
 from mlm_core.course import Course, DoneStep, TrainedModel
-from mlm_core.errors import RequestError
+from mlm_core.errors import MlmError, RequestError
+from mlm_core.hub.publisher import Publisher, Target, not_published, publisher_of, repository_name
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
-from mlm_core.model_card import write_card
+from mlm_core.model_card import write_run_card
 from mlm_core.model_directory import write_model
 from mlm_core.parity.examination import Examination
 from mlm_core.progress import Progress
 from mlm_core.results import TrainingResult
 from mlm_core.resume import find_checkpoint, finished_run
-from mlm_core.run_directory import RunDirectory
+from mlm_core.run_directory import METRICS, RunDirectory
 from mlm_core.run_errors import out_of_memory, unwritable
 from mlm_core.run_facts import all_versions, announce, run_facts
 from mlm_core.sparse_head import choose_head
@@ -55,6 +57,8 @@ class Trainer(ABC):
         self._outline: ModelOutline | None = None
         self._head = "dense"
         self._on_step: Callable[[DoneStep], None] | None = None
+        self._publisher: Publisher | None = None
+        self._result: TrainingResult | None = None
 
     def train(self, on_step: Callable[[DoneStep], None] | None = None) -> TrainingResult:
         """Train, evaluate before and after, and save the run.
@@ -64,22 +68,24 @@ class Trainer(ABC):
 
         Raises:
             RequestError: the request is wrong; nothing was written.
-            RunError: training failed, at a loss that is not finite for instance.
+            RunError: training failed, at a loss that is not finite for instance; or the model is trained and
+                saved, but did not reach the Hub.
         """
         job = self._training_job()
         self._on_step = on_step
         with self._memory_errors_explained():
             run = RunDirectory.reopen(job.config)
+            self._publisher = publisher_of(job, run.path if run is not None else None, self._progress)
             if run is not None:
                 with run:
-                    return self._go_on(job, run)
+                    return self._published(run, self._go_on(job, run))
             if job.config.resume:
                 self._progress.say("there is no run to go on with yet: beginning at step 0")
             announce(job, self.engine, self._progress)
             self._load()
             with RunDirectory.claim(job.config, self.engine.name) as run:
                 run.write_facts(self._facts(job) | {"results": None})
-                return self._train(job, run, None)
+                return self._published(run, self._train(job, run, None))
 
     def evaluate(self) -> MaskedSums:
         """Evaluate the model as it is now on the job's held-out text, with the run's fixed masks."""
@@ -125,6 +131,31 @@ class Trainer(ABC):
         model = self.job.model
         write_model(Path(directory), self._weights(), model.config, model.tokenizer, self._architecture())
 
+    def push_to_hub(self, hub_model_id: str | None = None, *, private: bool | None = None) -> str:
+        """Publish the model: the run's as it was saved, or, before training, as it is now.
+
+        Args:
+            hub_model_id: the repository; None: as the config says.
+            private: who may read the repository, if it is made; None: as the config says.
+
+        Returns:
+            The address of the repository.
+
+        Raises:
+            RequestError: there is no token, or no name for the repository.
+            RunError: the model did not reach the Hub.
+        """
+        config = self.job.config
+        name = hub_model_id or repository_name(config, self._result.run_dir if self._result else None)
+        target = Target(name, config.hub_private if private is None else private, config.also_h5)
+        run = self._result.run_dir if self._result is not None else None
+        publisher = Publisher(target, self.job.model.tokenizer, run, self._progress)
+        with tempfile.TemporaryDirectory() as scratch:
+            if run is None:
+                self.save(scratch)
+                self._write_h5(Path(scratch))
+            return publisher.finish(run or Path(scratch), "Model")
+
     def _training_job(self) -> TrainingJob:
         if isinstance(self.job, TrainingJob):
             return self.job
@@ -153,6 +184,8 @@ class Trainer(ABC):
 
     def _trained(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         looked_at = self._on_cpu() and not job.config.compile
+        if self._publisher is not None:
+            self._publisher.keep_in(run.path)
         course = Course(
             job,
             TrainedModel(self._evaluate, self._weights, self._moments, self._assign),
@@ -162,6 +195,7 @@ class Trainer(ABC):
             progress=self._progress,
             verify=job.config.verify_batches if job.config.verify_batches is not None else looked_at,
             on_step=self._on_step,
+            publish=self._publish_version if self._publisher is not None else None,
         )
         with course:
             if course.first_step < job.plan.steps:
@@ -169,13 +203,45 @@ class Trainer(ABC):
             before, (step, after) = course.recorder.evaluations[0][1], course.end()
         result = TrainingResult(run.path, self.engine.name, job.plan.steps, before, after, step)
         self.save(run.path)
-        write_card(run.path, job, result)
+        self._write_h5(run.path)
+        write_run_card(run.path, job, step, after, all_versions(self.engine), run.metrics)
         training, batches = course.seconds
         self._progress.detail(f"{training:.1f} s of training, {batches:.2f} s of making batches")
         results = result.as_results() | after.as_results() | {"model_step": step}
         results |= {"training_seconds": training, "batch_seconds": batches}
         run.finish(self._facts(job) | {"results": results, "evaluations": [astuple(before), astuple(after)]})
         return result
+
+    def _published(self, run: RunDirectory, result: TrainingResult) -> TrainingResult:
+        """The result, with its model on the Hub where that was asked for."""
+        self._result = result
+        if self._publisher is None:
+            return result
+        try:
+            url = self._publisher.finish(run.path, f"Trained for {result.steps:,} steps")
+        except MlmError as error:
+            raise not_published(error, run.path, self._publisher.name) from None
+        except KeyboardInterrupt:
+            self._progress.warn(str(not_published(None, run.path, self._publisher.name)))
+            raise
+        return replace(result, hub_url=url)
+
+    def _publish_version(
+        self, step: int, weights: Mapping[str, Any], held_out: MaskedSums | None, run: Path
+    ) -> None:
+        """Publish what there is after a step, beside the work."""
+        job, model = self._training_job(), self.job.model
+        assert self._publisher is not None
+
+        def write(path: Path) -> None:
+            write_model(path, weights, model.config, model.tokenizer, self._architecture())
+            write_run_card(path, job, step, held_out, all_versions(self.engine), run / METRICS)
+
+        self._publisher.offer(f"Step {step:,} of {job.plan.steps:,}", write)
+
+    def _write_h5(self, path: Path) -> None:
+        if self.job.config.also_h5:
+            self.engine.write_h5(path)
 
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""

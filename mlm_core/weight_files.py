@@ -16,7 +16,8 @@ from mlm_core.errors import RequestError
 
 WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_OTHER_FORMATS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
+OTHER_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
+"""What weights are called in formats that are not read."""
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 
@@ -46,7 +47,7 @@ def weight_files(directory: Path) -> list[Path]:
         return [directory / WEIGHTS]
     if (directory / _INDEX).is_file():
         return _indexed(directory)
-    others = [name for name in _OTHER_FORMATS if (directory / name).is_file()]
+    others = [name for name in OTHER_WEIGHTS if (directory / name).is_file()]
     raise RequestError(
         f"has {others[0]} but no {WEIGHTS}" if others else f"has no {WEIGHTS}",
         code="missing_weights",

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, final
 
 from mlm_core.config import Device
 from mlm_core.engine import Engine
+from mlm_core.hub.model_files import H5
 from mlm_core.predictor import Predictor
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlm_core.job import TrainingJob
 
 
@@ -34,6 +37,7 @@ class TensorFlowEngine(Engine):
         {"USE_TF": "1", "USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     )
     transformers_check = "is_tf_available"
+    writes_h5 = True
 
     def prepare_process(self) -> None:
         """See `Engine.prepare_process`."""
@@ -94,6 +98,13 @@ class TensorFlowEngine(Engine):
         from mlm_tf.guide import train_as_the_guide
 
         train_as_the_guide(job, step_done)
+
+    def write_h5(self, directory: Path) -> None:
+        """See `Engine.write_h5`."""
+        model = self.predictor(directory, device="cpu", quiet=True).model()
+        from mlm_tf.weights import write_h5
+
+        write_h5(model, directory / H5)
 
     def _trainer_class(self) -> type[Trainer]:
         with _silent_import():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,16 @@ def export(model: Any) -> Weights:
     """Every parameter and constant as float32."""
     places = [*_places(model), *_constants(model)]
     return {place.name: place.to_canonical(place.variable.numpy()) for place in places}
+
+
+def write_h5(model: Any, path: Path) -> None:
+    """Write the weights as transformers' TensorFlow classes read them by themselves, in one move."""
+    partial = path.with_name(f".{path.name}.partial.h5")
+    try:
+        model.save_weights(str(partial))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def export_gradients(model: Any, gradients: Sequence[Any]) -> Weights:

@@ -1,85 +1,165 @@
-"""A stand-in for the Hugging Face Hub: datasets kept in memory, served on this machine."""
+"""A stand-in for the Hugging Face Hub: what its clients ask for, answered from memory on this machine.
+
+Uploads go through git's large file storage: clients that have the package hf_xet must be told to leave it
+alone (HF_HUB_DISABLE_XET=1).
+"""
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import json
 import re
-from collections.abc import Collection, Mapping
+import socket
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import PurePosixPath
-from threading import Thread
+from threading import Event, RLock, Thread
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-Files = Mapping[str, bytes]
-"""Content by path."""
+import yaml
+from hub_repositories import Files, RefusalError, Repository, User, blob_id, entries, is_large, sha256
 
 # A revision comes quoted, as in refs%2Fconvert%2Fparquet, so that it is one part of the path.
-_INFO = re.compile(r"/api/datasets/([^/]+/[^/]+)(?:/revision/([^/]+))?")
-_TREE = re.compile(r"/api/datasets/([^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?")
-_FILE = re.compile(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
+_REPOSITORY = r"([^/]+/[^/]+)"
+_ROUTES = {
+    "whoami": ("GET", r"/api/whoami-v2"),
+    "create": ("POST", r"/api/repos/create"),
+    "validate": ("POST", r"/api/validate-yaml"),
+    "info": ("GET", rf"/api/(models|datasets)/{_REPOSITORY}(?:/revision/([^/]+))?"),
+    "tree": ("GET", rf"/api/(models|datasets)/{_REPOSITORY}/tree/([^/]+)(?:/(.+))?"),
+    "preupload": ("POST", rf"/api/(models)/{_REPOSITORY}/preupload/([^/]+)"),
+    "commit": ("POST", rf"/api/(models)/{_REPOSITORY}/commit/([^/]+)"),
+    "batch": ("POST", rf"/{_REPOSITORY}\.git/info/lfs/objects/batch"),
+    "put": ("PUT", rf"/lfs/{_REPOSITORY}/([0-9a-f]+)"),
+    "verify": ("POST", rf"/lfs/{_REPOSITORY}/([0-9a-f]+)"),
+    "storage": ("GET", r"/storage/([0-9a-f]+)"),
+    "resolve": ("GET", rf"/(datasets/)?{_REPOSITORY}/resolve/([^/]+)/(.+)"),
+}
+
+
+@dataclass
+class Fault:
+    """What goes wrong with requests for one endpoint.
+
+    Attributes:
+        point: the endpoint, a key of `_ROUTES`.
+        kind: a status to answer with; "cut": the connection ends without an answer; "cut after": it ends when
+            what was asked for is done; "garbage": an answer that is none; "hang": no answer for a long time;
+            "slow": a late one.
+        times: requests that meet it.
+        skip: requests before them that do not.
+    """
+
+    point: str
+    kind: int | str
+    times: int = 10**6
+    skip: int = 0
 
 
 class HubServer(ThreadingHTTPServer):
-    """Serves datasets while its `with` block lasts.
+    """Serves datasets and models while its `with` block lasts.
 
     Attributes:
         requests: what was asked for, as "GET /api/datasets/owner/name".
+        models, datasets: repositories by name.
+        faults: what goes wrong.
     """
 
     daemon_threads = True
 
     def __init__(
         self,
-        repositories: Mapping[str, Mapping[str, Files]],
+        datasets: Mapping[str, Mapping[str, Files]] | None = None,
+        *,
+        models: Mapping[str, Files] | None = None,
+        users: Mapping[str, User] | None = None,
         gated: Collection[str] = (),
+        private: Collection[str] = (),
         refusing: Mapping[str, tuple[int, str]] | None = None,
     ) -> None:
         """Take a free port.
 
         Args:
-            repositories: files by repository and revision.
+            datasets: files by repository and revision.
+            models: files by repository.
+            users: by token.
             gated: repositories that anyone may learn of, but whose files are closed.
+            private: repositories that nobody but their owner learns of.
             refusing: repositories that answer everything with this status and error code.
         """
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.repositories, self.gated, self.refusing = repositories, gated, refusing or {}
+        facts = {"gated": gated, "private": private}
+
+        def made(kind: str, name: str, revisions: Mapping[str, Files]) -> Repository:
+            return Repository.of(kind, revisions, **{fact: name in names for fact, names in facts.items()})
+
+        self.datasets = {name: made("datasets", name, files) for name, files in (datasets or {}).items()}
+        self.models = {name: made("models", name, {"main": files}) for name, files in (models or {}).items()}
+        self.users, self.refusing = users or {}, refusing or {}
         self.requests: list[str] = []
+        self.faults: list[Fault] = []
+        self.stored: dict[str, bytes] = {}
+        self.lock = RLock()
+        self.closing = Event()
 
     @property
     def url(self) -> str:
         """What its clients need as HF_ENDPOINT."""
         return f"http://127.0.0.1:{self.server_port}"
 
+    def environment(self, token: str | None = None) -> dict[str, str]:
+        """What a client needs besides a home of its own."""
+        needed = {
+            "HF_ENDPOINT": self.url,
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_XET": "1",
+            "NO_PROXY": "127.0.0.1,localhost",
+            # Loads of datasets are counted at another server, not at the Hub.
+            "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+        }
+        return needed | ({"HF_TOKEN": token} if token is not None else {})
+
     def __enter__(self) -> Self:
         Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closing.set()
         self.shutdown()
         self.server_close()
 
-    def find(self, repository: str, revision: str) -> tuple[str, Files]:
-        """The commit and the files of a revision, which may be given as its commit.
+    def fail(self, point: str, kind: int | str, times: int = 10**6, skip: int = 0) -> Fault:
+        """Let something go wrong from now on."""
+        fault = Fault(point, kind, times, skip)
+        self.faults.append(fault)
+        return fault
 
-        Raises:
-            _RefusalError: there is no such repository or revision, or it refuses.
-        """
-        if repository in self.refusing:
-            raise _RefusalError(*self.refusing[repository])
-        if repository not in self.repositories:
-            raise _RefusalError(401, "RepoNotFound")
-        for name, files in self.repositories[repository].items():
-            commit = _digest(repr((repository, name, sorted(files.items()))).encode())
-            if revision in (name, commit):
-                return commit, files
-        raise _RefusalError(404, "RevisionNotFound")
+    def fault(self, point: str) -> int | str | None:
+        """What goes wrong with this request."""
+        with self.lock:
+            for fault in self.faults:
+                if fault.point != point:
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                elif fault.times:
+                    fault.times -= 1
+                    return fault.kind
+        return None
 
+    def files(self, repository: str) -> Files:
+        """A model's files as they are now."""
+        return self.models[repository].at("main").files
 
-class _RefusalError(Exception):
-    def __init__(self, status: int, code: str, commit: str = "") -> None:
-        self.status, self.headers = status, {"X-Error-Code": code, "X-Repo-Commit": commit}
+    def find(self, kind: str, name: str, user: User | None) -> Repository:
+        """A repository that this user may learn of."""
+        if name in self.refusing:
+            raise RefusalError(*self.refusing[name])
+        found = (self.models if kind == "models" else self.datasets).get(name)
+        if found is None or (found.private and (user is None or not user.owns(name))):
+            raise RefusalError(401 if user is None else 404, "RepoNotFound", "Repository not found")
+        return found
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -88,42 +168,210 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
-        address = urlsplit(self.path)
+        method = "GET" if self.command == "HEAD" else self.command
+        path = urlsplit(self.path).path
+        for point, (needed, pattern) in _ROUTES.items():
+            if method == needed and (found := re.fullmatch(pattern, path)):
+                parts = [unquote(part or "") for part in found.groups()]
+                return self._meet(point, lambda point=point, parts=parts: getattr(self, f"_{point}")(*parts))
+        self._answer(lambda: _refuse(404, "RepoNotFound"))
+
+    do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815
+
+    def _meet(self, point: str, act: Callable[[], None]) -> None:
+        """Answer a request, or do with it what a fault says."""
+        kind = self.server.fault(point)
+        if kind in ("cut", "hang"):
+            if kind == "hang":
+                self.server.closing.wait(60)
+            return self._cut()
+        self._body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if isinstance(kind, int):
+            return self._answer(lambda: _refuse(kind, "", "on demand"))
+        if kind == "garbage":
+            return self._send(200, b"<html>not today</html>", {"Content-Type": "text/html"})
+        if kind == "slow":
+            self.server.closing.wait(1.5)
+        if kind == "cut after":
+            answered, self._send = [], lambda *answer: answered.append(answer)  # type: ignore[method-assign]
+            self._answer(act)
+            assert answered and answered[0][0] == 200, answered
+            return self._cut()
+        self._answer(act)
+
+    def _answer(self, act: Callable[[], None]) -> None:
         try:
-            for pattern, answer in ((_INFO, self._info), (_TREE, self._tree), (_FILE, self._file)):
-                if found := pattern.fullmatch(address.path):
-                    return answer(*(unquote(part or "") for part in found.groups()))
-            raise _RefusalError(404, "RepoNotFound")
-        except _RefusalError as refusal:
-            self._send(refusal.status, b"", refusal.headers)
+            with self.server.lock:
+                act()
+        except RefusalError as refusal:
+            self._send_json({"error": refusal.message}, refusal.status, refusal.headers)
 
-    do_HEAD = do_GET  # noqa: N815
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _info(self, repository: str, revision: str) -> None:
-        commit, _ = self.server.find(repository, revision or "main")
-        self._send_json({"id": repository, "sha": commit})
+    def _user(self) -> User | None:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not token:
+            return None
+        if token not in self.server.users:
+            raise RefusalError(401, "", "Invalid user token.")
+        return self.server.users[token]
 
-    def _tree(self, repository: str, revision: str, folder: str) -> None:
-        commit, files = self.server.find(repository, revision)
+    def _writable(self, name: str) -> Repository:
+        user = self._user()
+        repository = self.server.find("models", name, user)
+        if user is None or not user.owns(name) or user.role != "write":
+            raise RefusalError(403, "", f"You don't have the rights to write to {name}")
+        return repository
+
+    def _whoami(self) -> None:
+        user = self._user()
+        if user is None:
+            raise RefusalError(401, "", "Invalid user token.")
+        organizations = [{"name": name} for name in user.organizations]
+        access = {"type": "access_token", "accessToken": {"role": user.role}}
+        self._send_json({"type": "user", "name": user.name, "orgs": organizations, "auth": access})
+
+    def _create(self) -> None:
+        user, asked = self._user(), json.loads(self._body)
+        assert asked.get("type", "model") == "model"
+        if user is None:
+            raise RefusalError(401, "", "Invalid user token.")
+        name = f"{asked.get('organization') or user.name}/{asked['name']}"
+        if not user.owns(name) or user.role != "write":
+            raise RefusalError(403, "", f"You don't have the rights to create a model under {name}")
+        answer, status = {"url": f"{self.server.url}/{name}", "name": name}, 200
+        if name in self.server.models:
+            answer, status = answer | {"error": "You already created this model repo"}, 409
+        else:
+            private = asked.get("private", asked.get("visibility") == "private")
+            first = {"main": {".gitattributes": b"*.safetensors filter=lfs\n"}}
+            self.server.models[name] = Repository.of("models", first, private=private)
+        self._send_json(answer, status)
+
+    def _validate(self) -> None:
+        front = re.match(r"---\n(.*?)\n---\n", json.loads(self._body)["content"], re.DOTALL)
+        try:
+            settings = yaml.safe_load(front.group(1)) if front else None
+        except yaml.YAMLError as error:
+            return self._send_json({"errors": [{"message": str(error)}], "warnings": []}, 400)
+        if not isinstance(settings, dict):
+            return self._send_json(
+                {"errors": [], "warnings": [{"message": "empty or missing yaml metadata"}]}
+            )
+        self._send_json({"errors": [], "warnings": []})
+
+    def _info(self, kind: str, name: str, revision: str) -> None:
+        repository = self.server.find(kind, name, self._user())
+        commit = repository.at(revision or "main")
+        siblings = [{"rfilename": path} for path in commit.files]
+        facts = {"private": repository.private, "gated": "auto" if repository.gated else False}
+        self._send_json({"id": name, "sha": commit.oid, "siblings": siblings, "tags": [], **facts})
+
+    def _tree(self, kind: str, name: str, revision: str, folder: str) -> None:
+        commit = self.server.find(kind, name, self._user()).at(revision)
         start = f"{folder}/" if folder else ""
-        inside = [entry for entry in _entries(files) if entry["path"].startswith(start)]
+        inside = [entry for entry in entries(commit.files) if entry["path"].startswith(start)]
         if folder and not inside:
-            raise _RefusalError(404, "EntryNotFound", commit)
-        if "recursive=true" not in self.path.lower():
+            raise RefusalError(404, "EntryNotFound", commit=commit.oid)
+        if "true" not in [word.lower() for word in parse_qs(urlsplit(self.path).query).get("recursive", [])]:
             inside = [entry for entry in inside if "/" not in entry["path"].removeprefix(start)]
         self._send_json(inside)
 
-    def _file(self, repository: str, revision: str, path: str) -> None:
-        commit, files = self.server.find(repository, revision)
-        if repository in self.server.gated:
-            raise _RefusalError(403, "GatedRepo")
-        if path not in files:
-            raise _RefusalError(404, "EntryNotFound", commit)
-        headers = {"ETag": f'"{_digest(files[path])}"', "X-Repo-Commit": commit}
-        self._send(200, files[path], headers)
+    def _preupload(self, kind: str, name: str, revision: str) -> None:
+        files = self._writable(name).at(revision).files
+        modes = [
+            {
+                "path": file["path"],
+                "uploadMode": "lfs" if is_large(file["path"], file["size"]) else "regular",
+                "shouldIgnore": file["path"].encode() in files.get(".gitignore", b"").split(),
+                "oid": blob_id(files[file["path"]]) if file["path"] in files else None,
+            }
+            for file in json.loads(self._body)["files"]
+        ]
+        self._send_json({"files": modes})
 
-    def _send_json(self, value: Any) -> None:
-        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+    def _batch(self, name: str) -> None:
+        self._writable(name)
+        objects = []
+        for wanted in json.loads(self._body)["objects"]:
+            href = {"href": f"{self.server.url}/lfs/{name}/{wanted['oid']}?X-Signature=signed"}
+            actions = {"upload": href, "verify": href}
+            known = {} if wanted["oid"] in self.server.stored else {"actions": actions}
+            objects.append({"oid": wanted["oid"], "size": wanted["size"], **known})
+        self._send_json({"transfer": "basic", "objects": objects})
+
+    def _put(self, name: str, oid: str) -> None:
+        # It goes to another company's storage.
+        assert "Authorization" not in self.headers
+        if sha256(self._body) != oid:
+            raise RefusalError(400, "", "The content is another")
+        self.server.stored[oid] = self._body
+        self._send(200, b"", {})
+
+    def _verify(self, name: str, oid: str) -> None:
+        self._writable(name)
+        if oid not in self.server.stored:
+            raise RefusalError(404, "", "Not uploaded")
+        self._send_json({})
+
+    def _commit(self, kind: str, name: str, revision: str) -> None:
+        repository = self._writable(name)
+        header, *operations = [json.loads(line) for line in self._body.splitlines()]
+        changed: dict[str, bytes | None] = {}
+        for operation in operations:
+            value = operation["value"]
+            if operation["key"] == "file":
+                changed[value["path"]] = base64.b64decode(value["content"])
+            elif operation["key"] == "lfsFile":
+                if value["oid"] not in self.server.stored:
+                    raise RefusalError(400, "", f"LFS pointer {value['path']} points to nothing")
+                changed[value["path"]] = self.server.stored[value["oid"]]
+            else:
+                assert operation["key"] == "deletedFile" and value["path"] in repository.at(revision).files
+                changed[value["path"]] = None
+        asked = header["value"]
+        commit = repository.commit(revision, asked["summary"], asked.get("parentCommit"), changed)
+        url = f"{self.server.url}/{name}/commit/{commit.oid}"
+        self._send_json({"success": True, "commitOid": commit.oid, "commitUrl": url})
+
+    def _resolve(self, prefix: str, name: str, revision: str, path: str) -> None:
+        user = self._user()
+        repository = self.server.find("datasets" if prefix else "models", name, user)
+        commit = repository.at(revision)
+        if repository.gated:
+            raise RefusalError(401 if user is None else 403, "GatedRepo", f"Access to {name} is restricted")
+        if path not in commit.files:
+            raise RefusalError(404, "EntryNotFound", commit=commit.oid)
+        content, headers = commit.files[path], {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes"}
+        if prefix or not is_large(path, len(content)):
+            return self._send_part(content, headers | {"ETag": f'"{blob_id(content)}"'})
+        self.server.stored[sha256(content)] = content
+        linked = {"X-Linked-ETag": f'"{sha256(content)}"', "X-Linked-Size": str(len(content))}
+        # At another host, as clients follow a link within one by themselves.
+        place = {"Location": f"http://localhost:{self.server.server_port}/storage/{sha256(content)}"}
+        self._send(302, b"", headers | linked | place)
+
+    def _storage(self, oid: str) -> None:
+        self._send_part(self.server.stored[oid], {"ETag": f'"{oid}"', "Accept-Ranges": "bytes"})
+
+    def _send_part(self, content: bytes, headers: Mapping[str, str]) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if not asked:
+            return self._send(200, content, headers)
+        first, last = int(asked[1]), int(asked[2] or len(content) - 1)
+        if first >= len(content):
+            raise RefusalError(416)
+        part = content[first : last + 1]
+        self._send(
+            206, part, {**headers, "Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(content)}"}
+        )
+
+    def _send_json(self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        self._send(
+            status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})}
+        )
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
@@ -137,16 +385,5 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
-def _entries(files: Files) -> list[dict[str, Any]]:
-    """Folders and files as the Hub lists them."""
-    folders = {str(folder) for path in files for folder in PurePosixPath(path).parents} - {"."}
-    listed: list[dict[str, Any]] = [
-        {"type": "directory", "path": path, "oid": _digest(path.encode())} for path in sorted(folders)
-    ]
-    for path, content in files.items():
-        listed.append({"type": "file", "path": path, "oid": _digest(content), "size": len(content)})
-    return listed
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha1(content).hexdigest()
+def _refuse(status: int, code: str, message: str = "") -> None:
+    raise RefusalError(status, code, message)

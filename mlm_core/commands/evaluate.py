@@ -113,6 +113,7 @@ def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
     return replace(
         trained,
         model=model,
+        model_revision=given.model_revision,
         from_scratch=False,
         output_dir=None,
         overwrite=False,

@@ -22,7 +22,11 @@ def run(request: Request) -> dict[str, Any]:
 
     engine = find_engine(given.backend)
     predictor = engine.predictor(
-        arguments["run"], device=given.device, threads=given.threads, quiet=given.quiet
+        arguments["run"],
+        revision=given.model_revision,
+        device=given.device,
+        threads=given.threads,
+        quiet=given.quiet,
     )
     results = predictor.fill(texts, top_k=top_k, targets=arguments["targets"])
     return {"results": [_finite(result) for result in results]}

@@ -47,6 +47,8 @@ def show(results: dict[str, Any]) -> None:
         print(f"saved in {results['run_dir']}; next: mlm fill {results['run_dir']} {example['text']!r}")
     else:
         print(f"saved in {results['run_dir']}")
+    if results["hub_url"] is not None:
+        print(f"published at {results['hub_url']}")
 
 
 def _shown(number: float | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def is_network_error(error: BaseException) -> bool:
     """Whether the Hub was not reached at all, or not in time.
@@ -13,3 +15,37 @@ def is_network_error(error: BaseException) -> bool:
     from huggingface_hub.errors import HTTPError
 
     return isinstance(error, HTTPError | OSError)
+
+
+def limit_waiting(seconds: float) -> None:
+    """Have no request of the library wait longer than this for a connection, or for the next bytes.
+
+    By itself it waits for ever where it sends something. Of one's own sessions or clients none is touched.
+    """
+    import huggingface_hub
+    from huggingface_hub.utils import _http
+
+    if hasattr(huggingface_hub, "configure_http_backend"):
+        make_session = _http._default_backend_factory
+        if _http._GLOBAL_BACKEND_FACTORY is make_session:
+            huggingface_hub.configure_http_backend(lambda: _limited(make_session(), seconds))
+        return
+    make_client = _http.default_client_factory
+    if make_client is _http._GLOBAL_CLIENT_FACTORY:
+
+        def limited_client() -> Any:
+            client = make_client()
+            client.timeout = seconds
+            return client
+
+        huggingface_hub.set_client_factory(limited_client)
+
+
+def _limited(session: Any, seconds: float) -> Any:
+    send = session.send
+
+    def send_in_time(request: Any, **options: Any) -> Any:
+        return send(request, **{**options, "timeout": options.get("timeout") or seconds})
+
+    session.send = send_in_time
+    return session

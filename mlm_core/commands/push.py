@@ -1,0 +1,47 @@
+"""mlm push."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mlm_core.cli import Request
+from mlm_core.config import Config
+from mlm_core.errors import RequestError
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Publish a model directory."""
+    directory, repository = Path(request.arguments["run"]), request.arguments["repository"]
+    config = Config(**request.given, hub_model_id=repository, model=str(directory), push_to_hub=True)
+    from mlm_core.hub.publisher import Publisher, Target, check_publishing
+    from mlm_core.model_source import check_model, load_model_source
+    from mlm_core.progress import Progress
+    from mlm_core.run_directory import config_of, read_facts
+
+    if not directory.is_dir():
+        fix = "give the directory of a run, or of a model"
+        raise RequestError(
+            "no such directory", code="missing_model", option="RUN", value=str(directory), fix=fix
+        )
+    check_model(config.model)
+    check_publishing(config)
+    facts = read_facts(directory)
+    recorded = config_of(facts, directory) if facts is not None else config
+    also_h5 = config.also_h5 or recorded.also_h5
+    if config.also_h5:
+        from mlm_core.registry import find_engine
+
+        find_engine(config.backend or "tf").write_h5(directory)
+    progress = Progress.of(config)
+    with progress.phase("looking at the model"):
+        model = load_model_source(config, directory)
+    target = Target(repository, config.hub_private, also_h5)
+    publisher = Publisher(target, model.tokenizer, directory if facts is not None else None, progress)
+    publisher.check()
+    return {"hub_url": publisher.finish(directory, "Model", overwrite=request.arguments["overwrite"])}
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print where it is."""
+    print(f"published at {results['hub_url']}")

@@ -1,0 +1,1 @@
+"""The Hub: models from it, models to it."""

@@ -1,0 +1,62 @@
+"""A model from the Hub, or from its cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlm_core.compat.huggingface_hub import is_network_error
+from mlm_core.errors import MlmError, RequestError, RunError, first_line
+from mlm_core.hub.faults import public
+
+_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+
+def download_model(name: str, revision: str | None) -> Path:
+    """The directory of a model's files; taken from the cache where the Hub is not asked or not there.
+
+    Raises:
+        RequestError: there is no such model or revision, or it is closed to this user.
+        RunError: the Hub failed.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+            # Of this machine, not of the network.
+            raise
+        raise _explained(error, name, revision) from None
+
+
+def _explained(error: Exception, name: str, revision: str | None) -> MlmError:
+    from huggingface_hub import constants, errors
+
+    # Where nothing is in the cache, the library says so, and behind that why it had to look there.
+    causes = [error, error.__cause__, error.__context__]
+
+    def is_any(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if is_any(errors.GatedRepoError):
+        fix = "accept its terms on the Hub and log in with hf auth login"
+        return _refusal("is gated", name, fix)
+    if is_any(errors.RevisionNotFoundError):
+        return _refusal(f"has no revision {revision}", name, "check --model-revision")
+    if is_any(errors.RepositoryNotFoundError, errors.HFValidationError):
+        fix = "check the name; a private model needs hf auth login"
+        return _refusal("no such directory, and no such model on the Hub", name, fix)
+    if constants.HF_HUB_OFFLINE:
+        message = "no such directory; HF_HUB_OFFLINE is set, and the Hub's cache does not have this model"
+        return _refusal(message, name, "give a model directory, or unset it")
+    refused = next((cause for cause in causes if isinstance(cause, errors.HfHubHTTPError)), None)
+    if refused is not None:
+        return RunError(f"the Hub failed ({public(first_line(refused))})", code="hub_failed", value=name)
+    if is_network_error(error) or isinstance(error, errors.LocalEntryNotFoundError | ValueError):
+        message = "no such directory; the Hub cannot be reached and its cache does not have this model"
+        return _refusal(message, name, "give a model directory, or connect")
+    return RunError(f"the Hub failed ({public(first_line(error))})", code="hub_failed", value=name)
+
+
+def _refusal(message: str, name: str, fix: str) -> RequestError:
+    return RequestError(message, code="missing_model", option="--model", value=name, fix=fix)

@@ -1,0 +1,294 @@
+"""Publishing a run: now and then while it trains, in the background, and at its end, come what may."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlm_core.config import Config
+from mlm_core.errors import MlmError, RequestError, RunError
+from mlm_core.hub.faults import HubError
+from mlm_core.hub.model_files import Files, published_files
+from mlm_core.hub.repository import HubRepository, check_access
+from mlm_core.job import TrainingJob
+from mlm_core.progress import Progress
+from mlm_core.run_directory import HUB_RECORD
+from mlm_core.weight_files import write_atomically
+
+_VERSION = ".publishing-"
+"""What the name of a directory begins with that holds a version on its way."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often something is tried that may succeed later.
+
+    Attributes:
+        attempts: how often.
+        wait: seconds before the second attempt; twice as many before each one after it.
+        longest: seconds of a wait.
+    """
+
+    attempts: int = 6
+    wait: float = 2.0
+    longest: float = 30.0
+
+    def waits(self) -> list[float]:
+        """Seconds between the attempts."""
+        return [min(self.wait * 2**number, self.longest) for number in range(self.attempts - 1)]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a run is published.
+
+    Attributes:
+        name: of the repository, as ORG/NAME, or NAME for the user's own.
+        private: who may read it, if it is made.
+        also_h5: `tf_model.h5` goes with the rest.
+        token: in the place of the one that is found.
+    """
+
+    name: str
+    private: bool = True
+    also_h5: bool = False
+    token: str | None = None
+
+
+class Publisher:
+    """Publishes one model's versions to one repository.
+
+    Args:
+        target: where.
+        tokenizer: the model's.
+        directory: the run's; the commit that was seen last is noted in it.
+        progress: where it is said what goes wrong meanwhile.
+        patience: how often an attempt is repeated; None: as `Patience` says.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        tokenizer: Any,
+        directory: Path | None,
+        progress: Progress,
+        patience: Patience | None = None,
+    ) -> None:
+        self.target = target
+        self._tokenizer = tokenizer
+        self._directory = directory
+        self._progress = progress
+        self._patience = patience or Patience()
+        self._repository: HubRepository | None = None
+        self._running: threading.Thread | None = None
+        self._hurry = threading.Event()
+        self._refused = False
+
+    @property
+    def name(self) -> str:
+        """The repository's, as far as it is known."""
+        return self._repository.name if self._repository is not None else self.target.name
+
+    def keep_in(self, directory: Path) -> None:
+        """From now on note in this run's directory what was seen on the Hub."""
+        self._directory = directory
+        for left in directory.glob(f"{_VERSION}*"):
+            # Of a process that was killed.
+            shutil.rmtree(left, ignore_errors=True)
+        if self._repository is not None:
+            self._note(self._repository)
+
+    def check(self) -> None:
+        """Make sure, as far as one can know, that publishing will work; nothing is published.
+
+        A Hub that cannot be reached now may be there later: that is said, and no more.
+
+        Raises:
+            RequestError: the Hub refuses.
+        """
+        try:
+            with self._progress.phase("asking the Hub"):
+                repository = self._open()
+        except HubError as error:
+            if not error.passing:
+                raise error.as_request_error() from None
+            self._progress.warn(f"{error}; it is tried again when there is something to publish")
+            return
+        if repository.private != self.target.private:
+            seen = "private" if repository.private else "public"
+            self._progress.say(f"{repository.name} is there already, and stays {seen}")
+
+    def offer(self, what: str, write: Callable[[Path], None]) -> None:
+        """Publish what there is now, beside the work; not where an earlier version is still on its way.
+
+        Args:
+            what: it is, for the commit's message.
+            write: writes the model's directory; it is called before this returns.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self._refused or (self._running is not None and self._running.is_alive()):
+            return
+        parent = self._directory if self._directory is not None and self._directory.is_dir() else None
+        directory = Path(tempfile.mkdtemp(prefix=_VERSION, dir=parent))
+        try:
+            write(directory)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        self._running = threading.Thread(target=self._publish_beside, args=(what, directory), daemon=True)
+        self._running.start()
+
+    def finish(self, directory: Path, message: str, *, overwrite: bool = False) -> str:
+        """Publish a model; returns the address of its repository.
+
+        Args:
+            directory: of the model.
+            message: of the commit.
+            overwrite: also where somebody else has changed the repository meanwhile.
+
+        Raises:
+            HubError: it did not arrive.
+        """
+        with self._progress.phase("publishing on the Hub"):
+            self.wait()
+            files = published_files(directory, self._tokenizer, also_h5=self.target.also_h5)
+            return self._with_patience(lambda: self._commit(files, message, overwrite), threading.Event())
+
+    def wait(self) -> None:
+        """Wait for what is on its way; nothing of it is tried again."""
+        self._hurry.set()
+        if self._running is not None:
+            self._running.join()
+            self._running = None
+        self._hurry.clear()
+
+    def _publish_beside(self, what: str, directory: Path) -> None:
+        try:
+            files = published_files(directory, self._tokenizer)
+            self._with_patience(lambda: self._commit(files, what, overwrite=False), self._hurry)
+        except (HubError, RequestError, OSError) as error:
+            self._refused = not getattr(error, "passing", False)
+            self._progress.warn(f"not published: {what} ({error}); training goes on")
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _with_patience(self, attempt: Callable[[], str], hurry: threading.Event) -> str:
+        for wait in self._patience.waits():
+            try:
+                return attempt()
+            except HubError as error:
+                if not error.passing:
+                    raise
+                self._progress.detail(f"{error}; the next attempt follows in {wait:g} s")
+                if hurry.wait(wait):
+                    raise
+        return attempt()
+
+    def _commit(self, files: Files, message: str, overwrite: bool) -> str:
+        repository = self._open()
+        repository.commit(files, self._tokenizer, message, overwrite=overwrite)
+        self._note(repository)
+        return repository.url
+
+    def _open(self) -> HubRepository:
+        if self._repository is None:
+            target = self.target
+            known = known_commit(self._directory, target.name)
+            self._repository = HubRepository.open(
+                target.name, private=target.private, known=known, token=target.token
+            )
+            self._note(self._repository)
+        return self._repository
+
+    def _note(self, repository: HubRepository) -> None:
+        if self._directory is not None and self._directory.is_dir():
+            noted = {"repository": repository.name, "commit": repository.known}
+            write_atomically(self._directory / HUB_RECORD, json.dumps(noted).encode() + b"\n")
+
+
+def check_publishing(config: Config) -> None:
+    """Refuse what can be seen to be impossible; nothing is asked.
+
+    Raises:
+        RequestError: there is no token, the Hub is not to be asked, or the repository has no name.
+    """
+    if config.push_to_hub:
+        check_access()
+        repository_name(config, None)
+
+
+def repository_name(config: Config, run: Path | None) -> str:
+    """The name of the repository that a run is published to.
+
+    Raises:
+        RequestError: nothing names it.
+    """
+    name = config.hub_model_id or Path(config.output_dir or run or "").absolute().name
+    if config.hub_model_id is None and config.output_dir is None and run is None:
+        raise RequestError(
+            "the repository has no name",
+            code="no_repository",
+            option="--push-to-hub",
+            fix="name it with --hub-model-id, or the run with --output-dir",
+        )
+    if not re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", name) or "--" in name or ".." in name:
+        raise RequestError(
+            "is no name of a repository",
+            code="hub_name",
+            option="--hub-model-id",
+            value=name,
+            fix="a name is letters, digits, - _ and ., as in ORG/NAME",
+        )
+    return name
+
+
+def publisher_of(job: TrainingJob, run: Path | None, progress: Progress) -> Publisher | None:
+    """What publishes a run, if it is to be published; asks the Hub.
+
+    Args:
+        job: the run.
+        run: its directory, where it goes on.
+        progress: where it is said what goes wrong.
+
+    Raises:
+        RequestError: it is seen now that it will not work.
+    """
+    config = job.config
+    if not config.push_to_hub:
+        return None
+    target = Target(repository_name(config, None), config.hub_private, config.also_h5)
+    publisher = Publisher(target, job.model.tokenizer, run, progress)
+    publisher.check()
+    return publisher
+
+
+def not_published(error: MlmError | None, run: Path, repository: str) -> RunError:
+    """A run's model is complete, but not on the Hub."""
+    reason = f" ({error})" if error is not None else ""
+    flag = " --overwrite" if error is not None and error.code == "hub_moved_on" else ""
+    return RunError(
+        f"the model is trained and saved in {run}, but not published{reason}",
+        code=error.code if error is not None else "interrupted",
+        fix=f"mlm push {run} {repository}{flag} publishes it",
+    )
+
+
+def known_commit(directory: Path | None, name: str) -> str | None:
+    """The commit of a repository that a run last saw; None: it knows of none."""
+    if directory is None:
+        return None
+    try:
+        noted = json.loads((directory / HUB_RECORD).read_text(encoding="utf-8"))
+        same = noted["repository"] == name or noted["repository"].partition("/")[2] == name
+        return str(noted["commit"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
