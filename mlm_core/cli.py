@@ -13,10 +13,11 @@ from mlm_core.option_names import flag_of, unknown_option
 from mlm_core.options import Option
 
 _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column", "num_proc")
+_LOADED = ("model_revision", "allow_pickle", "trust_remote_code")
 _EVALUATE = (
     "backend",
     *_TEXT,
-    "model_revision",
+    *_LOADED,
     "block_size",
     "last_block",
     "batch_size",
@@ -28,10 +29,10 @@ _EVALUATE = (
 )
 _PREPARE = (
     *(name for name, option in Config.options().items() if option.group in ("DataConfig", "MaskingConfig")),
-    *("model", "model_revision", "from_scratch", "seed", "quiet", "verbose"),
+    *("model", *_LOADED, "from_scratch", "seed", "quiet", "verbose"),
 )
-_FILL = ("backend", "model_revision", "device", "threads", "quiet", "verbose")
-_PUSH = ("hub_private", "also_h5", "backend", "quiet", "verbose")
+_FILL = ("backend", *_LOADED, "device", "threads", "quiet", "verbose")
+_PUSH = ("trust_remote_code", "hub_private", "also_h5", "backend", "quiet", "verbose")
 
 _PARITY = tuple(
     name

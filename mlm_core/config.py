@@ -91,6 +91,17 @@ class ModelConfig:
         None, "model directory or Hub name; default: starter, a small RoBERTa that comes along"
     )
     model_revision: str | None = option(None, "branch, tag or commit of a model on the Hub")
+    allow_pickle: bool = option(
+        False,
+        "read pytorch_model.bin where there is no model.safetensors, as data alone; needs --backend torch",
+        affects="nothing",
+    )
+    trust_remote_code: bool = option(
+        False,
+        "run the code that comes with a model, of the commit that --model-revision names; needs "
+        "--backend torch",
+        affects="nothing",
+    )
     from_scratch: bool = option(
         False,
         "take a model's architecture and tokenizer, not its weights; without --model: a small RoBERTa "

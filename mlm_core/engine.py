@@ -21,6 +21,8 @@ from mlm_core.versions import installed_versions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from mlm_core.config import Config, Device
     from mlm_core.data.sources import Source
     from mlm_core.job import EvaluationJob, TrainingJob
@@ -174,6 +176,8 @@ class Engine(ABC):
         run: str | Path,
         *,
         revision: str | None = None,
+        allow_pickle: bool = False,
+        trust_remote_code: bool = False,
         device: Device = "auto",
         threads: int | None = None,
         quiet: bool = False,
@@ -183,6 +187,7 @@ class Engine(ABC):
         Args:
             run: the directory of a run, any model directory, or a Hub name.
             revision: branch, tag or commit of a model on the Hub.
+            allow_pickle, trust_remote_code: as the options of these names.
             device: as `--device`.
             threads: processor threads; None leaves the framework's own setting alone.
             quiet: say nothing of targets that are no tokens.
@@ -194,7 +199,15 @@ class Engine(ABC):
         from mlm_core.config import Config
         from mlm_core.model_source import check_model
 
-        config = Config(model=str(run), model_revision=revision, device=device, threads=threads, quiet=quiet)
+        config = Config(
+            model=str(run),
+            model_revision=revision,
+            allow_pickle=allow_pickle,
+            trust_remote_code=trust_remote_code,
+            device=device,
+            threads=threads,
+            quiet=quiet,
+        )
         check_model(config.model)
         self.prepare_process()
         self.check_device(config.device)
@@ -291,6 +304,19 @@ class Engine(ABC):
             code="no_recipe",
             option="--baseline",
             fix="leave it out",
+        )
+
+    def read_pickled(self, path: Path) -> dict[str, NDArray[Any]]:
+        """The floating-point arrays in a file that PyTorch has pickled, as data alone, by stored name.
+
+        Raises:
+            RequestError: the engine cannot read it.
+        """
+        raise RequestError(
+            f"{self.name} cannot read {path.name}",
+            code="no_pickle",
+            option="--allow-pickle",
+            fix="use --backend torch, or save it again with save_pretrained in PyTorch",
         )
 
     def write_h5(self, directory: Path) -> None:

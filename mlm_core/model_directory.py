@@ -12,9 +12,23 @@ from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
 
 
 def write_model(
-    path: Path, weights: Mapping[str, Any], model_config: Any, tokenizer: Any, architecture: str
+    path: Path,
+    weights: Mapping[str, Any],
+    model_config: Any,
+    tokenizer: Any,
+    architecture: str,
+    code: Path | None = None,
 ) -> None:
-    """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens; `tokenizer` may be None."""
+    """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens.
+
+    Args:
+        path: the directory.
+        weights: by canonical name.
+        model_config: transformers' config.
+        tokenizer: None: none is written.
+        architecture: the PyTorch class.
+        code: a directory whose Python files belong to the model; None: it needs none.
+    """
     path.mkdir(parents=True, exist_ok=True)
     settings = model_config.to_dict() | {"architectures": [architecture], "dtype": "float32"}
     # The first is the older name of dtype; the second would publish a directory of this machine.
@@ -24,5 +38,7 @@ def write_model(
     if tokenizer is not None:
         tokenizer.save_pretrained(str(path))
         make_tokenizer_portable(path)
+    for file in sorted(code.glob("*.py")) if code is not None and code != path else ():
+        write_atomically(path / file.name, file.read_bytes())
     write_atomically(path / "config.json", content.encode())
     write_weights(path / WEIGHTS, weights)

@@ -18,7 +18,7 @@ from mlm_core.errors import RequestError, first_line
 from mlm_core.hub.download import download_model
 from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
 from mlm_core.scratch_model import SCRATCH, SCRATCH_OPTIONS, scratch_model
-from mlm_core.weight_files import read_weights, weight_files
+from mlm_core.weight_files import ReadPickled, read_weights, weight_files
 
 STARTER = "starter"
 """The small model that comes with this package, and what it is called; `mlm_core/starter/README.md`."""
@@ -41,6 +41,8 @@ class ModelSource:
         tokenizer: its tokenizer.
         weights: the directory of its weights; None: from scratch.
         digest: of the config as it was read, before options change it; None where it is made for the text.
+        allow_pickle: its weights may be in `pytorch_model.bin`.
+        code: the directory of code that comes with it and may run; None: there is none, or it may not.
     """
 
     name: str
@@ -48,10 +50,15 @@ class ModelSource:
     tokenizer: Tokenizer
     weights: Path | None
     digest: str | None = None
+    allow_pickle: bool = False
+    code: Path | None = None
 
-    def starting_weights(self, outline: ModelOutline, seed: int) -> InitialWeights:
-        """Every weight the model starts from; see `initial_weights`."""
-        checkpoint = read_weights(self.weights) if self.weights is not None else None
+    def starting_weights(
+        self, outline: ModelOutline, seed: int, read_pickled: ReadPickled | None = None
+    ) -> InitialWeights:
+        """Every weight the model starts from; see `initial_weights` and `read_weights`."""
+        reader = read_pickled if self.allow_pickle else None
+        checkpoint = read_weights(self.weights, reader) if self.weights is not None else None
         return initial_weights(outline, checkpoint, self.config, seed, self.name)
 
 
@@ -83,18 +90,25 @@ def model_directory(config: Config) -> Path | None:
     Raises:
         RequestError: there is no such model.
     """
+    if config.model is not None and is_hub_model(config.model):
+        check_model(config.model)
+        _check_pinned(config)
+        return download_model(
+            config.model, config.model_revision, code=config.trust_remote_code, pickled=config.allow_pickle
+        )
+    if config.model_revision is not None:
+        raise RequestError(
+            "is for a model on the Hub",
+            code="usage",
+            option="--model-revision",
+            value=config.model_revision,
+            fix="leave it out, or name such a model with --model",
+        )
     if config.model is None and config.from_scratch:
         return None
     if config.model is None or _is_starter(config.model):
         return _STARTER_DIRECTORY
     check_model(config.model)
-    if not Path(config.model).is_dir():
-        return download_model(config.model, config.model_revision)
-    if config.model_revision is not None:
-        message, fix = "is for a model on the Hub", f"leave it out: {config.model} is a directory"
-        raise RequestError(
-            message, code="usage", option="--model-revision", value=config.model_revision, fix=fix
-        )
     return Path(config.model)
 
 
@@ -142,8 +156,10 @@ def load_model_source(
     name = config.model or STARTER
     _check_directory(directory, name)
     if not config.from_scratch:
-        weight_files(directory)
-    model_config = _load(directory, name, "config.json", "AutoConfig")
+        _check_weights(directory, name, pickled=config.allow_pickle)
+    written = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    trusted = _check_code(written, config, name)
+    model_config = _load(directory, name, "config.json", "AutoConfig", trusted)
     if getattr(model_config, "is_encoder_decoder", False):
         raise RequestError(
             f"a {model_config.model_type} model has a decoder",
@@ -152,12 +168,12 @@ def load_model_source(
             value=name,
             fix="choose a model that is an encoder only",
         )
-    written = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     _check_settings(written, model_config, name)
-    tokenizer = _load(directory, name, "tokenizer", "AutoTokenizer")
+    tokenizer = _load(directory, name, "tokenizer", "AutoTokenizer", trusted)
     weights = None if config.from_scratch else directory
     digest = fingerprint_of([json.dumps(written, sort_keys=True)])
-    return ModelSource(name, model_config, tokenizer, weights, digest)
+    code = directory if trusted else None
+    return ModelSource(name, model_config, tokenizer, weights, digest, config.allow_pickle, code)
 
 
 def set_dropout(model_config: Any, rate: float) -> None:
@@ -225,12 +241,54 @@ def _check_settings(written: Mapping[str, Any], model_config: Any, model: str) -
         )
 
 
-def _load(directory: Path, model: str, part: str, loader: str) -> Any:
+def _check_pinned(config: Config) -> None:
+    """Refuse to run code that may be other code tomorrow.
+
+    Raises:
+        RequestError: the model's revision is no commit.
+    """
+    if config.trust_remote_code and not re.fullmatch(r"[0-9a-f]{40}", config.model_revision or ""):
+        raise RequestError(
+            "runs code that anyone who may write to the repository can change",
+            code="unpinned_code",
+            option="--trust-remote-code",
+            fix="read it, and name its commit, all 40 digits, with --model-revision",
+        )
+
+
+def _check_weights(directory: Path, model: str, *, pickled: bool) -> None:
+    try:
+        weight_files(directory, pickled=pickled)
+    except RequestError as error:
+        error.value = model
+        raise
+
+
+def _check_code(written: Mapping[str, Any], config: Config, model: str) -> bool:
+    """Whether code that comes with a model is to run.
+
+    Raises:
+        RequestError: it is needed but may not, or is somewhere else.
+    """
+    places = [place for value in (written.get("auto_map") or {}).values() for place in _listed(value)]
+    if not places or not config.trust_remote_code:
+        return False
+    if any("--" in place for place in places):
+        message = "its code is in another repository, whose commit is not named"
+        raise RequestError(message, code="unpinned_code", option="--model", value=model, fix="copy it here")
+    return True
+
+
+def _listed(value: Any) -> list[str]:
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
+
+
+def _load(directory: Path, model: str, part: str, loader: str, trusted: bool) -> Any:
     import transformers
 
     try:
         load = getattr(transformers, loader).from_pretrained
-        loaded = load(str(directory), local_files_only=True, trust_remote_code=False)
+        loaded = load(str(directory), local_files_only=True, trust_remote_code=trusted)
         if part == "tokenizer":
             restore_backend(loaded, directory)
             if not set(loaded.get_vocab()) - set(loaded.all_special_tokens):
@@ -243,10 +301,14 @@ def _load(directory: Path, model: str, part: str, loader: str) -> Any:
         if part == "tokenizer" and isinstance(error, TypeError):
             # What transformers says of a path that it did not find.
             reason = "its files are missing"
+        fix = "give a directory with config.json and tokenizer files"
+        if "trust_remote_code" in str(error):
+            reason = "it needs code that comes with it"
+            fix = "--trust-remote-code runs it, once you have read it"
         raise RequestError(
             f"its {part} cannot be loaded ({reason})",
             code="not_a_model",
             option="--model",
             value=model,
-            fix="give a directory with config.json and tokenizer files",
+            fix=fix,
         ) from None

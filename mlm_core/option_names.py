@@ -56,7 +56,7 @@ _NOT_HERE = frozenset(
     gradient_checkpointing greater_is_better group_by_length ignore_data_skip
     label_smoothing_factor line_by_line logging_dir metric_for_best_model optim
     pad_to_max_length report_to run_name save_only_model save_strategy streaming tf32
-    tokenizer_name torch_compile trust_remote_code""".split()  # noqa: SIM905 - as words it is shorter
+    tokenizer_name torch_compile""".split()  # noqa: SIM905 - as words it is shorter
 )
 """Names from there that nothing answers to yet."""
 

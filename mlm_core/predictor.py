@@ -130,7 +130,7 @@ class Predictor(ABC):
         if self._model is None:
             model = load_model_source(self.config, model_directory(self.config))
             check_mask_token(model.tokenizer, model.name)
-            initial = model.starting_weights(self._build(model), self.config.seed)
+            initial = model.starting_weights(self._build(model), self.config.seed, self.engine.read_pickled)
             if initial.drawn:
                 raise initial.refusal(model.name)
             self._assign(initial.weights)

@@ -128,8 +128,7 @@ class Trainer(ABC):
     def save(self, directory: str | Path) -> None:
         """Write the model as it is now: config, tokenizer and `model.safetensors` in PyTorch's layout."""
         self._load()
-        model = self.job.model
-        write_model(Path(directory), self._weights(), model.config, model.tokenizer, self._architecture())
+        self._write_model(Path(directory), self._weights())
 
     def push_to_hub(self, hub_model_id: str | None = None, *, private: bool | None = None) -> str:
         """Publish the model: the run's as it was saved, or, before training, as it is now.
@@ -230,14 +229,18 @@ class Trainer(ABC):
         self, step: int, weights: Mapping[str, Any], held_out: MaskedSums | None, run: Path
     ) -> None:
         """Publish what there is after a step, beside the work."""
-        job, model = self._training_job(), self.job.model
+        job = self._training_job()
         assert self._publisher is not None
 
         def write(path: Path) -> None:
-            write_model(path, weights, model.config, model.tokenizer, self._architecture())
+            self._write_model(path, weights)
             write_run_card(path, job, step, held_out, all_versions(self.engine), run / METRICS)
 
         self._publisher.offer(f"Step {step:,} of {job.plan.steps:,}", write)
+
+    def _write_model(self, path: Path, weights: Mapping[str, Any]) -> None:
+        model = self.job.model
+        write_model(path, weights, model.config, model.tokenizer, self._architecture(), model.code)
 
     def _write_h5(self, path: Path) -> None:
         if self.job.config.also_h5:
@@ -262,7 +265,8 @@ class Trainer(ABC):
         if checkpoint is not None:
             self._assign(checkpoint.weights_for(outline))
             return
-        initial = self.job.model.starting_weights(outline, self.job.config.seed)
+        model, seed = self.job.model, self.job.config.seed
+        initial = model.starting_weights(outline, seed, self.engine.read_pickled)
         if initial.drawn and self.job.model.weights is not None:
             if not isinstance(self.job, TrainingJob):
                 raise initial.refusal(self.job.model.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,56 +15,72 @@ from numpy.typing import NDArray
 from mlm_core.errors import RequestError
 
 WEIGHTS = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
+_PICKLED = "pytorch_model.bin"
 OTHER_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
 """What weights are called in formats that are not read."""
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 
-def read_weights(directory: Path) -> dict[str, NDArray[Any]]:
+ReadPickled = Callable[[Path], dict[str, NDArray[Any]]]
+"""Reads what PyTorch has pickled, as data alone."""
+
+
+def read_weights(directory: Path, read_pickled: ReadPickled | None = None) -> dict[str, NDArray[Any]]:
     """The floating-point arrays of a model directory by stored name; one file or several.
 
+    Args:
+        directory: of the model.
+        read_pickled: reads `pytorch_model.bin` where there are no safetensors; None: that is not read.
+
     Raises:
-        RequestError: there is no safetensors file, or it is damaged.
+        RequestError: there is no file of weights that is read, or it is damaged.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    for path in weight_files(directory):
+    for path in weight_files(directory, pickled=read_pickled is not None):
         try:
-            arrays |= read_arrays(path)
+            if path.suffix == ".bin" and read_pickled is not None:
+                arrays |= read_pickled(path)
+            else:
+                arrays |= read_arrays(path)
+        except RequestError:
+            raise
         except Exception as error:
             # safetensors raises its own exception type, for which it has no public name.
             raise _damaged(path, error) from None
     return arrays
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a model directory.
+def weight_files(directory: Path, *, pickled: bool = False) -> list[Path]:
+    """The safetensors files of a model directory; where it has none, those of `pytorch_model.bin` if asked.
 
     Raises:
         RequestError: there is none.
     """
-    if (directory / WEIGHTS).is_file():
-        return [directory / WEIGHTS]
-    if (directory / _INDEX).is_file():
-        return _indexed(directory)
+    for name in (WEIGHTS, _PICKLED) if pickled else (WEIGHTS,):
+        if (directory / name).is_file():
+            return [directory / name]
+        if (directory / f"{name}.index.json").is_file():
+            return _indexed(directory / f"{name}.index.json")
     others = [name for name in OTHER_WEIGHTS if (directory / name).is_file()]
     raise RequestError(
         f"has {others[0]} but no {WEIGHTS}" if others else f"has no {WEIGHTS}",
         code="missing_weights",
         option="--model",
         value=str(directory),
-        fix="save it again with save_pretrained(safe_serialization=True) in PyTorch"
+        fix="save it again with save_pretrained in PyTorch"
+        + (", or read it with --allow-pickle" if others[0].startswith(_PICKLED) else "")
         if others
         else "give a directory written by save_pretrained, or train with --from-scratch",
     )
 
 
-def _indexed(directory: Path) -> list[Path]:
+def _indexed(path: Path) -> list[Path]:
     try:
-        index = json.loads((directory / _INDEX).read_text(encoding="utf-8"))
-        return [directory / name for name in sorted(set(index["weight_map"].values()))]
+        index = json.loads(path.read_text(encoding="utf-8"))
+        # A file beside it, whatever the index says.
+        return [path.parent / Path(name).name for name in sorted(set(index["weight_map"].values()))]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(directory / _INDEX, error) from None
+        raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> RequestError:

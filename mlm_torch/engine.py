@@ -12,6 +12,9 @@ from mlm_core.predictor import Predictor
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlm_core.initialization import Weights
     from mlm_core.job import TrainingJob
 
 
@@ -73,6 +76,12 @@ class TorchEngine(Engine):
         from mlm_torch.guide import train_as_the_guide
 
         train_as_the_guide(job, step_done)
+
+    def read_pickled(self, path: Path) -> Weights:
+        """See `Engine.read_pickled`."""
+        from mlm_torch.weights import read_pickled
+
+        return read_pickled(path)
 
     def _trainer_class(self) -> type[Trainer]:
         from mlm_torch.trainer import TorchTrainer

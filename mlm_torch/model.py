@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import MODEL_FOR_MASKED_LM_MAPPING
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils import ModelOutput
 from transformers.utils import logging as transformers_logging
 
@@ -101,14 +103,21 @@ def _sums(
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def build_model(config: Any, name: str, precision: str = "float32") -> Any:
+def build_model(config: Any, name: str, precision: str = "float32", code: Path | None = None) -> Any:
     """A model of a transformers config, its weights, float32, still to be assigned.
+
+    Args:
+        config: of transformers.
+        name: what the user calls it.
+        precision: of its matrix products.
+        code: the directory of code that comes with the model and may run.
 
     Raises:
         RequestError: transformers has no masked-LM class for it in PyTorch.
     """
     transformers_logging.set_verbosity_error()
-    if type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+    base = _masked_lm_class(config, code)
+    if base is None:
         raise RequestError(
             f"a {config.model_type} model has no masked-LM head in PyTorch",
             code="unsupported_model",
@@ -116,7 +125,6 @@ def build_model(config: Any, name: str, precision: str = "float32") -> Any:
             value=name,
             fix="choose a masked language model",
         )
-    base = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     slot_class: Any = type(base.__name__, (SlotForward, base), {"__module__": base.__module__})
     model = slot_class(config).float()
     model.precision = PRECISIONS[precision]
@@ -126,6 +134,14 @@ def build_model(config: Any, name: str, precision: str = "float32") -> Any:
             # config that takes a word for padding tells the two apart: padding itself has no gradient.
             module.padding_idx = None
     return model
+
+
+def _masked_lm_class(config: Any, code: Path | None) -> Any:
+    """The class for a config: transformers', or the one that comes with the model; None: there is none."""
+    own = (getattr(config, "auto_map", None) or {}).get("AutoModelForMaskedLM")
+    if code is not None and own is not None:
+        return get_class_from_dynamic_module(own, str(code), local_files_only=True)
+    return MODEL_FOR_MASKED_LM_MAPPING.get(type(config), None)
 
 
 def add_up_lookups(model: Any) -> None:

@@ -24,7 +24,7 @@ class TorchPredictor(Predictor):
 
     def _build(self, model: ModelSource) -> ModelOutline:
         device = set_up(self.config.device, self.config.threads)
-        self._network = build_model(model.config, model.name).to(device).eval()
+        self._network = build_model(model.config, model.name, code=model.code).to(device).eval()
         return outline(self._network)
 
     def _assign(self, weights: Weights) -> None:

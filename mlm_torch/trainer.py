@@ -49,7 +49,8 @@ class TorchTrainer(Trainer):
     def _build(self) -> ModelOutline:
         config = self.job.config
         self._device = set_up(config.device, config.threads)
-        model = build_model(self.job.model.config, self.job.model.name, config.precision)
+        source = self.job.model
+        model = build_model(source.config, source.name, config.precision, source.code)
         self._model = model.to(self._device)
         if self._on_cpu():
             keep_freed_memory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,16 @@ def export(model: Any) -> Weights:
     """Every parameter and constant as float32."""
     tensors = _trained(model) | _constants(model)
     return {name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def read_pickled(path: Path) -> Weights:
+    """The floating-point tensors in a file of `torch.save`, unpickled as data alone."""
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    return {
+        name: tensor.float().numpy()
+        for name, tensor in stored.items()
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point()
+    }
 
 
 def export_gradients(model: Any) -> Weights:

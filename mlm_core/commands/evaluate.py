@@ -114,6 +114,8 @@ def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
         trained,
         model=model,
         model_revision=given.model_revision,
+        allow_pickle=given.allow_pickle,
+        trust_remote_code=given.trust_remote_code,
         from_scratch=False,
         output_dir=None,
         overwrite=False,

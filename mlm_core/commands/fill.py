@@ -24,6 +24,8 @@ def run(request: Request) -> dict[str, Any]:
     predictor = engine.predictor(
         arguments["run"],
         revision=given.model_revision,
+        allow_pickle=given.allow_pickle,
+        trust_remote_code=given.trust_remote_code,
         device=given.device,
         threads=given.threads,
         quiet=given.quiet,

@@ -14,7 +14,9 @@ def run(request: Request) -> dict[str, Any]:
     """Publish a model directory."""
     directory, repository = Path(request.arguments["run"]), request.arguments["repository"]
     config = Config(**request.given, hub_model_id=repository, model=str(directory), push_to_hub=True)
+    from mlm_core.families import length_limit
     from mlm_core.hub.publisher import Publisher, Target, check_publishing
+    from mlm_core.model_card import CardFacts, model_card
     from mlm_core.model_source import check_model, load_model_source
     from mlm_core.progress import Progress
     from mlm_core.run_directory import config_of, read_facts
@@ -39,7 +41,16 @@ def run(request: Request) -> dict[str, Any]:
     target = Target(repository, config.hub_private, also_h5)
     publisher = Publisher(target, model.tokenizer, directory if facts is not None else None, progress)
     publisher.check()
-    return {"hub_url": publisher.finish(directory, "Model", overwrite=request.arguments["overwrite"])}
+    facts_of_card = CardFacts(
+        name=publisher.name.rpartition("/")[2],
+        where=publisher.name,
+        summary=f"A {model.config.model_type} masked language model.",
+        mask=model.tokenizer.mask_token,
+        length=length_limit(model.config),
+    )
+    overwrite = request.arguments["overwrite"]
+    url = publisher.finish(directory, "Model", card=model_card(facts_of_card), overwrite=overwrite)
+    return {"hub_url": url}
 
 
 def show(results: dict[str, Any]) -> None:

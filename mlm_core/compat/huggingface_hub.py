@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -39,6 +41,21 @@ def limit_waiting(seconds: float) -> None:
             return client
 
         huggingface_hub.set_client_factory(limited_client)
+
+
+@contextmanager
+def progress_bars(*, shown: bool) -> Iterator[None]:
+    """Keep the library from drawing progress bars, or let it, where the user has not said otherwise."""
+    from huggingface_hub import utils
+
+    if shown or utils.are_progress_bars_disabled():
+        yield
+        return
+    utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.enable_progress_bars()
 
 
 def _limited(session: Any, seconds: float) -> Any:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from mlm_core.compat.huggingface_hub import is_network_error
+from mlm_core.compat.huggingface_hub import is_network_error, progress_bars
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
 from mlm_core.hub.faults import public
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
-def download_model(name: str, revision: str | None) -> Path:
+def download_model(name: str, revision: str | None, *, code: bool = False, pickled: bool = False) -> Path:
     """The directory of a model's files; taken from the cache where the Hub is not asked or not there.
+
+    Args:
+        name: of the model.
+        revision: branch, tag or commit; None: the default branch.
+        code: Python files are fetched, too.
+        pickled: so is `pytorch_model.bin`.
 
     Raises:
         RequestError: there is no such model or revision, or it is closed to this user.
@@ -20,8 +27,10 @@ def download_model(name: str, revision: str | None) -> Path:
     """
     from huggingface_hub import snapshot_download
 
+    wanted = [*_FILES, *(["*.py"] if code else []), *(["pytorch_model*.bin"] if pickled else [])]
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))
+        with progress_bars(shown=sys.stderr.isatty()):
+            return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
             # Of this machine, not of the network.
@@ -49,7 +58,7 @@ def _explained(error: Exception, name: str, revision: str | None) -> MlmError:
     if constants.HF_HUB_OFFLINE:
         message = "no such directory; HF_HUB_OFFLINE is set, and the Hub's cache does not have this model"
         return _refusal(message, name, "give a model directory, or unset it")
-    refused = next((cause for cause in causes if isinstance(cause, errors.HfHubHTTPError)), None)
+    refused = next((cause for cause in causes if getattr(cause, "response", None) is not None), None)
     if refused is not None:
         return RunError(f"the Hub failed ({public(first_line(refused))})", code="hub_failed", value=name)
     if is_network_error(error) or isinstance(error, errors.LocalEntryNotFoundError | ValueError):

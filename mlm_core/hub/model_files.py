@@ -30,13 +30,16 @@ Files = Mapping[str, Path | bytes]
 """What is published, by its name on the Hub."""
 
 
-def published_files(directory: Path, tokenizer: Any, *, also_h5: bool = False) -> Files:
+def published_files(
+    directory: Path, tokenizer: Any, *, also_h5: bool = False, card: str | None = None
+) -> Files:
     """The files of a model by name.
 
     Args:
         directory: of the model.
         tokenizer: its tokenizer, which knows what its files are called; None: it has none.
         also_h5: `tf_model.h5` is one of them.
+        card: where the directory has none.
 
     Raises:
         RequestError: it has no weights.
@@ -47,7 +50,11 @@ def published_files(directory: Path, tokenizer: Any, *, also_h5: bool = False) -
         names.add(_INDEX)
     if also_h5:
         names.add(H5)
-    return {name: _cleaned(directory / name) for name in sorted(names) if (directory / name).is_file()}
+    if json.loads((directory / "config.json").read_text(encoding="utf-8")).get("auto_map"):
+        # The code that its config speaks of.
+        names |= {path.name for path in directory.glob("*.py")}
+    found = {name: _cleaned(directory / name) for name in sorted(names) if (directory / name).is_file()}
+    return found if card is None else {CARD: card.encode()} | found
 
 
 def tokenizer_files(tokenizer: Any) -> set[str]:

@@ -147,12 +147,15 @@ class Publisher:
         self._running = threading.Thread(target=self._publish_beside, args=(what, directory), daemon=True)
         self._running.start()
 
-    def finish(self, directory: Path, message: str, *, overwrite: bool = False) -> str:
+    def finish(
+        self, directory: Path, message: str, *, card: str | None = None, overwrite: bool = False
+    ) -> str:
         """Publish a model; returns the address of its repository.
 
         Args:
             directory: of the model.
             message: of the commit.
+            card: where the directory has none.
             overwrite: also where somebody else has changed the repository meanwhile.
 
         Raises:
@@ -160,7 +163,7 @@ class Publisher:
         """
         with self._progress.phase("publishing on the Hub"):
             self.wait()
-            files = published_files(directory, self._tokenizer, also_h5=self.target.also_h5)
+            files = published_files(directory, self._tokenizer, also_h5=self.target.also_h5, card=card)
             return self._with_patience(lambda: self._commit(files, message, overwrite), threading.Event())
 
     def wait(self) -> None:

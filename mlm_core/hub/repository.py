@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mlm_core.compat.huggingface_hub import limit_waiting
+from mlm_core.compat.huggingface_hub import limit_waiting, progress_bars
 from mlm_core.errors import MlmError
 from mlm_core.hub.faults import HubError, explained, moved_on, no_token, offline, read_only
 from mlm_core.hub.model_files import Files, is_same, outdated
@@ -155,14 +155,11 @@ def _silence() -> Iterator[None]:
 
     from huggingface_hub import utils
 
-    shown, bars = utils.logging.get_verbosity(), not utils.are_progress_bars_disabled()
+    shown = utils.logging.get_verbosity()
     utils.logging.set_verbosity_error()
-    utils.disable_progress_bars()
     try:
-        with warnings.catch_warnings():
+        with progress_bars(shown=False), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         utils.logging.set_verbosity(shown)
-        if bars:
-            utils.enable_progress_bars()

@@ -1,6 +1,6 @@
 """Trains and publishes to a stand-in for the Hub once for each fault, in a process of its own.
 
-    python hub_side.py BACKEND MODEL TEXT DIRECTORY
+    python hub_side.py BACKEND MODEL TEXT DIRECTORY [FAULT ...]
 
 The clients read their environment when they are imported, so that the server comes first. Prints what came of
 each fault as JSON.
@@ -44,7 +44,7 @@ def arrived(server: HubServer, name: str, run: Path) -> bool:
 
 def main() -> None:
     """Go through the faults."""
-    backend, model, text, directory = sys.argv[1:5]
+    backend, model, text, directory, *names = sys.argv[1:]
     with HubServer(users=USERS) as server:
         os.environ.update(server.environment(TOKEN) | {"HF_HOME": f"{directory}/home"})
         from mlm_core import Config, MlmError, load_engine
@@ -54,7 +54,8 @@ def main() -> None:
         from mlm_core.__main__ import main as command
 
         outcomes = {}
-        for name, fault in FAULTS.items():
+        for name in names or FAULTS:
+            fault = FAULTS[name]
             run, repository = Path(directory) / name, f"org/{name}"
             server.faults.clear()
             # The same weights again: nothing would be sent.
@@ -95,7 +96,9 @@ def main() -> None:
                 # What the error says, word by word.
                 words = outcome["fix"].removesuffix(" publishes it").split()
                 assert words[0] == "mlm", outcome
-                outcome["retried"] = command([*words[1:], "--quiet"]) == 0 and arrived(server, repository, run)
+                outcome["retried"] = command([*words[1:], "--quiet"]) == 0 and arrived(
+                    server, repository, run
+                )
             outcome["left"] = sorted(path.name for path in run.glob(".*"))
             if repository in server.models:
                 commits = server.models[repository].branches["main"]

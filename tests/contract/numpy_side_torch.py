@@ -211,3 +211,8 @@ def stock_training_loss(network, batches):
         network.train = lambda mode=True: network
         trainer.train()
         return np.array([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+
+
+def write_pickled(path, weights):
+    """What `torch.save` leaves."""
+    torch.save({name: torch.from_numpy(np.array(array)) for name, array in weights.items()}, path)
