@@ -179,7 +179,8 @@ def test_a_loop_of_ones_own(hub, engine, environment, tmp_path):
     assert files["model.safetensors"] != hub.files(MODEL)["model.safetensors"]
     front = yaml.safe_load(files["README.md"].decode().split("---")[1])
     assert front["base_model"] == MODEL and front["tags"] == ["guide"]
-    assert hub.models["org/by-hand"].branches["main"][-1].message == "End of training"
+    # The version after the last epoch, if that is the same to the last byte.
+    assert hub.models["org/by-hand"].branches["main"][-1].message in ("Epoch 2", "End of training")
     no_token_in(run)
 
 
