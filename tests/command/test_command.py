@@ -57,7 +57,8 @@ def test_both_engines_train_the_same_batches_to_the_same_losses(runs):
 def test_what_train_says(runs, encoder):
     for backend in ENGINES:
         results, said = runs[backend]
-        assert set(results) == {"run_dir", "backend", "steps", "perplexity_before", "perplexity", "example"}
+        shown = {"run_dir", "backend", "steps", "perplexity_before", "perplexity", "hub_url", "example"}
+        assert set(results) == shown
         assert results["backend"] == backend and results["steps"] == 20
         assert results["perplexity"] < 0.5 * results["perplexity_before"]
         assert results["example"]["text"] == "The Milky Way is a <mask> galaxy."
