@@ -161,7 +161,9 @@ def _unknown(word: str, command: str) -> RequestError:
         fix = f"see mlm {command} --help"
         if command in ("train", "prepare", "parity", "compare"):
             fix = f"did you mean --dataset {word}? Several files go in as a glob in quotes"
-        return RequestError("stands alone", code="usage", value=word, fix=fix)
+        # Nobody types a token on purpose where it would be shown.
+        shown = "a token" if word.startswith("hf_") else word
+        return RequestError("stands alone", code="usage", value=shown, fix=fix)
     flags = [Config.options()[name].flag for name in COMMANDS[command][1]]
     return unknown_option(word.split("=")[0], [*flags, "--config", "--json"] if command == "train" else flags)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -20,6 +22,23 @@ class InterruptedRunError(MlmError):
             f"{signal.Signals(number).name} after step {step}, which is saved", code="interrupted", fix=fix
         )
         self.exit_code = 128 + number
+
+
+@contextmanager
+def exit_at_sigterm() -> Iterator[None]:
+    """While inside, SIGTERM raises SystemExit with the shell's code for it, as SIGINT raises by itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Interruption:

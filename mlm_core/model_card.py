@@ -12,7 +12,7 @@ from typing import Any
 from mlm_core.config import Config
 from mlm_core.data.sources import FROM_PYTHON, embedded_part
 from mlm_core.families import length_limit
-from mlm_core.hub.model_files import CARD
+from mlm_core.hub.model_files import CARD, PLACEHOLDER
 from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.model_source import is_hub_model
@@ -53,8 +53,6 @@ _OPTIONS = (
 )  # fmt: skip
 """What decides the result, of all that `run.json` knows."""
 
-_PLACEHOLDER = "DIRECTORY-OR-REPOSITORY"
-
 _PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "torch", "tensorflow", "python")
 
 
@@ -82,9 +80,9 @@ class CardFacts:
 
     Attributes:
         name: of the model.
-        where: what it is loaded by: its repository, or a placeholder.
         summary: a sentence.
         mask: the tokenizer's word for a blank.
+        where: what it is loaded by; where it is published, its repository takes the placeholder's place.
         base_model: on the Hub; None: none that others could load.
         dataset: on the Hub, as name, configuration, split and revision; None: no such.
         text: what the text is called.
@@ -96,9 +94,9 @@ class CardFacts:
     """
 
     name: str
-    where: str
     summary: str
     mask: str
+    where: str = PLACEHOLDER
     base_model: str | None = None
     dataset: Mapping[str, str | None] | None = None
     text: str = "text"
@@ -154,7 +152,6 @@ def write_run_card(
     text = job.source.name if _on_hub(config, job.source.name) else Path(job.source.name).name
     facts = CardFacts(
         name=(config.hub_model_id or metrics.absolute().parent.name).rpartition("/")[2],
-        where=config.hub_model_id or _PLACEHOLDER,
         summary=f"{_origin(job, base)}, trained by `mlm` ({config.backend} engine) on {len(job.documents):,} "
         f"documents of {text} for {f'{step:,} of ' if step < steps else ''}{steps:,} steps.",
         mask=job.model.tokenizer.mask_token,

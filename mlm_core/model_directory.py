@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.compat.transformers_files import make_tokenizer_portable, portable_config
+from mlm_core.model_code import code_files
 from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
 
 
@@ -38,7 +39,7 @@ def write_model(
     if tokenizer is not None:
         tokenizer.save_pretrained(str(path))
         make_tokenizer_portable(path)
-    for file in sorted(code.glob("*.py")) if code is not None and code != path else ():
+    for file in code_files(code) if code is not None and code != path else ():
         write_atomically(path / file.name, file.read_bytes())
     write_atomically(path / "config.json", content.encode())
     write_weights(path / WEIGHTS, weights)

@@ -21,6 +21,7 @@ _ELSEWHERE = {
     "fp16": "--precision fp16",
     "hub_always_push": None,
     "hub_private_repo": "--hub-private",
+    "hub_public": "--hub-private, false in a file or in Python",
     "hub_token": "the environment variable HF_TOKEN, or hf auth login",
     "jit_compile": "--compile",
     "max_seq_length": "--block-size",

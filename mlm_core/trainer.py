@@ -19,9 +19,10 @@ from mlm_core.course import Course, DoneStep, TrainedModel
 from mlm_core.errors import MlmError, RequestError
 from mlm_core.hub.publisher import Publisher, Target, not_published, publisher_of, repository_name
 from mlm_core.initialization import ModelOutline, Weights
+from mlm_core.interruption import exit_at_sigterm
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
-from mlm_core.model_card import write_run_card
+from mlm_core.model_card import CardFacts, write_card, write_run_card
 from mlm_core.model_directory import write_model
 from mlm_core.parity.examination import Examination
 from mlm_core.progress import Progress
@@ -149,10 +150,14 @@ class Trainer(ABC):
         target = Target(name, config.hub_private if private is None else private, config.also_h5)
         run = self._result.run_dir if self._result is not None else None
         publisher = Publisher(target, self.job.model.tokenizer, run, self._progress)
+        publisher.check()
         with tempfile.TemporaryDirectory() as scratch:
             if run is None:
                 self.save(scratch)
                 self._write_h5(Path(scratch))
+                summary = f"A {self.job.model.config.model_type} masked language model."
+                name = publisher.name.rpartition("/")[2]
+                write_card(Path(scratch), CardFacts(name, summary, self.job.model.tokenizer.mask_token))
             return publisher.finish(run or Path(scratch), "Model")
 
     def _training_job(self) -> TrainingJob:
@@ -178,8 +183,12 @@ class Trainer(ABC):
     def _train(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         try:
             return self._trained(job, run, checkpoint)
-        except OSError as error:
-            raise unwritable(error, run.path) from None
+        except BaseException as error:
+            if self._publisher is not None:
+                self._publisher.abandon()
+            if isinstance(error, OSError):
+                raise unwritable(error, run.path) from None
+            raise
 
     def _trained(self, job: TrainingJob, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         looked_at = self._on_cpu() and not job.config.compile
@@ -216,12 +225,14 @@ class Trainer(ABC):
         self._result = result
         if self._publisher is None:
             return result
+        where = (run.path, self._publisher.name, self.job.config)
         try:
-            url = self._publisher.finish(run.path, f"Trained for {result.steps:,} steps")
-        except MlmError as error:
-            raise not_published(error, run.path, self._publisher.name) from None
-        except KeyboardInterrupt:
-            self._progress.warn(str(not_published(None, run.path, self._publisher.name)))
+            with exit_at_sigterm():
+                url = self._publisher.finish(run.path, f"Trained for {result.steps:,} steps")
+        except (MlmError, OSError) as error:
+            raise not_published(error, *where) from None
+        except (KeyboardInterrupt, SystemExit):
+            self._progress.warn(str(not_published(None, *where)))
             raise
         return replace(result, hub_url=url)
 

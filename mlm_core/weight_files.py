@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,29 @@ def _indexed(path: Path) -> list[Path]:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         # A file beside it, whatever the index says.
-        return [path.parent / Path(name).name for name in sorted(set(index["weight_map"].values()))]
+        paths = [path.parent / Path(name).name for name in sorted(set(index["weight_map"].values()))]
+        missing = next((part for part in paths if not part.is_file()), None)
+        if missing is None:
+            return paths
+        raise FileNotFoundError(f"{missing.name} is missing")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(path, error) from None
+
+
+def check_weights(paths: Iterable[Path]) -> None:
+    """Refuse files of safetensors that are not whole; their numbers are not read.
+
+    Raises:
+        RequestError: one is damaged.
+    """
+    from safetensors import safe_open
+
+    for path in paths:
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except Exception as error:
+            raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> RequestError:

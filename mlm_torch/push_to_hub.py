@@ -67,8 +67,9 @@ class PushToHubCallback(transformers.TrainerCallback):
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **objects: Any) -> None:
         """Publish a version if one is due."""
-        epoch, rows = round(state.epoch), _rows(state.log_history)
-        self._publisher.after_epoch(epoch, self._writer(objects["model"]), rows)
+        if state.is_world_process_zero:
+            epoch, rows = round(state.epoch), _rows(state.log_history)
+            self._publisher.after_epoch(epoch, self._writer(objects["model"]), rows)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **objects: Any) -> None:
         """Publish the model.
@@ -76,7 +77,8 @@ class PushToHubCallback(transformers.TrainerCallback):
         Raises:
             RunError: it is saved, but did not reach the Hub.
         """
-        self._publisher.at_end(self._writer(objects["model"]), _rows(state.log_history))
+        if state.is_world_process_zero:
+            self._publisher.at_end(self._writer(objects["model"]), _rows(state.log_history))
 
     def _writer(self, model: Any) -> Callable[[Path], None]:
         def write(directory: Path) -> None:

@@ -18,6 +18,7 @@ class Point:
         skip: requests before them that do not; the first `whoami`, `create` and `info` are before the
             training, all others after it.
         strategy: as `--hub-strategy`.
+        waits: the training waits after its first step until the version of that step is there, or was refused.
     """
 
     point: str | None
@@ -25,6 +26,7 @@ class Point:
     times: int = 1
     skip: int = 0
     strategy: str = "end"
+    waits: bool = False
 
 
 PASSING = {
@@ -58,8 +60,10 @@ PASSING = {
     "commit_hang": Point("commit", "hang"),
     "commit_lost": Point("commit", "cut after"),
     "looking_after_it_cut": Point("tree", "cut", skip=1),
-    "version_503": Point("commit", 503, times=2, strategy="checkpoint"),
-    "version_put_403": Point("put", 403, strategy="checkpoint"),
+    "version_503": Point("commit", 503, times=2, strategy="checkpoint", waits=True),
+    "version_lost": Point("commit", "cut after", strategy="checkpoint", waits=True),
+    "version_slow": Point("put", "slow", strategy="checkpoint"),
+    "version_put_403": Point("put", 403, strategy="checkpoint", waits=True),
 }
 """What another attempt does not meet: the model arrives, and nobody need do anything."""
 

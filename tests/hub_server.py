@@ -232,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         user = self._user()
         if user is None:
             raise RefusalError(401, "", "Invalid user token.")
-        organizations = [{"name": name} for name in user.organizations]
+        organizations = [{"name": name, "roleInOrg": user.role} for name in user.organizations]
         access = {"type": "access_token", "accessToken": {"role": user.role}}
         self._send_json({"type": "user", "name": user.name, "orgs": organizations, "auth": access})
 

@@ -13,8 +13,10 @@ from mlm_core.errors import RequestError
 def run(request: Request) -> dict[str, Any]:
     """Publish a model directory."""
     directory, repository = Path(request.arguments["run"]), request.arguments["repository"]
-    config = Config(**request.given, hub_model_id=repository, model=str(directory), push_to_hub=True)
+    given: dict[str, Any] = {"hub_model_id": repository, "model": str(directory), "push_to_hub": True}
+    config = Config(**request.given, **given)
     from mlm_core.families import length_limit
+    from mlm_core.hub.model_files import has_tokenizer
     from mlm_core.hub.publisher import Publisher, Target, check_publishing
     from mlm_core.model_card import CardFacts, model_card
     from mlm_core.model_source import check_model, load_model_source
@@ -37,16 +39,18 @@ def run(request: Request) -> dict[str, Any]:
         find_engine(config.backend or "tf").write_h5(directory)
     progress = Progress.of(config)
     with progress.phase("looking at the model"):
-        model = load_model_source(config, directory)
-    target = Target(repository, config.hub_private, also_h5)
-    publisher = Publisher(target, model.tokenizer, directory if facts is not None else None, progress)
+        model = load_model_source(config, directory) if has_tokenizer(directory) else None
+    tokenizer = model.tokenizer if model is not None else None
+    private = config.hub_private if "hub_private" in request.given else recorded.hub_private
+    target = Target(repository, private, also_h5)
+    publisher = Publisher(target, tokenizer, directory if facts is not None else None, progress)
     publisher.check()
     facts_of_card = CardFacts(
         name=publisher.name.rpartition("/")[2],
         where=publisher.name,
-        summary=f"A {model.config.model_type} masked language model.",
-        mask=model.tokenizer.mask_token,
-        length=length_limit(model.config),
+        summary="A masked language model.",
+        mask=getattr(tokenizer, "mask_token", None) or "<mask>",
+        length=length_limit(model.config) if model is not None else None,
     )
     overwrite = request.arguments["overwrite"]
     url = publisher.finish(directory, "Model", card=model_card(facts_of_card), overwrite=overwrite)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mlm_core.config import Config
 from mlm_core.errors import MlmError, RequestError
-from mlm_core.hub.model_files import published_files
+from mlm_core.hub.model_files import PLACEHOLDER, published_files
 from mlm_core.hub.publisher import Publisher, Target, not_published, repository_name
 from mlm_core.hub.repository import check_access
 from mlm_core.model_card import CardFacts, Row, write_card
@@ -64,7 +64,7 @@ class CallbackPublisher:
         name = repository_name(Config(hub_model_id=hub_model_id, output_dir=str(output_dir)), None)
         check_access(hub_token)
         self._tokenizer = tokenizer
-        self._card = {_METADATA[key]: value for key, value in card.items()}
+        self._card = {_METADATA[key]: _as_list(key, value) for key, value in card.items()}
         self.directory.mkdir(parents=True, exist_ok=True)
         progress = Progress(quiet=False, verbose=False, logging_steps=1)
         target = Target(name, hub_private, token=hub_token)
@@ -95,7 +95,7 @@ class CallbackPublisher:
         self._save(write, rows)
         try:
             return self._publisher.finish(self.directory, "End of training")
-        except MlmError as error:
+        except (MlmError, OSError) as error:
             raise not_published(error, self.directory, self.hub_model_id) from None
 
     def _offer(self, what: str, write: Callable[[Path], None], rows: Sequence[Row]) -> None:
@@ -107,7 +107,6 @@ class CallbackPublisher:
         mask = getattr(self._tokenizer, "mask_token", None) or "<mask>"
         facts = CardFacts(
             name=self.hub_model_id.rpartition("/")[2],
-            where=self.hub_model_id,
             summary="A masked language model.",
             mask=mask,
             rows=rows,
@@ -117,7 +116,7 @@ class CallbackPublisher:
         write_card(self.directory, facts)
 
     def _copy(self, directory: Path) -> None:
-        for name, content in published_files(self.directory, self._tokenizer).items():
+        for name, content in published_files(self.directory, self._tokenizer, PLACEHOLDER).items():
             if isinstance(content, Path):
                 shutil.copy(content, directory / name)
             else:
@@ -142,3 +141,8 @@ class CallbackPublisher:
             if name not in _METADATA:
                 fix = f"the names are {', '.join(_METADATA)}"
                 raise RequestError("no such argument", code="unknown_option", option=name, fix=fix)
+
+
+def _as_list(key: str, value: Any) -> Any:
+    """A single tag as a list of one."""
+    return [value] if key == "tags" and isinstance(value, str) else value

@@ -64,9 +64,13 @@ def explained(error: Exception, repository: str) -> HubError:
     senseless = isinstance(cause, JSONDecodeError)
     if is_network_error(cause) and not senseless:
         return HubError("the Hub cannot be reached", code="hub_unreachable", passing=True, value=repository)
-    if senseless or isinstance(cause, ValueError | KeyError | TypeError):
+    if senseless or isinstance(cause, KeyError | TypeError):
         message = f"the Hub's answer makes no sense ({public(first_line(cause))})"
         return HubError(message, passing=True, value=repository)
+    if isinstance(cause, ValueError) and "metadata" in str(cause):
+        said = " ".join(public(str(cause)).split())
+        fix = "correct what stands between its first two lines of ---"
+        return HubError(f"the card is refused ({said})", code="bad_card", value=repository, fix=fix)
     return HubError(f"the Hub failed ({public(first_line(cause))})", value=repository)
 
 
@@ -86,6 +90,12 @@ def no_token() -> RequestError:
 def read_only(name: str) -> HubError:
     """The token may read, not write."""
     return HubError(f"the token of {name} may only read", code="hub_refused", fix=_LOG_IN)
+
+
+def not_yours(user: str, repository: str) -> HubError:
+    """The owner of the repository is somebody else."""
+    fix = "choose a repository of your own, or of an organisation that lets you write"
+    return HubError(f"{user} may not write there", code="hub_refused", value=repository, fix=fix)
 
 
 def public(text: str) -> str:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlm_core.weight_files import OTHER_WEIGHTS, WEIGHTS, weight_files
+from mlm_core.errors import RequestError
+from mlm_core.model_code import code_files
+from mlm_core.weight_files import OTHER_WEIGHTS, WEIGHTS, check_weights, weight_files
 
 H5 = "tf_model.h5"
 """TensorFlow's weights as transformers itself writes them."""
 
 CARD = "README.md"
 
+PLACEHOLDER = "DIRECTORY-OR-REPOSITORY"
+"""What a card that is not published calls the place of its model."""
+
 _INDEX = f"{WEIGHTS}.index.json"
+
+_SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
+"""Files in which a library may have noted where it found something."""
 
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
@@ -23,43 +31,60 @@ _TOKENIZER = (
 )  # fmt: skip
 """Names that tokenizers write under; a class may have others, as its `vocab_files_names` says."""
 
-_OF_THIS_MACHINE = ("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file")
+_OF_THIS_MACHINE = (
+    "_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file", "cache_dir", "vocab_file",
+    "merges_file",
+)  # fmt: skip
 """Settings that say where a file was."""
 
 Files = Mapping[str, Path | bytes]
 """What is published, by its name on the Hub."""
 
+Identities = Mapping[str, Sequence[str]]
+"""What files are, by name: their hashes as git and as the large file storage have it."""
 
-def published_files(
-    directory: Path, tokenizer: Any, *, also_h5: bool = False, card: str | None = None
-) -> Files:
+
+def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5: bool = False) -> Files:
     """The files of a model by name.
 
     Args:
         directory: of the model.
-        tokenizer: its tokenizer, which knows what its files are called; None: it has none.
+        tokenizer: its tokenizer, which knows what its files are called; None: it is not published.
+        repository: where to; the card says it.
         also_h5: `tf_model.h5` is one of them.
-        card: where the directory has none.
 
     Raises:
-        RequestError: it has no weights.
+        RequestError: it has no weights, or a file is damaged.
     """
-    weights = [path.name for path in weight_files(directory)]
-    names = {CARD, "config.json", *tokenizer_files(tokenizer), *weights}
-    if WEIGHTS not in weights:
+    # The library takes ~ in a name for somebody's home.
+    directory = directory.absolute()
+    weights = weight_files(directory)
+    check_weights(weights)
+    names = {CARD, "config.json", *tokenizer_files(tokenizer), *(path.name for path in weights)}
+    if WEIGHTS not in names:
         names.add(_INDEX)
     if also_h5:
         names.add(H5)
-    if json.loads((directory / "config.json").read_text(encoding="utf-8")).get("auto_map"):
-        # The code that its config speaks of.
-        names |= {path.name for path in directory.glob("*.py")}
-    found = {name: _cleaned(directory / name) for name in sorted(names) if (directory / name).is_file()}
-    return found if card is None else {CARD: card.encode()} | found
+    try:
+        names |= {path.name for path in code_files(directory)}
+        present = [name for name in sorted(names) if (directory / name).is_file()]
+        return {name: _prepared(directory / name, repository) for name in present}
+    except ValueError as error:
+        raise RequestError(
+            f"a file in it is damaged ({error})", code="not_a_model", option="RUN", value=str(directory)
+        ) from None
 
 
 def tokenizer_files(tokenizer: Any) -> set[str]:
-    """What the files of a tokenizer may be called."""
+    """What the files of a tokenizer may be called; none where there is none."""
+    if tokenizer is None:
+        return set()
     return {*_TOKENIZER, *getattr(tokenizer, "vocab_files_names", {}).values()}
+
+
+def has_tokenizer(directory: Path) -> bool:
+    """Whether a model directory holds files of a tokenizer."""
+    return any((directory / name).is_file() for name in _TOKENIZER)
 
 
 def outdated(present: Collection[str], files: Files, tokenizer: Any) -> list[str]:
@@ -68,12 +93,23 @@ def outdated(present: Collection[str], files: Files, tokenizer: Any) -> list[str
     return sorted(name for name in present if name not in files and (name in ours or _is_part(name)))
 
 
-def is_same(content: Path | bytes, blob_id: str, sha256: str | None) -> bool:
-    """Whether a file is the one that git, or the large file storage, knows by this name."""
-    data = content if isinstance(content, bytes) else content.read_bytes()
-    if sha256 is not None:
-        return hashlib.sha256(data).hexdigest() == sha256
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == blob_id
+def identities(files: Files) -> Identities:
+    """What files are, by name."""
+    return {name: _identity(content) for name, content in files.items()}
+
+
+def _identity(content: Path | bytes) -> tuple[str, str]:
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    blob, sha256 = hashlib.sha1(b"blob %d\0" % size), hashlib.sha256()
+    if isinstance(content, bytes):
+        blob.update(content)
+        sha256.update(content)
+    else:
+        with content.open("rb") as file:
+            while part := file.read(2**20):
+                blob.update(part)
+                sha256.update(part)
+    return blob.hexdigest(), sha256.hexdigest()
 
 
 def _is_part(name: str) -> bool:
@@ -81,11 +117,22 @@ def _is_part(name: str) -> bool:
     return Path(name).match("model-*-of-*.safetensors") or Path(name).match("pytorch_model-*-of-*.bin")
 
 
-def _cleaned(path: Path) -> Path | bytes:
-    if path.suffix != ".json" or path.name == "tokenizer.json":
+def _prepared(path: Path, repository: str) -> Path | bytes:
+    if path.name == CARD:
+        text = path.read_text(encoding="utf-8")
+        return text.replace(PLACEHOLDER, repository).encode() if PLACEHOLDER in text else path
+    if path.name not in _SETTINGS:
         return path
     settings = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(settings, dict) or not any(name in settings for name in _OF_THIS_MACHINE):
+    if not isinstance(settings, dict):
         return path
-    kept = {name: value for name, value in settings.items() if name not in _OF_THIS_MACHINE}
+    kept = {name: value for name, value in settings.items() if not _is_of_this_machine(name, value)}
+    if kept == settings:
+        return path
     return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _is_of_this_machine(name: str, value: Any) -> bool:
+    return name in _OF_THIS_MACHINE or (
+        isinstance(value, str) and len(value) > 1 and Path(value).is_absolute()
+    )

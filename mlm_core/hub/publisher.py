@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shlex
 import shutil
 import tempfile
 import threading
@@ -15,15 +15,17 @@ from typing import Any
 from mlm_core.config import Config
 from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.hub.faults import HubError
-from mlm_core.hub.model_files import Files, published_files
+from mlm_core.hub.model_files import CARD, published_files
+from mlm_core.hub.record import HubRecord
 from mlm_core.hub.repository import HubRepository, check_access
 from mlm_core.job import TrainingJob
 from mlm_core.progress import Progress
-from mlm_core.run_directory import HUB_RECORD
-from mlm_core.weight_files import write_atomically
 
 _VERSION = ".publishing-"
 """What the name of a directory begins with that holds a version on its way."""
+
+_LAST_WAIT = 2.0
+"""Seconds that a run which is asked to end gives a version on its way."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Publisher:
 
     Args:
         target: where.
-        tokenizer: the model's.
-        directory: the run's; the commit that was seen last is noted in it.
+        tokenizer: the model's; None: it is not published.
+        directory: the run's; what was seen on the Hub is noted in it.
         progress: where it is said what goes wrong meanwhile.
         patience: how often an attempt is repeated; None: as `Patience` says.
     """
@@ -86,10 +88,11 @@ class Publisher:
         self._directory = directory
         self._progress = progress
         self._patience = patience or Patience()
+        self._record = HubRecord(directory, self._unwritable)
         self._repository: HubRepository | None = None
         self._running: threading.Thread | None = None
         self._hurry = threading.Event()
-        self._refused = False
+        self._refused = self._abandoned = False
 
     @property
     def name(self) -> str:
@@ -99,11 +102,9 @@ class Publisher:
     def keep_in(self, directory: Path) -> None:
         """From now on note in this run's directory what was seen on the Hub."""
         self._directory = directory
-        for left in directory.glob(f"{_VERSION}*"):
-            # Of a process that was killed.
-            shutil.rmtree(left, ignore_errors=True)
-        if self._repository is not None:
-            self._note(self._repository)
+        self._record.keep_in(directory)
+        # Of a process that was killed.
+        self._remove_versions()
 
     def check(self) -> None:
         """Make sure, as far as one can know, that publishing will work; nothing is published.
@@ -123,7 +124,7 @@ class Publisher:
             return
         if repository.private != self.target.private:
             seen = "private" if repository.private else "public"
-            self._progress.say(f"{repository.name} is there already, and stays {seen}")
+            self._progress.warn(f"{repository.name} is there already, and stays {seen}")
 
     def offer(self, what: str, write: Callable[[Path], None]) -> None:
         """Publish what there is now, beside the work; not where an earlier version is still on its way.
@@ -131,19 +132,21 @@ class Publisher:
         Args:
             what: it is, for the commit's message.
             write: writes the model's directory; it is called before this returns.
-
-        Raises:
-            OSError: it cannot be written.
         """
         if self._refused or (self._running is not None and self._running.is_alive()):
             return
-        parent = self._directory if self._directory is not None and self._directory.is_dir() else None
-        directory = Path(tempfile.mkdtemp(prefix=_VERSION, dir=parent))
+        directory: Path | None = None
         try:
+            directory = Path(tempfile.mkdtemp(prefix=_VERSION, dir=self._directory))
             write(directory)
-        except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
+        except BaseException as error:
+            if directory is not None:
+                shutil.rmtree(directory, ignore_errors=True)
+            if not isinstance(error, OSError):
+                raise
+            # The run itself needs less room than a copy of its model.
+            self._progress.warn(f"not published: {what} (it cannot be written: {error}); training goes on")
+            return
         self._running = threading.Thread(target=self._publish_beside, args=(what, directory), daemon=True)
         self._running.start()
 
@@ -155,16 +158,21 @@ class Publisher:
         Args:
             directory: of the model.
             message: of the commit.
-            card: where the directory has none.
+            card: where neither the directory nor the repository has one.
             overwrite: also where somebody else has changed the repository meanwhile.
 
         Raises:
             HubError: it did not arrive.
+            RequestError: the model is damaged.
         """
         with self._progress.phase("publishing on the Hub"):
             self.wait()
-            files = published_files(directory, self._tokenizer, also_h5=self.target.also_h5, card=card)
-            return self._with_patience(lambda: self._commit(files, message, overwrite), threading.Event())
+
+            def attempt() -> str:
+                also_h5 = self.target.also_h5
+                return self._commit(directory, message, also_h5=also_h5, card=card, overwrite=overwrite)
+
+            return self._with_patience(attempt, threading.Event())
 
     def wait(self) -> None:
         """Wait for what is on its way; nothing of it is tried again."""
@@ -174,13 +182,21 @@ class Publisher:
             self._running = None
         self._hurry.clear()
 
+    def abandon(self) -> None:
+        """The run ends before its end: nobody waits any more for what is on its way."""
+        self._abandoned = True
+        self._hurry.set()
+        if self._running is not None:
+            self._running.join(_LAST_WAIT)
+        self._remove_versions()
+
     def _publish_beside(self, what: str, directory: Path) -> None:
         try:
-            files = published_files(directory, self._tokenizer)
-            self._with_patience(lambda: self._commit(files, what, overwrite=False), self._hurry)
+            self._with_patience(lambda: self._commit(directory, what), self._hurry)
         except (HubError, RequestError, OSError) as error:
             self._refused = not getattr(error, "passing", False)
-            self._progress.warn(f"not published: {what} ({error}); training goes on")
+            if not self._abandoned:
+                self._progress.warn(f"not published: {what} ({error}); training goes on")
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -196,26 +212,36 @@ class Publisher:
                     raise
         return attempt()
 
-    def _commit(self, files: Files, message: str, overwrite: bool) -> str:
+    def _commit(
+        self,
+        directory: Path,
+        message: str,
+        *,
+        also_h5: bool = False,
+        card: str | None = None,
+        overwrite: bool = False,
+    ) -> str:
         repository = self._open()
-        repository.commit(files, self._tokenizer, message, overwrite=overwrite)
-        self._note(repository)
+        files = published_files(directory, self._tokenizer, repository.name, also_h5=also_h5)
+        repository.commit(
+            files, self._tokenizer, message, card=None if CARD in files else card, overwrite=overwrite
+        )
         return repository.url
 
     def _open(self) -> HubRepository:
         if self._repository is None:
             target = self.target
-            known = known_commit(self._directory, target.name)
             self._repository = HubRepository.open(
-                target.name, private=target.private, known=known, token=target.token
+                target.name, self._record, private=target.private, token=target.token
             )
-            self._note(self._repository)
         return self._repository
 
-    def _note(self, repository: HubRepository) -> None:
-        if self._directory is not None and self._directory.is_dir():
-            noted = {"repository": repository.name, "commit": repository.known}
-            write_atomically(self._directory / HUB_RECORD, json.dumps(noted).encode() + b"\n")
+    def _remove_versions(self) -> None:
+        for left in self._directory.glob(f"{_VERSION}*") if self._directory is not None else ():
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _unwritable(self, error: OSError) -> None:
+        self._progress.warn(f"what was seen on the Hub cannot be noted ({error})")
 
 
 def check_publishing(config: Config) -> None:
@@ -274,24 +300,27 @@ def publisher_of(job: TrainingJob, run: Path | None, progress: Progress) -> Publ
     return publisher
 
 
-def not_published(error: MlmError | None, run: Path, repository: str) -> RunError:
-    """A run's model is complete, but not on the Hub."""
-    reason = f" ({error})" if error is not None else ""
-    flag = " --overwrite" if error is not None and error.code == "hub_moved_on" else ""
+def not_published(
+    error: Exception | None, run: Path, repository: str, config: Config | None = None
+) -> RunError:
+    """A run's model is complete, but not on the Hub.
+
+    Args:
+        error: what went wrong; None: it was interrupted.
+        run: where the model is.
+        repository: where it should be.
+        config: of the run, whose options the command repeats.
+    """
+    code = error.code if isinstance(error, MlmError) else "system_error" if error else "interrupted"
+    words = ["mlm", "push", str(run), repository]
+    if code == "hub_moved_on":
+        words.append("--overwrite")
+    if config is not None and not config.hub_private:
+        words.append("--hub-public")
+    if config is not None and config.trust_remote_code:
+        words.append("--trust-remote-code")
     return RunError(
-        f"the model is trained and saved in {run}, but not published{reason}",
-        code=error.code if error is not None else "interrupted",
-        fix=f"mlm push {run} {repository}{flag} publishes it",
+        f"the model is trained and saved in {run}, but not published{f' ({error})' if error else ''}",
+        code=code,
+        fix=f"{shlex.join(words)} publishes it",
     )
-
-
-def known_commit(directory: Path | None, name: str) -> str | None:
-    """The commit of a repository that a run last saw; None: it knows of none."""
-    if directory is None:
-        return None
-    try:
-        noted = json.loads((directory / HUB_RECORD).read_text(encoding="utf-8"))
-        same = noted["repository"] == name or noted["repository"].partition("/")[2] == name
-        return str(noted["commit"]) if same else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None

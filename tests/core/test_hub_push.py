@@ -9,12 +9,15 @@ import sys
 
 import pytest
 import yaml
-from hub_repositories import User
+from hub_repositories import Repository, User
 from hub_server import HubServer
 from tiny_models import write_model
 
 from mlm_core import Config, MlmError
 from mlm_core.cli import build_parser, parse_request
+
+RECORD = {"config": Config().to_dict(), "data": {}, "versions": {"mlm": "0"}, "results": {}}
+"""A run's."""
 
 TOKEN, READER = "hf_secretOfTheTests", "hf_readerOfTheTests"
 REPOSITORY = "org/tiny"
@@ -119,9 +122,8 @@ def test_a_commit_between_is_not_overwritten(push, hub, directory, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(directory, run)
     commit = hub.models[REPOSITORY].at("main").oid
-    (run / "hub.json").write_text(json.dumps({"repository": REPOSITORY, "commit": commit}))
-    facts = {"config": Config().to_dict(), "data": {}, "versions": {"mlm": "0"}, "results": {}}
-    (run / "run.json").write_text(json.dumps(facts))
+    (run / "hub.json").write_text(json.dumps({REPOSITORY: {"commit": commit, "sent": {}}}))
+    (run / "run.json").write_text(json.dumps(RECORD))
     (run / "vocab.txt").write_text((run / "vocab.txt").read_text() + "\nmore")
     hub.models[REPOSITORY].commit("main", "by hand", None, {"README.md": b"mine"})
     error = push(run, REPOSITORY, code=1)
@@ -134,11 +136,120 @@ def test_a_commit_between_is_not_overwritten(push, hub, directory, tmp_path):
     push(run, REPOSITORY)
 
 
+LATE = """
+import sys
+from pathlib import Path
+from transformers import AutoTokenizer
+from mlm_core.hub.publisher import Patience, Publisher, Target
+from mlm_core.progress import Progress
+
+run, name, version = sys.argv[1:]
+progress = Progress(quiet=True, verbose=False, logging_steps=1)
+tokenizer = AutoTokenizer.from_pretrained(run)
+publisher = Publisher(Target(name), tokenizer, Path(run), progress, Patience(attempts=1))
+try:
+    print(publisher.finish(Path(version), "Version"))
+except Exception as error:
+    print(error.code)
+"""
+
+
+def test_a_version_whose_answer_was_lost_is_ours(push, hub, directory, tmp_path):
+    """The process that sent it may be gone: a later one knows what was on its way."""
+    run, version = (shutil.copytree(directory, tmp_path / name) for name in ("run", "version"))
+    (version / "vocab.txt").write_text((version / "vocab.txt").read_text() + "\nmore")
+    (run / "run.json").write_text(json.dumps(RECORD))
+    fault = hub.fail("commit", "cut after")
+    environment = hub.environment(TOKEN) | {"HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, run, REPOSITORY, version],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+    assert done.stdout.strip() == "hub_unreachable", done.stderr
+    assert hub.files(REPOSITORY)["vocab.txt"].endswith(b"more")
+    hub.faults.remove(fault)
+    push(run, REPOSITORY)
+    assert not hub.files(REPOSITORY)["vocab.txt"].endswith(b"more")
+
+
+def test_each_repository_has_a_memory_of_its_own(push, hub, directory, tmp_path):
+    run = shutil.copytree(directory, tmp_path / "run")
+    (run / "run.json").write_text(json.dumps(RECORD))
+    push(run, "org/one")
+    push(run, "org/two")
+    hub.models["org/one"].commit("main", "by hand", None, {"config.json": b"{}"})
+    assert push(run, "org/one", code=1)["code"] == "hub_moved_on"
+
+
+def test_what_cannot_be_noted_is_no_reason_to_fail(push, hub, directory, tmp_path):
+    run = shutil.copytree(directory, tmp_path / "run")
+    (run / "run.json").write_text(json.dumps(RECORD))
+    (run / "hub.json").mkdir()
+    assert push(run, REPOSITORY)
+
+
+def test_words_of_a_vocabulary_stay(push, hub, tmp_path):
+    """Also those that are the names of settings."""
+    model = write_model(tmp_path / "tiny", "roberta")
+    words = json.loads((model / "vocab.json").read_text())
+    words["name_or_path"] = words["cache_dir"] = len(words)
+    (model / "vocab.json").write_text(json.dumps(words))
+    settings = json.loads((model / "tokenizer_config.json").read_text())
+    settings |= {"cache_dir": "cache", "place": str(tmp_path), "tokenizer_file": None}
+    (model / "tokenizer_config.json").write_text(json.dumps(settings))
+    push(model, REPOSITORY)
+    assert json.loads(hub.files(REPOSITORY)["vocab.json"]) == words
+    published = json.loads(hub.files(REPOSITORY)["tokenizer_config.json"])
+    assert settings.keys() - published.keys() == {"cache_dir", "place", "tokenizer_file"}
+
+
+def test_a_model_that_is_not_whole(push, hub, directory, tmp_path):
+    weights = (directory / "model.safetensors").read_bytes()
+    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    for number, (damaged, content) in enumerate(
+        [
+            ("model.safetensors", weights[:1000]),
+            ("model.safetensors.index.json", json.dumps({"weight_map": parts}).encode()),
+            ("tokenizer_config.json", b"{"),
+            ("config.json", b"{"),
+        ]
+    ):
+        model = shutil.copytree(directory, tmp_path / str(number))
+        if "index" in damaged:
+            (model / "model.safetensors").rename(model / parts["a"])
+        (model / damaged).write_bytes(content)
+        push(model, REPOSITORY, code=2)
+        assert REPOSITORY not in hub.models or hub.files(REPOSITORY).keys() == {".gitattributes"}
+
+
+def test_a_model_without_its_tokenizer_leaves_that_of_the_repository(push, hub, directory, tmp_path):
+    push(directory, REPOSITORY)
+    before = hub.files(REPOSITORY)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(directory / name, alone)
+    (alone / "README.md").write_text("---\nlicense: [mit\n---\n")
+    assert push(alone, REPOSITORY, code=1)["code"] == "bad_card"
+    (alone / "README.md").write_text("---\nlicense: mit\n---\nmine")
+    push(alone, REPOSITORY)
+    after = hub.files(REPOSITORY)
+    assert {name for name in before if before[name] != after.get(name)} == {"README.md"}
+    # A card written by hand is not replaced by one that says nothing.
+    (alone / "README.md").unlink()
+    push(alone, REPOSITORY)
+    assert hub.files(REPOSITORY)["README.md"].endswith(b"mine")
+
+
 @pytest.mark.parametrize(
     ("words", "environment", "code", "kind", "said"),
     [
         ([REPOSITORY], {"HF_TOKEN": ""}, 2, "no_token", "hf auth login"),
         ([REPOSITORY], {"HF_TOKEN": "hf_wrong"}, 2, "hub_refused", "not valid"),
+        ([REPOSITORY], {"HF_TOKEN": TOKEN + "…"}, 2, "hub_refused", "copy it again"),
         ([REPOSITORY], {"HF_TOKEN": READER}, 2, "hub_refused", "may only read"),
         (["other/tiny"], {}, 2, "hub_refused", "may not write"),
         (["a/b/c"], {}, 2, "hub_name", "ORG/NAME"),
@@ -153,6 +264,12 @@ def test_what_is_refused(push, hub, directory, words, environment, code, kind, s
     assert error["code"] == kind, error
     assert said in json.dumps(error)
     assert not hub.models
+
+
+def test_somebody_elses_repository(push, hub, directory):
+    """Making it says nothing where it is there already."""
+    hub.models["other/tiny"] = Repository.of("models", {"main": {}})
+    assert push(directory, "other/tiny", code=2)["code"] == "hub_refused"
 
 
 def test_a_token_from_a_file(push, hub, directory, tmp_path):
