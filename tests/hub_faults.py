@@ -18,7 +18,7 @@ class Point:
         skip: requests before them that do not; the first `whoami`, `create` and `info` are before the
             training, all others after it.
         strategy: as `--hub-strategy`.
-        waits: the training waits after its first step until the version of that step is there, or was refused.
+        waits: the training waits after its first step until the version of that step is there, or refused.
     """
 
     point: str | None
