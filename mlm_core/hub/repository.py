@@ -144,7 +144,7 @@ class HubRepository:
                 revision=_BRANCH,
             )
             self._record.note(self.name, Seen(str(added.oid)))
-            if not _has(self._listed(str(added.oid)), ids):
+            if not files.keys() <= self._listed(str(added.oid)).keys():
                 fix = "look for its name in the repository's .gitignore"
                 raise HubError("has not taken every file", value=self.name, fix=fix)
 

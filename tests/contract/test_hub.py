@@ -200,7 +200,7 @@ def test_publishing_goes_on_where_a_run_was_resumed(hub, trained, engine, enviro
     assert "is finished already" in said and len(hub.models["org/walk"].branches["main"]) == before
 
 
-_SLOWER = [*list(PASSING)[::3], "version_503", *LASTING, *REFUSED]
+_SLOWER = [*list(PASSING)[::3], *LASTING, *REFUSED]
 """The faults are met by the core: where every training takes seconds, a third of the passing ones will do."""
 
 
