@@ -3,7 +3,7 @@
     python hub_side.py BACKEND MODEL TEXT DIRECTORY [FAULT ...]
 
 The clients read their environment when they are imported, so that the server comes first. Prints what came of
-each fault as JSON.
+each fault, and of publishing by hand, as JSON.
 """
 
 import json
@@ -11,15 +11,109 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hub_faults import FAULTS, TOKEN
+from hub_faults import FAULTS, TOKEN, Point
 from hub_repositories import User
 from hub_server import HubServer
 
 USERS = {TOKEN: User("me", organizations=("org",))}
+
+
+def main() -> None:
+    """Go through the faults."""
+    backend, model, text, directory, *names = sys.argv[1:]
+    with HubServer(users=USERS) as server:
+        os.environ.update(server.environment(TOKEN) | {"HF_HOME": f"{directory}/home"})
+        from mlm_core import Config, load_engine
+
+        engine = load_engine(backend)
+        impatient()
+        config = Config(
+            dataset=text,
+            model=model,
+            block_size=16,
+            batch_size=8,
+            max_steps=2,
+            mlm_head="dense",
+            threads=2,
+            quiet=True,
+            save_steps=1,
+        )
+        outcomes = {name: outcome(server, engine, config, Path(directory), name) for name in names or FAULTS}
+        by_hand = published_by_hand(server, engine, replace(config, output_dir=f"{directory}/by-hand"))
+    print(json.dumps({"faults": outcomes, "by_hand": by_hand}))
+
+
+def outcome(server: HubServer, engine, config, directory: Path, name: str) -> dict:
+    """What comes of a run that meets a fault."""
+    from mlm_core import MlmError
+
+    fault, run, repository = FAULTS[name], directory / f"a run, {name}", f"org/{name}"
+    server.faults.clear()
+    # The same weights again: nothing would be sent.
+    server.stored.clear()
+    if fault.point is not None:
+        server.fail(fault.point, fault.kind, fault.times, fault.skip)
+    found = {"error": None}
+    try:
+        engine.trainer(
+            replace(
+                config,
+                output_dir=str(run),
+                push_to_hub=True,
+                hub_model_id=repository,
+                hub_strategy=fault.strategy,
+            )
+        ).train(on_step=lambda _: between_steps(server, repository, fault))
+    except MlmError as error:
+        found = {"error": error.code, "fix": error.fix, "exit": error.exit_code, "said": str(error)}
+    found |= {"trained": trained(run), "arrived": arrived(server, repository, run)}
+    server.faults.clear()
+    if found["error"] is not None and found["trained"]:
+        found["retried"] = retried(found["fix"]) and arrived(server, repository, run)
+    found["left"] = sorted(path.name for path in run.glob(".*"))
+    if repository in server.models:
+        found["messages"] = [commit.message for commit in server.models[repository].branches["main"]]
+        found["notes"] = server.files(repository).get("notes.md", b"").decode()
+    return found
+
+
+def between_steps(server: HubServer, repository: str, fault: Point) -> None:
+    """Meddle, or wait, as a fault says."""
+    if fault.point is None:
+        server.models[repository].commit("main", "by hand", None, {"notes.md": b"mine"})
+    late = time.monotonic() + 20
+    while fault.waits and time.monotonic() < late:
+        refused = fault.kind == 403 and not any(left.times for left in server.faults)
+        if refused or len(server.models[repository].branches["main"]) > 1:
+            break
+        time.sleep(0.01)
+
+
+def retried(fix: str) -> bool:
+    """Whether the command that an error names, word by word, succeeds."""
+    from mlm_core.__main__ import main as command
+
+    words = shlex.split(fix.removesuffix(" publishes it"))
+    assert words[0] == "mlm", fix
+    return command([*words[1:], "--quiet"]) == 0
+
+
+def published_by_hand(server: HubServer, engine, config) -> dict:
+    """trainer.push_to_hub() before and after training, and to a repository of the user's own."""
+    trainer = engine.trainer(config)
+    found = {"before": trainer.push_to_hub("org/before")}
+    run = trainer.train().run_dir
+    found["after"] = trainer.push_to_hub("org/after", private=False)
+    found["own"] = trainer.push_to_hub()
+    found["arrived"] = [arrived(server, name, run) for name in ("org/before", "org/after", "me/by-hand")]
+    found["private"] = [server.models[name].private for name in ("org/before", "org/after", "me/by-hand")]
+    found["card"] = server.files("org/before")["README.md"].decode()
+    return found
 
 
 def trained(run: Path) -> bool:
@@ -33,7 +127,7 @@ def trained(run: Path) -> bool:
 
 def arrived(server: HubServer, name: str, run: Path) -> bool:
     """Whether what is on the Hub is the model that is on the disk."""
-    if name not in server.models:
+    if name not in server.models or not run.exists():
         return False
     files = server.files(name)
     ours = {"README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
@@ -43,79 +137,7 @@ def arrived(server: HubServer, name: str, run: Path) -> bool:
     return same and not {"run.json", "metrics.jsonl", "hub.json"} & files.keys()
 
 
-def main() -> None:
-    """Go through the faults."""
-    backend, model, text, directory, *names = sys.argv[1:]
-    with HubServer(users=USERS) as server:
-        os.environ.update(server.environment(TOKEN) | {"HF_HOME": f"{directory}/home"})
-        from mlm_core import Config, MlmError, load_engine
-
-        engine = load_engine(backend)
-        impatient(directory)
-        from mlm_core.__main__ import main as command
-
-        outcomes = {}
-        for name in names or FAULTS:
-            fault = FAULTS[name]
-            run, repository = Path(directory) / f"a run, {name}", f"org/{name}"
-            server.faults.clear()
-            # The same weights again: nothing would be sent.
-            server.stored.clear()
-            if fault.point is not None:
-                server.fail(fault.point, fault.kind, fault.times, fault.skip)
-            config = Config(
-                dataset=text,
-                model=model,
-                output_dir=str(run),
-                block_size=16,
-                batch_size=8,
-                max_steps=2,
-                mlm_head="dense",
-                threads=2,
-                quiet=True,
-                push_to_hub=True,
-                hub_model_id=repository,
-                hub_strategy=fault.strategy,
-                save_steps=1,
-            )
-
-            def meddle(_, repository=repository, fault=fault):
-                if fault.point is None:
-                    branch = server.models[repository]
-                    branch.commit("main", "by hand", None, {"notes.md": b"mine"})
-                late = time.monotonic() + 20
-                while fault.waits and time.monotonic() < late:
-                    refused = fault.kind == 403 and not any(left.times for left in server.faults)
-                    if refused or len(server.models[repository].branches["main"]) > 1:
-                        break
-                    time.sleep(0.01)
-
-            begun = time.monotonic()
-            outcome = {"error": None, "fix": None}
-            try:
-                engine.trainer(config).train(on_step=meddle)
-            except MlmError as error:
-                outcome = {"error": error.code, "fix": error.fix, "exit": error.exit_code, "said": str(error)}
-            outcome |= {"seconds": time.monotonic() - begun, "trained": trained(run)}
-            outcome["arrived"] = arrived(server, repository, run)
-            server.faults.clear()
-            if outcome["error"] is not None and outcome["trained"]:
-                # What the error says, word by word.
-                words = shlex.split(outcome["fix"].removesuffix(" publishes it"))
-                assert words[0] == "mlm", outcome
-                outcome["retried"] = command([*words[1:], "--quiet"]) == 0 and arrived(
-                    server, repository, run
-                )
-            outcome["left"] = sorted(path.name for path in run.glob(".*"))
-            if repository in server.models:
-                commits = server.models[repository].branches["main"]
-                outcome["messages"] = [commit.message for commit in commits]
-                outcome["notes"] = server.files(repository).get("notes.md", b"").decode()
-            outcomes[name] = outcome
-    print(json.dumps(outcomes))
-
-
-def impatient(directory: str) -> None:
+def impatient() -> None:
     """Wait for less long than people would."""
     from huggingface_hub.utils import _http
 

@@ -214,8 +214,8 @@ def outcomes(engine, lab, tmp_path_factory):
     printed, said = python(*words)
     no_token_in(directory)
     found = json.loads(printed)
-    assert list(found) == points
-    return found, said
+    assert list(found["faults"]) == points
+    return found["faults"], said, found["by_hand"]
 
 
 def chosen(outcomes, kind):
@@ -278,6 +278,16 @@ def test_a_signal_while_it_is_published(hub, engine, environment, lab, tmp_path,
     assert process.returncode == code and "Traceback" not in said
     assert f"mlm push {tmp_path / 'run'} {name} publishes it" in said
     assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_published_by_hand(outcomes):
+    """trainer.push_to_hub()"""
+    by_hand = outcomes[2]
+    addresses = [by_hand[name].rpartition(":")[2].partition("/")[2] for name in ("before", "after", "own")]
+    assert addresses == ["org/before", "org/after", "me/by-hand"]
+    # Before training it is another model.
+    assert by_hand["arrived"] == [False, True, True] and by_hand["private"] == [True, False, True]
+    assert "# before" in by_hand["card"] and '"org/before"' in by_hand["card"]
 
 
 def test_training_goes_on_beside_failing_uploads(outcomes):
