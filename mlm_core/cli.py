@@ -133,6 +133,9 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
         # argparse takes RUN alone for all positional words where an option follows it.
         values.texts += [word for word in unknown if _is_text(word)]
         unknown = [word for word in unknown if not _is_text(word)]
+    if values.command == "push" and values.repository is None and unknown and _is_text(unknown[0]):
+        # The same with RUN and REPO.
+        values.repository = unknown.pop(0)
     if unknown:
         raise _unknown(unknown[0], values.command)
     given = {name: value for name in options if (value := getattr(values, name)) is not None}
@@ -183,7 +186,12 @@ def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
     if name == "push":
         command.add_argument("run", metavar="RUN", help="directory of a run, or any model directory")
-        command.add_argument("repository", metavar="REPO", help="repository on the Hub, as ORG/NAME")
+        command.add_argument(
+            "repository",
+            metavar="REPO",
+            nargs="?",
+            help="repository on the Hub, as ORG/NAME; default: yours, called as RUN",
+        )
         command.add_argument(
             "--overwrite",
             action="store_true",

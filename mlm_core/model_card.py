@@ -15,7 +15,7 @@ from mlm_core.families import length_limit
 from mlm_core.hub.model_files import CARD, PLACEHOLDER
 from mlm_core.job import TrainingJob
 from mlm_core.metrics import MaskedSums
-from mlm_core.model_source import is_hub_model
+from mlm_core.model_source import STARTER, is_hub_model
 from mlm_core.weight_files import write_atomically
 
 _USE = """## Use
@@ -53,6 +53,10 @@ _OPTIONS = (
 )  # fmt: skip
 """What decides the result, of all that `run.json` knows."""
 
+GUIDE_EXAMPLE = "The Milky Way is a <mask> galaxy."
+CORPUS_EXAMPLE = "If the file does not <mask>, an error is raised."
+"""A sentence in the manner of the embedded corpus, which knows of no galaxies."""
+
 _PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "torch", "tensorflow", "python")
 
 
@@ -83,6 +87,7 @@ class CardFacts:
         summary: a sentence.
         mask: the tokenizer's word for a blank.
         where: what it is loaded by; where it is published, its repository takes the placeholder's place.
+        example: a sentence with `<mask>` for the blank.
         base_model: on the Hub; None: none that others could load.
         dataset: on the Hub, as name, configuration, split and revision; None: no such.
         text: what the text is called.
@@ -97,6 +102,7 @@ class CardFacts:
     summary: str
     mask: str
     where: str = PLACEHOLDER
+    example: str = GUIDE_EXAMPLE
     base_model: str | None = None
     dataset: Mapping[str, str | None] | None = None
     text: str = "text"
@@ -110,7 +116,7 @@ class CardFacts:
 
 def model_card(facts: CardFacts) -> str:
     """The card, in Markdown with metadata in front."""
-    example = f"The Milky Way is a {facts.mask} galaxy."
+    example = facts.example.replace("<mask>", facts.mask)
     length = f" It takes {facts.length:,} tokens at most." if facts.length is not None else ""
     parts = [
         f"---\n{_metadata(facts)}\n---",
@@ -155,6 +161,7 @@ def write_run_card(
         summary=f"{_origin(job, base)}, trained by `mlm` ({config.backend} engine) on {len(job.documents):,} "
         f"documents of {text} for {f'{step:,} of ' if step < steps else ''}{steps:,} steps.",
         mask=job.model.tokenizer.mask_token,
+        example=GUIDE_EXAMPLE if job.source.name == FROM_PYTHON else example_for(config),
         base_model=base,
         dataset=_dataset(config) if _on_hub(config, job.source.name) else None,
         text=text,
@@ -183,9 +190,16 @@ def read_rows(metrics: Path) -> list[Row]:
     return rows
 
 
+def example_for(config: Config) -> str:
+    """A sentence with a blank that suits the text that is trained on."""
+    return CORPUS_EXAMPLE if embedded_part(config) else GUIDE_EXAMPLE
+
+
 def _origin(job: TrainingJob, base: str | None) -> str:
     if job.model.weights is None:
         return f"A {job.model.config.model_type} model trained from scratch"
+    if job.model.name == STARTER:
+        return "Fine-tuned from the starter model of `mlm`"
     # A card may be published: of a path on this machine it shows the last part only.
     return f"Fine-tuned from {f'`{base}`' if base else Path(job.model.name).resolve().name}"
 

@@ -97,7 +97,10 @@ class SlotCall:
         output = self(_as_inputs(data), training=False)
         for total in self.totals:
             total.update_state(getattr(output, total.name))
-        return {total.name: total.result() for total in self.totals}
+        sums = {total.name: total.result() for total in self.totals}
+        count = tf.maximum(sums["masked_tokens"], 1)
+        # What Keras' own callbacks watch, as val_loss.
+        return {"loss": sums["loss_sum"] / tf.cast(count, sums["loss_sum"].dtype), **sums}
 
     @property
     def totals(self) -> list[Any]:

@@ -11,8 +11,10 @@ import transformers
 
 from mlm_core.errors import RequestError
 from mlm_core.hub.callback import CallbackPublisher
+from mlm_core.metrics import MaskedSums, finite
 from mlm_core.model_card import Row
 from mlm_core.model_directory import write_model
+from mlm_tf.engine import TensorFlowEngine
 from mlm_tf.weights import export
 
 
@@ -66,6 +68,7 @@ class PushToHubCallback(transformers.PushToHubCallback):
             hub_token,
             hub_private,
             model_card_args,
+            TensorFlowEngine.packages,
         )
         self.output_dir, self.tokenizer, self.checkpoint = Path(output_dir), tokenizer, checkpoint
         self.hub_model_id = self._publisher.hub_model_id
@@ -83,9 +86,13 @@ class PushToHubCallback(transformers.PushToHubCallback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Publish a version if one is due."""
-        losses = {name: float((logs or {}).get(name, math.nan)) for name in ("loss", "val_loss")}
-        known = {name: loss for name, loss in losses.items() if math.isfinite(loss)}
-        self._rows.append(Row(self._step, epoch + 1, known.get("loss"), known.get("val_loss")))
+        losses = {name: finite(float((logs or {}).get(name, math.nan))) for name in ("loss", "val_loss")}
+        scores: tuple[float | None, ...] = ()
+        if "val_loss_sum" in (logs or {}):
+            sums = (float(logs["val_loss_sum"]), int(logs["val_correct"]), int(logs["val_masked_tokens"]))
+            held_out = MaskedSums(*sums)
+            scores = (finite(held_out.perplexity), finite(held_out.accuracy))
+        self._rows.append(Row(self._step, epoch + 1, losses["loss"], losses["val_loss"], *scores))
         self._publisher.after_epoch(epoch + 1, self._write, self._rows)
         if self.checkpoint:
             self.model._save_checkpoint(str(self.output_dir / "checkpoint"), epoch)

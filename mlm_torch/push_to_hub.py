@@ -11,6 +11,7 @@ import transformers
 from mlm_core.hub.callback import CallbackPublisher
 from mlm_core.model_card import Row
 from mlm_core.model_directory import write_model
+from mlm_torch.engine import TorchEngine
 from mlm_torch.weights import export
 
 
@@ -55,6 +56,7 @@ class PushToHubCallback(transformers.TrainerCallback):
             hub_token,
             hub_private,
             model_card_args,
+            TorchEngine.packages,
         )
         self.output_dir, self.tokenizer = Path(output_dir), tokenizer
         self.hub_model_id = self._publisher.hub_model_id
@@ -89,10 +91,11 @@ class PushToHubCallback(transformers.TrainerCallback):
 
 def _rows(history: Sequence[Mapping[str, Any]]) -> list[Row]:
     """What Trainer has logged, a row for each evaluation, or for each loss where there is none."""
-    key = "eval_loss" if any("eval_loss" in line for line in history) else "loss"
+    # The mean over all of the training is all there is where nothing was due before its end.
+    key = next((key for key in ("eval_loss", "loss") if any(key in line for line in history)), "train_loss")
     rows, loss = [], None
     for line in history:
-        loss = line.get("loss", loss)
+        loss = line.get("train_loss" if key == "train_loss" else "loss", loss)
         if key in line:
             rows.append(Row(line["step"], float(line["epoch"]), loss, line.get("eval_loss")))
     return rows

@@ -204,8 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, act: Callable[[], None]) -> None:
         try:
-            with self.server.lock:
-                act()
+            act()
         except RefusalError as refusal:
             self._send_json({"error": refusal.message}, refusal.status, refusal.headers)
 
@@ -335,7 +334,8 @@ class _Handler(BaseHTTPRequestHandler):
                 assert operation["key"] == "deletedFile" and value["path"] in repository.at(revision).files
                 changed[value["path"]] = None
         asked = header["value"]
-        commit = repository.commit(revision, asked["summary"], asked.get("parentCommit"), changed)
+        with self.server.lock:
+            commit = repository.commit(revision, asked["summary"], asked.get("parentCommit"), changed)
         url = f"{self.server.url}/{name}/commit/{commit.oid}"
         self._send_json({"success": True, "commitOid": commit.oid, "commitUrl": url})
 

@@ -35,12 +35,13 @@ def run(request: Request) -> dict[str, Any]:
         _check_no_choice_of_text(request.given)
     facts = read_facts(path) if path.is_dir() else None
     if facts is None and given.dataset is None:
+        here = path.is_dir()
         raise RequestError(
-            "is not a run, so it has no held-out text of its own",
+            f"is {'not a run' if here else 'no run here'}, so it has no held-out text of its own",
             code="not_a_run",
             option="RUN",
             value=model,
-            fix="check the name, or say what to evaluate on with --dataset",
+            fix=f"{'check the name, or ' if here else ''}say what to evaluate on with --dataset",
         )
     config = _evaluation_config(config_of(facts, path) if facts is not None else Config(), given, model)
     engine = find_engine(config.backend)

@@ -12,7 +12,8 @@ from mlm_core.errors import RequestError
 
 def run(request: Request) -> dict[str, Any]:
     """Publish a model directory."""
-    directory, repository = Path(request.arguments["run"]), request.arguments["repository"]
+    directory = Path(request.arguments["run"])
+    repository = request.arguments["repository"] or directory.absolute().name
     given: dict[str, Any] = {"hub_model_id": repository, "model": str(directory), "push_to_hub": True}
     config = Config(**request.given, **given)
     from mlm_core.families import length_limit
@@ -29,7 +30,12 @@ def run(request: Request) -> dict[str, Any]:
             "no such directory", code="missing_model", option="RUN", value=str(directory), fix=fix
         )
     check_model(config.model)
-    check_publishing(config)
+    try:
+        check_publishing(config)
+    except RequestError as error:
+        # Nobody has typed it here.
+        error.option = None if error.option == "--push-to-hub" else error.option
+        raise
     facts = read_facts(directory)
     recorded = config_of(facts, directory) if facts is not None else config
     also_h5 = config.also_h5 or recorded.also_h5

@@ -9,24 +9,20 @@ from mlm_core.cli import Request
 from mlm_core.config import Config
 from mlm_core.errors import RequestError
 
-GUIDE_EXAMPLE = "The Milky Way is a <mask> galaxy."
-CORPUS_EXAMPLE = "If the file does not <mask>, an error is raised."
-"""A sentence in the manner of the embedded corpus, which knows of no galaxies."""
-
 
 def run(request: Request) -> dict[str, Any]:
     """Train, then fill a blank."""
     given = _file_options(request.arguments["config"]) | request.given
     config = Config(**given)
     # Only now: a wrong option should not wait for imports.
-    from mlm_core.data.sources import embedded_part
+    from mlm_core.model_card import example_for
     from mlm_core.registry import find_engine
     from mlm_core.resume import with_recorded
 
     config = Config(**with_recorded(given))
     engine = find_engine(config.backend)
     result = engine.trainer(config).train()
-    text = CORPUS_EXAMPLE if embedded_part(config) else GUIDE_EXAMPLE
+    text = example_for(config)
     predictor = engine.predictor(result.run_dir, device=config.device, threads=config.threads)
     try:
         fills = predictor.fill([text], top_k=3)[0]

@@ -44,18 +44,28 @@ def limit_waiting(seconds: float) -> None:
 
 
 @contextmanager
-def progress_bars(*, shown: bool) -> Iterator[None]:
-    """Keep the library from drawing progress bars, or let it, where the user has not said otherwise."""
+def silence(*, bars: bool = False) -> Iterator[None]:
+    """Keep the library from writing to the terminal: what matters is said in our words.
+
+    Args:
+        bars: it may draw progress bars, where the user has not said otherwise.
+    """
+    import warnings
+
     from huggingface_hub import utils
 
-    if shown or utils.are_progress_bars_disabled():
-        yield
-        return
-    utils.disable_progress_bars()
+    shown, hidden = utils.logging.get_verbosity(), bars or utils.are_progress_bars_disabled()
+    utils.logging.set_verbosity_error()
+    if not hidden:
+        utils.disable_progress_bars()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        utils.enable_progress_bars()
+        utils.logging.set_verbosity(shown)
+        if not hidden:
+            utils.enable_progress_bars()
 
 
 def _limited(session: Any, seconds: float) -> Any:

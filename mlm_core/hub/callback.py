@@ -14,7 +14,7 @@ from mlm_core.hub.publisher import Publisher, Target, not_published, repository_
 from mlm_core.hub.repository import check_access
 from mlm_core.model_card import CardFacts, Row, write_card
 from mlm_core.progress import Progress
-from mlm_core.versions import core_versions
+from mlm_core.versions import core_versions, installed_versions
 
 SaveStrategy = Literal["no", "epoch", "steps"]
 
@@ -40,6 +40,7 @@ class CallbackPublisher:
         hub_token: in the place of the one that is found.
         hub_private: who may read the repository, if it is made.
         card: metadata of the card: `language`, `license`, `tags`, `finetuned_from`, `dataset`.
+        packages: of the framework, whose versions the card gives.
 
     Raises:
         RequestError: an argument is wrong, or the Hub refuses.
@@ -55,6 +56,7 @@ class CallbackPublisher:
         hub_token: str | None,
         hub_private: bool,
         card: Mapping[str, Any],
+        packages: Sequence[str],
     ) -> None:
         # An enumeration of transformers says its word as value.
         self._strategy = str(getattr(save_strategy, "value", save_strategy)).lower()
@@ -64,6 +66,7 @@ class CallbackPublisher:
         name = repository_name(Config(hub_model_id=hub_model_id, output_dir=str(output_dir)), None)
         check_access(hub_token)
         self._tokenizer = tokenizer
+        self._versions = core_versions() | installed_versions(packages)
         self._card = {_METADATA[key]: _as_list(key, value) for key, value in card.items()}
         self.directory.mkdir(parents=True, exist_ok=True)
         progress = Progress(quiet=False, verbose=False, logging_steps=1)
@@ -94,9 +97,11 @@ class CallbackPublisher:
         """
         self._save(write, rows)
         try:
-            return self._publisher.finish(self.directory, "End of training")
+            url = self._publisher.finish(self.directory, "End of training")
         except (MlmError, OSError) as error:
             raise not_published(error, self.directory, self.hub_model_id) from None
+        print(f"published at {url}")
+        return url
 
     def _offer(self, what: str, write: Callable[[Path], None], rows: Sequence[Row]) -> None:
         self._save(write, rows)
@@ -110,7 +115,7 @@ class CallbackPublisher:
             summary="A masked language model.",
             mask=mask,
             rows=rows,
-            versions=core_versions(),
+            versions=self._versions,
             more=self._card,
         )
         write_card(self.directory, facts)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from mlm_core.compat.huggingface_hub import is_network_error, progress_bars
+from mlm_core.compat.huggingface_hub import is_network_error, silence
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
 from mlm_core.hub.faults import public
+
+_TIMEOUT = 20.0
+"""Seconds after which the Hub counts as unreachable."""
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
@@ -25,17 +29,34 @@ def download_model(name: str, revision: str | None, *, code: bool = False, pickl
         RequestError: there is no such model or revision, or it is closed to this user.
         RunError: the Hub failed.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, constants, snapshot_download
 
     wanted = [*_FILES, *(["*.py"] if code else []), *(["pytorch_model*.bin"] if pickled else [])]
     try:
-        with progress_bars(shown=sys.stderr.isatty()):
+        with silence(bars=sys.stderr.isatty()):
+            if not constants.HF_HUB_OFFLINE:
+                # Where the Hub refuses, the library takes what its cache has, without a word.
+                _ask(HfApi(), name, revision)
             return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
             # Of this machine, not of the network.
             raise
         raise _explained(error, name, revision) from None
+
+
+def _ask(api: Any, name: str, revision: str | None) -> None:
+    """Pass on that the Hub refuses; that it cannot be reached is no reason not to look into the cache."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        api.model_info(name, revision=revision, timeout=_TIMEOUT)
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(error, HfHubHTTPError) and status is not None and status < 500:
+            raise
+        if not is_network_error(error):
+            raise
 
 
 def _explained(error: Exception, name: str, revision: str | None) -> MlmError:
@@ -58,6 +79,8 @@ def _explained(error: Exception, name: str, revision: str | None) -> MlmError:
     if constants.HF_HUB_OFFLINE:
         message = "no such directory; HF_HUB_OFFLINE is set, and the Hub's cache does not have this model"
         return _refusal(message, name, "give a model directory, or unset it")
+    if any(getattr(getattr(cause, "response", None), "status_code", None) == 401 for cause in causes):
+        return _refusal("the token is not valid", name, "log in with hf auth login, or unset HF_TOKEN")
     refused = next((cause for cause in causes if getattr(cause, "response", None) is not None), None)
     if refused is not None:
         return RunError(f"the Hub failed ({public(first_line(refused))})", code="hub_failed", value=name)

@@ -34,10 +34,10 @@ class HubError(RunError):
 def moved_on(repository: str) -> HubError:
     """Somebody else has changed the repository."""
     return HubError(
-        "has been changed by somebody else since this run last saw it",
+        "has commits that this run knows nothing of",
         code="hub_moved_on",
         value=repository,
-        fix="look at its history; --overwrite publishes on top of it",
+        fix="look at its history; --overwrite publishes on top of them",
     )
 
 

@@ -223,9 +223,11 @@ class Publisher:
     ) -> str:
         repository = self._open()
         files = published_files(directory, self._tokenizer, repository.name, also_h5=also_h5)
-        repository.commit(
+        commit = repository.commit(
             files, self._tokenizer, message, card=None if CARD in files else card, overwrite=overwrite
         )
+        seen = "private" if repository.private else "public"
+        self._progress.say(f"{repository.name} ({seen}) has it: {message}, commit {commit[:7]}")
         return repository.url
 
     def _open(self) -> HubRepository:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mlm_core.compat.huggingface_hub import limit_waiting, progress_bars
+from mlm_core.compat.huggingface_hub import limit_waiting, silence
 from mlm_core.errors import MlmError, RequestError
 from mlm_core.hub.faults import HubError, explained, moved_on, no_token, not_yours, offline, read_only
 from mlm_core.hub.model_files import CARD, Files, Identities, identities, outdated
@@ -76,7 +76,7 @@ class HubRepository:
 
         api = HfApi(token=check_access(token), library_name="mlm")
         limit_waiting(_LONGEST_WAIT)
-        with _faults_explained(wanted), _silence():
+        with _faults_explained(wanted), silence():
             user = api.whoami()
             name = wanted if "/" in wanted else f"{user['name']}/{wanted}"
             _check_rights(user, name)
@@ -99,7 +99,7 @@ class HubRepository:
         *,
         card: str | None = None,
         overwrite: bool = False,
-    ) -> None:
+    ) -> str:
         """Make these the model's files, all at once; one attempt.
 
         What is there already is not sent. What would be loaded in their place goes away.
@@ -111,12 +111,15 @@ class HubRepository:
             card: where neither they nor the repository have one.
             overwrite: also where somebody else has changed the repository since we last saw it.
 
+        Returns:
+            The commit that has them.
+
         Raises:
             HubError: it failed; the repository is as it was, unless only the answer was lost.
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        with _faults_explained(self.name), _silence():
+        with _faults_explained(self.name), silence():
             head = str(self._api.model_info(self.name).sha)
             there = self._listed(head)
             if card is not None and CARD not in there:
@@ -125,7 +128,7 @@ class HubRepository:
             if not old and _has(there, ids):
                 # An earlier attempt has arrived, if not its answer.
                 self._record.note(self.name, Seen(head))
-                return
+                return head
             seen = self._record.seen(self.name)
             assert seen is not None
             # What we sent may have arrived when nobody waited for the answer any more.
@@ -147,6 +150,7 @@ class HubRepository:
             if not files.keys() <= self._listed(str(added.oid)).keys():
                 fix = "look for its name in the repository's .gitignore"
                 raise HubError("has not taken every file", value=self.name, fix=fix)
+            return str(added.oid)
 
     def _listed(self, commit: str) -> dict[str, Any]:
         from huggingface_hub.hf_api import RepoFile
@@ -186,20 +190,3 @@ def _faults_explained(repository: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise explained(error, repository) from None
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the library from writing to the terminal: what matters is said in our words."""
-    import warnings
-
-    from huggingface_hub import utils
-
-    shown = utils.logging.get_verbosity()
-    utils.logging.set_verbosity_error()
-    try:
-        with progress_bars(shown=False), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        utils.logging.set_verbosity(shown)

@@ -175,16 +175,19 @@ def test_stock_classes_open_it(trained, environment, engine):
 def test_a_loop_of_ones_own(hub, engine, environment, tmp_path):
     """PushToHubCallback in `fit`, or in a stock Trainer."""
     run = tmp_path / "by-hand"
-    fills = json.loads(
-        python(HERE / "hub_walk.py", engine.name, ELI5, MODEL, "org/by-hand", run, **environment)[0]
-    )
+    words = [HERE / "hub_walk.py", engine.name, ELI5, MODEL, "org/by-hand", run]
+    fills = json.loads(python(*words, **environment)[0])
     assert len(fills) == 5
     files = hub.files("org/by-hand")
     assert files.keys() <= MODEL_FILES and hub.models["org/by-hand"].private
     assert files["model.safetensors"] == (run / "model.safetensors").read_bytes()
     assert files["model.safetensors"] != hub.files(MODEL)["model.safetensors"]
-    front = yaml.safe_load(files["README.md"].decode().split("---")[1])
+    card = files["README.md"].decode()
+    front = yaml.safe_load(card.split("---")[1])
     assert front["base_model"] == MODEL and front["tags"] == ["guide"]
+    # Losses of both epochs, training and held-out.
+    rows = re.findall(r"^\| \d+ \| \d+ \| [\d.]+ \| [\d.]+ \|", card, re.MULTILINE)
+    assert len(rows) == 2 and {"torch": "torch", "tf": "tensorflow"}[engine.name] in card
     # The version after the last epoch, if that is the same to the last byte.
     assert hub.models["org/by-hand"].branches["main"][-1].message in ("Epoch 2", "End of training")
     no_token_in(run)

@@ -91,6 +91,10 @@ def test_by_name_and_by_revision(prepare, hub):
 def test_private_with_a_token(prepare, hub):
     assert prepare(hub, "me/private", code=2)["code"] == "missing_model"
     assert prepare(hub, "me/private", HF_TOKEN=TOKEN)
+    # What was fetched then is not for everybody, unless the Hub is not asked.
+    assert prepare(hub, "me/private", code=2)["code"] == "missing_model"
+    assert "not valid" in prepare(hub, "me/private", HF_TOKEN="hf_wrong", code=2)["message"]
+    assert prepare(hub, "me/private", HF_HUB_OFFLINE="1")
 
 
 @pytest.mark.parametrize(

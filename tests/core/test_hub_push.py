@@ -93,6 +93,12 @@ def test_private_unless_asked(push, hub, directory, words, private):
     assert hub.models["me/small"].private == private
 
 
+def test_where_options_stand_and_what_it_is_called(push, hub, directory):
+    push(directory, "--hub-public", "org/between")
+    push(directory, "--hub-public")
+    assert not hub.models["org/between"].private and not hub.models["me/tiny"].private
+
+
 def test_again_changes_nothing(push, hub, directory):
     for _ in range(2):
         push(directory, REPOSITORY)
