@@ -50,6 +50,7 @@ def walk_torch(dataset, name, repository, directory):
             num_train_epochs=2,
             save_strategy="no",
             eval_strategy="epoch",
+            logging_strategy="epoch",
             disable_tqdm=True,
             report_to=[],
             use_cpu=True,
