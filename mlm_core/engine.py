@@ -107,7 +107,7 @@ class Engine(ABC):
             RequestError: the data, the model or the output directory is wrong.
             RunError: as `prepare_process`.
         """
-        from mlm_core.hub.publisher import check_publishing
+        from mlm_core.hub.request import check_publishing
         from mlm_core.job import training_job
         from mlm_core.model_source import check_model
         from mlm_core.resume import check_resume, with_recorded

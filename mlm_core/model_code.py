@@ -1,11 +1,15 @@
-"""Python files that come with a model."""
+"""Python files that come with a model, and whether they may run."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from mlm_core.config import Config
+from mlm_core.errors import RequestError
 
 _SPEAKING = ("config.json", "tokenizer_config.json")
 """Files that say under `auto_map` where code is."""
@@ -31,6 +35,45 @@ def code_files(directory: Path) -> list[Path]:
     present = {path for path in named if path.is_file()}
     imported = {Path(path) for module in present for path in get_relative_import_files(str(module))}
     return sorted(path for path in present | imported if path.is_file() and path.parent == directory)
+
+
+def check_pinned(config: Config) -> None:
+    """Refuse to run code that may be other code tomorrow.
+
+    Raises:
+        RequestError: the model's revision is no commit.
+    """
+    if config.trust_remote_code and not re.fullmatch(r"[0-9a-f]{40}", config.model_revision or ""):
+        raise unpinned()
+
+
+def unpinned() -> RequestError:
+    """The code of a model is not of a commit that the user has named."""
+    return RequestError(
+        "runs code that anyone who may write to the repository can change",
+        code="unpinned_code",
+        option="--trust-remote-code",
+        fix="read it, and name its commit, all 40 digits, with --model-revision",
+    )
+
+
+def may_run(directory: Path, config: Config, model: str) -> bool:
+    """Whether code that comes with a model is to run.
+
+    Raises:
+        RequestError: it is needed but may not, or is somewhere else.
+    """
+    try:
+        places = code_places(directory) if config.trust_remote_code else []
+    except ValueError as error:
+        message = f"a file of its settings cannot be read ({error})"
+        raise RequestError(message, code="not_a_model", option="--model", value=model) from None
+    if not places:
+        return False
+    if any("--" in place for place in places):
+        message = "its code is in another repository, whose commit is not named"
+        raise RequestError(message, code="unpinned_code", option="--model", value=model, fix="copy it here")
+    return True
 
 
 def _places(path: Path) -> Iterator[str]:

@@ -17,7 +17,7 @@ from mlm_core.data.tokenization import Tokenizer
 from mlm_core.errors import RequestError, first_line
 from mlm_core.hub.download import download_model
 from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
-from mlm_core.model_code import code_places
+from mlm_core.model_code import check_pinned, may_run, unpinned
 from mlm_core.scratch_model import SCRATCH, SCRATCH_OPTIONS, scratch_model
 from mlm_core.weight_files import ReadPickled, read_weights, weight_files
 
@@ -93,13 +93,13 @@ def model_directory(config: Config) -> Path | None:
     """
     if config.model is not None and is_hub_model(config.model):
         check_model(config.model)
-        _check_pinned(config)
+        check_pinned(config)
         found = download_model(
             config.model, config.model_revision, code=config.trust_remote_code, pickled=config.allow_pickle
         )
         # A branch may be called like a commit.
         if config.trust_remote_code and found.name != config.model_revision:
-            raise _unpinned()
+            raise unpinned()
         return found
     if config.model_revision is not None:
         raise RequestError(
@@ -163,7 +163,7 @@ def load_model_source(
     if not config.from_scratch:
         _check_weights(directory, name, pickled=config.allow_pickle)
     written = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    trusted = _check_code(directory, config, name)
+    trusted = may_run(directory, config, name)
     model_config = _load(directory, name, "config.json", "AutoConfig", trusted)
     if getattr(model_config, "is_encoder_decoder", False):
         raise RequestError(
@@ -246,50 +246,12 @@ def _check_settings(written: Mapping[str, Any], model_config: Any, model: str) -
         )
 
 
-def _check_pinned(config: Config) -> None:
-    """Refuse to run code that may be other code tomorrow.
-
-    Raises:
-        RequestError: the model's revision is no commit.
-    """
-    if config.trust_remote_code and not re.fullmatch(r"[0-9a-f]{40}", config.model_revision or ""):
-        raise _unpinned()
-
-
-def _unpinned() -> RequestError:
-    return RequestError(
-        "runs code that anyone who may write to the repository can change",
-        code="unpinned_code",
-        option="--trust-remote-code",
-        fix="read it, and name its commit, all 40 digits, with --model-revision",
-    )
-
-
 def _check_weights(directory: Path, model: str, *, pickled: bool) -> None:
     try:
         weight_files(directory, pickled=pickled)
     except RequestError as error:
         error.value = model
         raise
-
-
-def _check_code(directory: Path, config: Config, model: str) -> bool:
-    """Whether code that comes with a model is to run.
-
-    Raises:
-        RequestError: it is needed but may not, or is somewhere else.
-    """
-    try:
-        places = code_places(directory) if config.trust_remote_code else []
-    except ValueError as error:
-        message = f"a file of its settings cannot be read ({error})"
-        raise RequestError(message, code="not_a_model", option="--model", value=model) from None
-    if not places:
-        return False
-    if any("--" in place for place in places):
-        message = "its code is in another repository, whose commit is not named"
-        raise RequestError(message, code="unpinned_code", option="--model", value=model, fix="copy it here")
-    return True
 
 
 def _load(directory: Path, model: str, part: str, loader: str, trusted: bool) -> Any:

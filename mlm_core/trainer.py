@@ -17,7 +17,8 @@ from mlm_core.batch import Batch
 from mlm_core.checkpoint import Checkpoint, Moments
 from mlm_core.course import Course, DoneStep, TrainedModel
 from mlm_core.errors import MlmError, RequestError
-from mlm_core.hub.publisher import Publisher, Target, not_published, publisher_of, repository_name
+from mlm_core.hub.publisher import Publisher, Target
+from mlm_core.hub.request import not_published, publisher_of, repository_name
 from mlm_core.initialization import ModelOutline, Weights
 from mlm_core.interruption import exit_at_sigterm
 from mlm_core.job import EvaluationJob, TrainingJob

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlm_core.cli import Request
 from mlm_core.config import Config
 from mlm_core.errors import RequestError
+
+if TYPE_CHECKING:
+    from mlm_core.model_source import ModelSource
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -16,10 +19,9 @@ def run(request: Request) -> dict[str, Any]:
     repository = request.arguments["repository"] or directory.absolute().name
     given: dict[str, Any] = {"hub_model_id": repository, "model": str(directory), "push_to_hub": True}
     config = Config(**request.given, **given)
-    from mlm_core.families import length_limit
     from mlm_core.hub.model_files import has_tokenizer
-    from mlm_core.hub.publisher import Publisher, Target, check_publishing
-    from mlm_core.model_card import CardFacts, model_card
+    from mlm_core.hub.publisher import Publisher, Target
+    from mlm_core.hub.request import check_publishing
     from mlm_core.model_source import check_model, load_model_source
     from mlm_core.progress import Progress
     from mlm_core.run_directory import config_of, read_facts
@@ -51,16 +53,23 @@ def run(request: Request) -> dict[str, Any]:
     target = Target(repository, private, also_h5)
     publisher = Publisher(target, tokenizer, directory if facts is not None else None, progress)
     publisher.check()
-    facts_of_card = CardFacts(
-        name=publisher.name.rpartition("/")[2],
-        where=publisher.name,
+    card, overwrite = _card(publisher.name, model), request.arguments["overwrite"]
+    return {"hub_url": publisher.finish(directory, "Model", card=card, overwrite=overwrite)}
+
+
+def _card(repository: str, model: ModelSource | None) -> str:
+    """The card of a model of which no more is known."""
+    from mlm_core.families import length_limit
+    from mlm_core.model_card import CardFacts, model_card
+
+    facts = CardFacts(
+        name=repository.rpartition("/")[2],
+        where=repository,
         summary="A masked language model.",
-        mask=getattr(tokenizer, "mask_token", None) or "<mask>",
+        mask=model.tokenizer.mask_token if model is not None else "<mask>",
         length=length_limit(model.config) if model is not None else None,
     )
-    overwrite = request.arguments["overwrite"]
-    url = publisher.finish(directory, "Model", card=model_card(facts_of_card), overwrite=overwrite)
-    return {"hub_url": url}
+    return model_card(facts)
 
 
 def show(results: dict[str, Any]) -> None:
