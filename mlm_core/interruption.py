@@ -25,8 +25,11 @@ class InterruptedRunError(MlmError):
 
 
 @contextmanager
-def exit_at_sigterm() -> Iterator[None]:
-    """While inside, SIGTERM raises SystemExit with the shell's code for it, as SIGINT raises by itself."""
+def ended_by_signals() -> Iterator[None]:
+    """While inside, SIGTERM raises SystemExit with the shell's code for it, and SIGINT KeyboardInterrupt.
+
+    SIGINT does that by itself, but not where it was ignored when the process began, as behind `nohup`.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -34,11 +37,13 @@ def exit_at_sigterm() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    handlers = {signal.SIGTERM: leave, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interruption:

@@ -20,7 +20,7 @@ from mlm_core.errors import MlmError, RequestError
 from mlm_core.hub.publisher import Publisher, Target
 from mlm_core.hub.request import not_published, publisher_of, repository_name
 from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.interruption import exit_at_sigterm
+from mlm_core.interruption import ended_by_signals
 from mlm_core.job import EvaluationJob, TrainingJob
 from mlm_core.metrics import MaskedSums
 from mlm_core.model_card import CardFacts, write_card, write_run_card
@@ -228,7 +228,7 @@ class Trainer(ABC):
             return result
         where = (run.path, self._publisher.name, self.job.config)
         try:
-            with exit_at_sigterm():
+            with ended_by_signals():
                 url = self._publisher.finish(run.path, f"Trained for {result.steps:,} steps")
         except (MlmError, OSError) as error:
             raise not_published(error, *where) from None
