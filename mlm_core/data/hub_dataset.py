@@ -12,9 +12,7 @@ from mlm_core.config import DataConfig
 from mlm_core.data.library_errors import explained
 from mlm_core.data.refusals import dataset_refusal
 from mlm_core.errors import MlmError, RunError, first_line
-
-_TIMEOUT = 20.0
-"""Seconds after which the Hub counts as unreachable."""
+from mlm_core.hub.download import TIMEOUT
 
 
 def hub_splits(config: DataConfig) -> Mapping[str, Any]:
@@ -34,7 +32,7 @@ def hub_splits(config: DataConfig) -> Mapping[str, Any]:
     try:
         if not constants.HF_HUB_OFFLINE:
             # Asked first: the library's own attempts take half a minute where there is no network.
-            HfApi().dataset_info(name, revision=revision, timeout=_TIMEOUT)
+            HfApi().dataset_info(name, revision=revision, timeout=TIMEOUT)
         opened = datasets.load_dataset(
             name, config.dataset_config, split=config.split, revision=revision, cache_dir=own
         )

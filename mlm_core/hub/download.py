@@ -8,9 +8,9 @@ from typing import Any
 
 from mlm_core.compat.huggingface_hub import is_network_error, silence
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
-from mlm_core.hub.faults import public
+from mlm_core.hub.faults import PASSING, public
 
-_TIMEOUT = 20.0
+TIMEOUT = 20.0
 """Seconds after which the Hub counts as unreachable."""
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -50,10 +50,10 @@ def _ask(api: Any, name: str, revision: str | None) -> None:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        api.model_info(name, revision=revision, timeout=_TIMEOUT)
+        api.model_info(name, revision=revision, timeout=TIMEOUT)
     except Exception as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
-        if isinstance(error, HfHubHTTPError) and status is not None and status < 500:
+        if isinstance(error, HfHubHTTPError) and status is not None and status not in PASSING:
             raise
         if not is_network_error(error):
             raise

@@ -9,7 +9,7 @@ from typing import Any
 from mlm_core.compat.huggingface_hub import is_network_error
 from mlm_core.errors import RequestError, RunError, first_line
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that another attempt may not meet."""
 
 _LOG_IN = "log in with hf auth login, or set HF_TOKEN, with a token that may write"
@@ -123,6 +123,6 @@ def _refused(error: BaseException, status: int, repository: str) -> HubError:
     if status in (409, 412):
         # It is tried again: then it shows whether it was somebody else, or an attempt whose answer was lost.
         return HubError(f"something else is being done there ({said})", passing=True, value=repository)
-    if status in _PASSING:
+    if status in PASSING:
         return HubError(f"the Hub failed with status {status} ({said})", passing=True, value=repository)
     return HubError(f"the Hub refuses it ({said})", code="hub_refused", value=repository)
