@@ -5,7 +5,8 @@
 VARIANT is one of
     mlm:torch|tf:float32|bf16:sparse|dense     this project
     guide:torch|tf:float32|bf16                the masked-language-modeling guide's own recipe
-    kerashub:float32|bf16[:xla]                KerasHub's RobertaMaskedLM through fit
+    kerashub:float32|bf16:tensorflow|torch|jax[:xla]
+                                               KerasHub's RobertaMaskedLM through fit, on Keras' backends
     products:torch|tf:float32|bf16             matrix products alone, at the model's shapes: the limit
 
 On a GPU float32 products are TF32 in the guide's TensorFlow half and in KerasHub, as TensorFlow has it by
@@ -104,9 +105,9 @@ def guide_tf(turns: Turns, model: str, blocks: str, batch: int, precision: str) 
     network.fit(x=batches, epochs=1000, verbose=0, callbacks=[Report()])
 
 
-def kerashub(turns: Turns, blocks: str, batch: int, precision: str, compiled: str = "") -> None:
+def kerashub(turns: Turns, blocks: str, batch: int, precision: str, backend: str, compiled: str = "") -> None:
     """RobertaMaskedLM and Keras 3's AdamW, with as many slots as 15% of a block need."""
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    os.environ |= {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     import keras
     import keras_hub
     import tensorflow as tf
@@ -123,7 +124,8 @@ def kerashub(turns: Turns, blocks: str, batch: int, precision: str, compiled: st
     network = keras_hub.models.RobertaMaskedLM(backbone)
     network.compile(
         optimizer=keras.optimizers.AdamW(2e-5, weight_decay=0.01),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=compiled == "xla",
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=compiled == "xla" or backend == "jax",
     )  # fmt: skip
     ids = np.load(blocks)
     draw = np.random.RandomState(0)

@@ -1,7 +1,7 @@
 """Training speed at DistilRoBERTa's shape: this project, the guide's recipe, KerasHub, and the limit.
 
     python benchmarks/training_step.py [--rounds 5] [--steps 3] [--batch 16] [--output FILE]
-        [--groups torch tf peers] [--variants NAME ...]
+        [--groups torch tf peers peers-bf16 xla] [--variants NAME ...]
 
 6 layers of 768, vocabulary 50265, 16 blocks of 128 tokens, weights from the config; all on the same text, in
 turns (see turns.py), on the GPU where there is one. Prints tokens per second (median and spread over rounds),
@@ -28,20 +28,30 @@ HERE = Path(__file__).parent
 GROUPS = {
     "torch": [
         "guide:torch:float32", "guide:torch:bf16", "mlm:torch:float32:dense", "mlm:torch:float32:sparse",
-        "mlm:torch:bf16:sparse", "products:torch:float32", "products:torch:bf16",
+        "mlm:torch:bf16:sparse", "products:torch:float32", "products:torch:bf16", "products:tf:float32",
     ],
     "tf": [
-        "guide:tf:float32", "kerashub:float32", "kerashub:bf16", "mlm:tf:float32:dense",
+        "guide:tf:float32", "kerashub:float32:tensorflow", "kerashub:bf16:tensorflow", "mlm:tf:float32:dense",
         "mlm:tf:float32:sparse", "mlm:tf:bf16:sparse", "products:tf:float32", "products:tf:bf16",
     ],
-    "peers": ["kerashub:bf16", "kerashub:bf16:xla", "mlm:torch:bf16:sparse", "mlm:tf:bf16:sparse"],
+    "peers": [
+        "kerashub:float32:tensorflow", "kerashub:float32:torch", "kerashub:float32:jax",
+        "mlm:torch:float32:sparse", "mlm:tf:float32:sparse",
+    ],
+    "peers-bf16": [
+        "kerashub:bf16:tensorflow", "kerashub:bf16:torch", "kerashub:bf16:jax", "mlm:torch:bf16:sparse",
+        "mlm:tf:bf16:sparse",
+    ],
+    "xla": ["kerashub:bf16:tensorflow:xla", "mlm:torch:bf16:sparse", "mlm:tf:bf16:sparse"],
 }  # fmt: skip
 """Variants that take turns with each other; all at once would not fit into memory."""
 
 PASSES_ON_GPU = 20
 """Through the products, in a unit of work of the variants that only multiply: one is over too soon."""
 
-PACKAGES = ("torch", "tensorflow", "tf-keras", "keras", "keras-hub", "transformers", "accelerate", "numpy")
+PACKAGES = (
+    "torch", "tensorflow", "tf-keras", "keras", "keras-hub", "jax", "transformers", "accelerate", "numpy",
+)  # fmt: skip
 
 
 def flops_of_a_token() -> float:

@@ -20,25 +20,28 @@ def cores() -> int:
 
 def has_fast_bf16() -> bool:
     """Whether the processor multiplies bfloat16 numbers by itself; False where that cannot be told."""
-    try:
-        facts = _CPU_FACTS.read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return any(
-        _FAST_BF16 & set(line.split())
-        for line in facts.splitlines()
-        if line.startswith(("flags", "Features"))
-    )
+    return any(_FAST_BF16 & set(flags.split()) for flags in _processor_facts("flags", "Features"))
 
 
 def processor_name() -> str:
     """What the processor calls itself."""
+    named = _processor_facts("model name")
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def processor_maker() -> str | None:
+    """Who made the processor, in x86's own words as AuthenticAMD; None where that cannot be told."""
+    named = _processor_facts("vendor_id")
+    return named[0] if named else None
+
+
+def _processor_facts(*names: str) -> list[str]:
+    """What Linux says under these names, processor by processor; nothing elsewhere."""
     try:
         lines = _CPU_FACTS.read_text(encoding="utf-8").splitlines()
     except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+        return []
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(names)]
 
 
 def processor_seconds(process: int) -> float | None:

@@ -15,6 +15,7 @@ from mlm_core.predictor import Predictor
 from mlm_torch.head import SparseHead
 from mlm_torch.machine import set_up
 from mlm_torch.model import build_model
+from mlm_torch.products import speed_up_products
 from mlm_torch.weights import assign, outline
 
 
@@ -25,6 +26,8 @@ class TorchPredictor(Predictor):
     def _build(self, model: ModelSource) -> ModelOutline:
         device = set_up(self.config.device, self.config.threads)
         self._network = build_model(model.config, model.name, code=model.code).to(device).eval()
+        if device.type == "cpu":
+            speed_up_products(self._network)
         return outline(self._network)
 
     def _assign(self, weights: Weights) -> None:

@@ -28,6 +28,7 @@ from mlm_torch.head import SparseHead
 from mlm_torch.machine import keep_freed_memory, set_up
 from mlm_torch.model import add_up_lookups, build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
+from mlm_torch.products import speed_up_products
 from mlm_torch.weights import (
     assign,
     assign_moments,
@@ -54,6 +55,7 @@ class TorchTrainer(Trainer):
         self._model = model.to(self._device)
         if self._on_cpu():
             keep_freed_memory()
+            speed_up_products(self._model)
             if not config.compile:
                 add_up_lookups(self._model)
         if config.compile:

@@ -106,6 +106,18 @@ def attention(query, key, value, mask, rate, seed, half, least=False):
     return tf.cast(tf.matmul(weights, value), tf.float32).numpy()
 
 
+def linear(inputs, weight, bias, upstream):
+    """Outputs of a linear layer, and the gradients of inputs, weight and bias."""
+    layer = keras.layers.Dense(len(weight), use_bias=bias is not None)
+    layer.build(inputs.shape)
+    layer.set_weights([array for array in (weight.T, bias) if array is not None])
+    given = tf.Variable(inputs)
+    with tf.GradientTape() as tape:
+        outputs = layer(given)
+    of_inputs, of_weight, *rest = tape.gradient(outputs, [given, *layer.weights], tf.constant(upstream))
+    return [tensor.numpy() for tensor in (outputs, of_inputs, tf.transpose(of_weight), *rest)]
+
+
 def gather(hidden, positions):
     return gather_slots(hidden, positions).numpy()
 

@@ -8,6 +8,7 @@ from mlm_torch.head import SparseHead, gather_slots
 from mlm_torch.machine import set_up
 from mlm_torch.model import build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
+from mlm_torch.products import PointwiseLinear
 from mlm_torch.weights import assign, export, outline
 
 OTHER_FRAMEWORKS = ("tensorflow", "tf_keras")
@@ -109,6 +110,19 @@ def attention(query, key, value, mask, rate, seed, half, least=False):
     with keyed_dropout(torch.device(_device), seed, 0, 0), reduced:
         attended = torch.nn.functional.scaled_dot_product_attention
         return attended(*given, attn_mask=visible, dropout_p=rate).float().cpu().numpy()
+
+
+def linear(inputs, weight, bias, upstream):
+    """Outputs of a linear layer, and the gradients of inputs, weight and bias; its products by oneDNN."""
+    layer = PointwiseLinear(*weight.shape[::-1], bias is not None)
+    with torch.no_grad():
+        for parameter, array in zip(layer.parameters(), (weight, bias), strict=False):
+            parameter.copy_(torch.from_numpy(array))
+    given = torch.from_numpy(inputs).requires_grad_()
+    outputs = layer(given)
+    outputs.backward(torch.from_numpy(upstream))
+    found = [outputs.detach(), given.grad, *(parameter.grad for parameter in layer.parameters())]
+    return [tensor.numpy() for tensor in found]
 
 
 def gather(hidden, positions):

@@ -150,6 +150,23 @@ def test_initialisation_is_distributed_as_the_framework_itself_would(numpy_side,
     assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("rows", "outputs"), [((3, 40), 24), ((2, 3), 200), ((1,), 5), ((4, 0), 6)], ids=str)
+def test_a_linear_layer_is_a_product(numpy_side, rows, outputs, bias):
+    """Many rows, far fewer than outputs, a single one, none: all take ways of their own in PyTorch."""
+    draw = np.random.RandomState(0)
+    inputs, upstream = draw.randn(*rows, 16), draw.randn(*rows, outputs)
+    weight, added = draw.randn(outputs, 16), draw.randn(outputs)
+    flat = upstream.reshape(-1, outputs)
+    expected = [inputs @ weight.T + bias * added, upstream @ weight, flat.T @ inputs.reshape(-1, 16)]
+    expected += [flat.sum(0)] if bias else []
+    given = [array.astype(np.float32) for array in (inputs, weight, added, upstream)]
+    found = numpy_side.linear(*given[:2], given[2] if bias else None, given[3])
+    assert len(found) == len(expected)
+    for array, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_gather(numpy_side):
     hidden = np.random.RandomState(0).rand(3, 7, 2).astype(np.float32)
     positions = np.array([[0, 6], [3, 3], [5, 0]])

@@ -329,6 +329,22 @@ def test_a_compiled_model_trains_as_one_that_is_not(lab):
         lab.trainer(**options, compile=True, verify_batches=True)
 
 
+def test_a_compiled_model_with_dropout_goes_on_where_it_ended(lab, monkeypatch):
+    """Its noise is keyed as well: steps after a resume see that of a run that was not ended."""
+    options = {"model": str(lab.model("roberta", dropout=0.2)), "learning_rate": 5e-3, "compile": True}
+    options |= {"max_steps": 6, "verify_batches": None}
+    whole = steps(lab.train(**options).run_dir)
+    without = steps(lab.train(**options | {"dropout": 0.0}).run_dir)
+    trainer = lab.trainer(**options)
+    interrupt(trainer, 3, monkeypatch)
+    run = trainer.job.config.output_dir
+    resumed = steps(lab.train(**options, output_dir=run, resume=True).run_dir)
+    assert [line["step"] for line in resumed] == [1, 2, 3, 4, 5, 6]
+    assert [line["loss"] for line in resumed] == pytest.approx([line["loss"] for line in whole], rel=1e-4)
+    for line, silent in zip(whole, without, strict=True):
+        assert line["loss"] != pytest.approx(silent["loss"], rel=1e-3), line["step"]
+
+
 def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
     options = {"model": str(lab.model("bert", dropout=0.0)), "max_steps": 6, "learning_rate": 5e-3}
     runs = {"sparse": lab.train(**options), "dense": lab.train(**options, mlm_head="dense")}
