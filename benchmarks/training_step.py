@@ -31,8 +31,8 @@ GROUPS = {
         "mlm:torch:bf16:sparse", "products:torch:float32", "products:torch:bf16", "products:tf:float32",
     ],
     "tf": [
-        "guide:tf:float32", "kerashub:float32:tensorflow", "kerashub:bf16:tensorflow", "mlm:tf:float32:dense",
-        "mlm:tf:float32:sparse", "mlm:tf:bf16:sparse", "products:tf:float32", "products:tf:bf16",
+        "guide:tf:float32", "mlm:tf:float32:dense", "mlm:tf:float32:sparse", "mlm:tf:bf16:sparse",
+        "products:tf:float32", "products:tf:bf16",
     ],
     "peers": [
         "kerashub:float32:tensorflow", "kerashub:float32:torch", "kerashub:float32:jax",

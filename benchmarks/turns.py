@@ -97,8 +97,10 @@ class _Variant:
         if self.problem is not None:
             return
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{units}\n")
-        self._process.stdin.flush()
+        # One that is gone, for want of memory perhaps, is found out by its answer.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(f"{units}\n")
+            self._process.stdin.flush()
         answer = self._answer()
         if answer is not None:
             self.rounds.append(statistics.median(answer["seconds"]))
@@ -121,7 +123,8 @@ class _Variant:
         self._process.wait()
         self._log.flush()
         said = Path(self._log.name).read_text(errors="replace").strip().splitlines()
-        self.problem = said[-1] if said else f"exit code {self._process.returncode}"
+        killed = self._process.returncode < 0
+        self.problem = said[-1] if said and not killed else f"exit code {self._process.returncode}"
         return None
 
 
