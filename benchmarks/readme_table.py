@@ -6,6 +6,7 @@ python benchmarks/readme_table.py README.md
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,17 @@ STEPS = {
     "mlm:torch:float32:sparse": "`mlm`, PyTorch",
     "mlm:torch:bf16:sparse": "`mlm`, PyTorch, `--precision bf16`",
     "guide:tf:float32": "the guide's recipe, TensorFlow",
-    "kerashub:float32": "KerasHub",
-    "kerashub:bf16": "KerasHub in bf16",
     "mlm:tf:float32:dense": "`mlm`, TensorFlow, `--mlm-head dense`",
     "mlm:tf:float32:sparse": "`mlm`, TensorFlow",
     "mlm:tf:bf16:sparse": "`mlm`, TensorFlow, `--precision bf16`",
+}
+
+PEERS = {
+    "kerashub:{}:tensorflow": "KerasHub on TensorFlow",
+    "kerashub:{}:jax": "KerasHub on JAX",
+    "kerashub:{}:torch": "KerasHub on PyTorch",
+    "mlm:torch:{}:sparse": "`mlm`, PyTorch",
+    "mlm:tf:{}:sparse": "`mlm`, TensorFlow",
 }
 
 OTHERS = {
@@ -68,7 +75,7 @@ OTHERS = {
 
 def tables() -> str:
     """The tables, and what they were measured on, as Markdown."""
-    return f"{_steps()}\n\n{_others()}"
+    return f"{_steps()}\n\n{_peers()}\n\n{_others()}"
 
 
 def _steps() -> str:
@@ -78,19 +85,33 @@ def _steps() -> str:
         facts = _outcomes(f"training_step_{framework}")
         lines += _rows(facts, STEPS, "tokens")
     versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("torch", "tensorflow"))
-    rounds = {
-        name: _outcomes(f"training_step_{framework}")["rounds"]
-        for framework, name in (("torch", "PyTorch"), ("tf", "TensorFlow"))
-    }
-    counted = ", ".join(f"{count} with {name}" for name, count in rounds.items())
     said = (
-        f"Medians of rounds of {facts['steps_in_a_round']} steps in turns ({counted}), 16 blocks of 128\n"
-        f"tokens, DistilRoBERTa's shape; {facts['cores']} cores of a busy {facts['processor']}, {versions}\n"
+        f"Medians of {facts['rounds']} rounds of {facts['steps_in_a_round']} steps in turns, 16 blocks of\n"
+        f"128 tokens, DistilRoBERTa's shape; {facts['cores']} cores of an {facts['processor']}, {versions}\n"
         "(`benchmarks/training_step.py`). The limit is what the processor reaches in matrix products\n"
-        "alone. The frameworks were measured at different hours of a machine that others use: figures of\n"
-        "one compare with each other, not with the other's."
+        "alone. The two halves of the table were measured an hour apart; these took turns, each precision\n"
+        f"by itself, in {_outcomes('training_step_peers')['rounds']} rounds:"
     )
     return "\n".join([*lines, "", said])
+
+
+def _peers() -> str:
+    head = "| training step | precision | tokens/s | spread | times the best KerasHub |"
+    lines = [head, "|---|---|---|---|---|"]
+    for precision, name in (("float32", "training_step_peers"), ("bf16", "training_step_peers-bf16")):
+        found = _outcomes(name)["variants"]
+        rivals = [facts for variant, facts in found.items() if variant.startswith("kerashub")]
+        best = min(rivals, key=lambda facts: statistics.median(facts["seconds"]))
+        for variant, title in PEERS.items():
+            facts = found[variant.format(precision)]
+            low, high = facts["spread"]
+            pairs = zip(best["seconds"], facts["seconds"], strict=True)
+            times = statistics.median(theirs / ours for theirs, ours in pairs)
+            lines.append(
+                f"| {title} | {precision} | {facts['tokens_per_second']:,.0f} | {low:,.0f} to {high:,.0f} "
+                f"| {times:.2f} |"
+            )
+    return "\n".join(lines)
 
 
 def _others() -> str:

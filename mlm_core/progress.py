@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,9 @@ _PATIENCE = 1.0
 
 _INTERVAL = 10.0
 """Seconds between lines about it where there is no terminal."""
+
+_RECENT = 20
+"""Steps of whose speed the median is shown."""
 
 
 class Progress:
@@ -38,6 +42,7 @@ class Progress:
         self._evaluation: Counter | None = None
         self._total = 0
         self._started = time.perf_counter()
+        self._speeds: deque[float] = deque(maxlen=_RECENT)
 
     @classmethod
     def of(cls, config: RuntimeConfig) -> Progress:
@@ -130,13 +135,18 @@ class Progress:
 
     def step(self, line: dict[str, Any]) -> None:
         """Show a step's line of metrics."""
-        loss, speed = f"loss {_shown(line['loss'])}", f"{line['tokens_per_second']:,.0f} tokens/s"
+        self._speeds.append(line["tokens_per_second"])
+        loss, speed = f"loss {_shown(line['loss'])}", f"{self._speed():,.0f} tokens/s"
         if self.running_bar is not None:
             self.running_bar.update(self._task, completed=line["step"], loss=loss, speed=speed)
         elif line["step"] % self._logging_steps == 0 or line["step"] == self._total:
             elapsed = time.perf_counter() - self._started
             left = elapsed / line["step"] * (self._total - line["step"])
             self.say(f"step {line['step']}/{self._total}  {loss}  {speed}  {left:.0f} s left")
+
+    def _speed(self) -> float:
+        """The median of the recent steps: an epoch's last batch may be a single block."""
+        return sorted(self._speeds)[len(self._speeds) // 2]
 
     def evaluation(self, line: dict[str, Any]) -> None:
         """Show an evaluation's line of metrics."""

@@ -66,3 +66,11 @@ def test_an_error_inside_passes_through(impatient):
         raise KeyError
     with pytest.raises(ZeroDivisionError):
         list(made().track((1 // number for number in (1, 0)), "counting", 2))
+
+
+def test_a_short_last_batch_is_not_taken_for_the_speed(capsys):
+    shown = made()
+    shown.start(3)
+    for step, speed in enumerate((1000.0, 1010.0, 30.0), 1):
+        shown.step({"step": step, "loss": 2.0, "tokens_per_second": speed})
+    assert "step 3/3  loss 2  1,000 tokens/s" in capsys.readouterr().err
