@@ -3,8 +3,8 @@
     python benchmarks/compare_repeats.py [--times 5] [--output FILE] [option of mlm compare ...]
 
 Runs `mlm compare` so many times, one after the other, and looks at the 95% intervals of the speed of every
-column over the first one's: of two right intervals on one machine nearly all overlap. Exit code 1 where fewer
-than 9 of 10 pairs do.
+variant over the first one's: of two right intervals on one machine nearly all overlap. Exit code 1 where
+fewer than 9 of 10 pairs do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEAST = 0.9
 
 
 def compare(directory: Path, options: list[str]) -> tuple[dict[str, dict[str, float]], float]:
-    """Speeds by column, and how many seconds the comparison took.
+    """Speeds by variant, and how many seconds the comparison took.
 
     Raises:
         SystemExit: it failed.
@@ -47,11 +47,11 @@ def compare(directory: Path, options: list[str]) -> tuple[dict[str, dict[str, fl
 
 
 def overlaps(reports: list[dict[str, dict[str, float]]]) -> list[bool]:
-    """Of every column in every pair of reports."""
+    """Of every variant in every pair of reports."""
     return [
-        one[column]["low"] <= other[column]["high"] and other[column]["low"] <= one[column]["high"]
+        one[variant]["low"] <= other[variant]["high"] and other[variant]["low"] <= one[variant]["high"]
         for one, other in combinations(reports, 2)
-        for column in one
+        for variant in one
     ]
 
 
@@ -68,8 +68,8 @@ def main() -> int:
             speeds, taken = compare(Path(scratch) / str(number), options)
             reports.append(speeds)
             seconds.append(taken)
-            for column, speed in speeds.items():
-                said = f"{column}: {speed['value']:.3f}, {speed['low']:.3f} to {speed['high']:.3f}"
+            for variant, speed in speeds.items():
+                said = f"{variant}: {speed['value']:.3f}, {speed['low']:.3f} to {speed['high']:.3f}"
                 print(f"{said}, {taken:.0f} s", flush=True)
     found = overlaps(reports)
     print(f"{sum(found)} of {len(found)} pairs overlap")

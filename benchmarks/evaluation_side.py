@@ -25,17 +25,17 @@ def mlm(turns: Turns, blocks: int, directory: Path, backend: str, precision: str
     """`mlm evaluate`, from Python."""
     os.environ["MLM_CACHE"] = str(directory / "cache")
     from mlm_core import Config, load_engine
-    from mlm_core.plan import evaluation_keys
+    from mlm_core.batches.plan import evaluation_keys
 
     config = Config(
         dataset=str(directory / "text.jsonl"), model=str(directory / "model"), from_scratch=True,
         batch_size=BATCH, block_size=BLOCK, precision=precision, mlm_head=head, quiet=True,
     )  # fmt: skip
     evaluator = load_engine(backend).evaluator(config, whole=True)
-    evaluator.job = replace(evaluator.job, evaluation_keys=evaluation_keys(blocks, BATCH))
+    evaluator.setup = replace(evaluator.setup, evaluation_keys=evaluation_keys(blocks, BATCH))
     while True:
         sums = evaluator.evaluate()
-        turns.note(loss=sums.mean_loss, masked_tokens=sums.masked_tokens, head=evaluator._head)
+        turns.note(loss=sums.mean_loss, masked_tokens=sums.masked_tokens, head=evaluator.network.head)
         turns.worked()
 
 

@@ -83,11 +83,11 @@ def guide_tf(batch: int, directory: Path) -> Iterator[Any]:
 def _planned(batch: int, directory: Path) -> Any:
     from transformers import AutoTokenizer
 
-    from mlm_core.batch import BatchAssembler
-    from mlm_core.config import MaskingConfig
-    from mlm_core.data.tokenization import masking_rule
-    from mlm_core.plan import BatchPlan
-    from mlm_core.randomness import Stream
+    from mlm_core.batches.batch import BatchAssembler
+    from mlm_core.batches.plan import BatchPlan
+    from mlm_core.batches.randomness import Stream
+    from mlm_core.batches.rule import masking_rule
+    from mlm_core.config.config import MaskingConfig
 
     tokenizer = AutoTokenizer.from_pretrained(directory / "model")
     blocks = np.load(directory / "blocks.npy", mmap_mode="r")

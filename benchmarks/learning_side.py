@@ -36,7 +36,7 @@ def start(directory: Path, seed: int) -> dict[str, Any]:
     )  # fmt: skip
     trainer = load_engine("torch").trainer(config)
     trainer.save(directory / f"start-{seed}")
-    return {"starting_weights": _digest(trainer._weights())}
+    return {"starting_weights": _digest(trainer.network.weights())}
 
 
 def mlm(directory: Path, target: Path, seed: int, steps: int, backend: str, precision: str) -> dict[str, Any]:
@@ -49,10 +49,10 @@ def mlm(directory: Path, target: Path, seed: int, steps: int, backend: str, prec
         precision=precision, seed=seed, save_steps=steps, quiet=True, output_dir=str(target),
     )  # fmt: skip
     trainer = load_engine(backend).trainer(config)
-    if not np.array_equal(trainer._training_job().train.blocks, np.load(directory / "blocks.npy")):
+    if not np.array_equal(trainer.setup.train.blocks, np.load(directory / "blocks.npy")):
         sys.exit("the blocks are not those of the guide's recipe")
-    trainer._load()
-    digest = _digest(trainer._weights())
+    trainer.specs()
+    digest = _digest(trainer.network.weights())
     trainer.train()
     results = json.loads((target / "run.json").read_text(encoding="utf-8"))["results"]
     return {"starting_weights": digest, "seconds": results["training_seconds"]}
@@ -110,7 +110,7 @@ def guide_tf(directory: Path, target: Path, seed: int, steps: int) -> dict[str, 
         create_optimizer,
     )  # fmt: skip
 
-    from mlm_core.weight_files import WEIGHTS, read_weights, write_weights
+    from mlm_core.model.weight_files import WEIGHTS, read_weights, write_weights
     from mlm_tf.weights import assign, export
 
     keras.utils.set_random_seed(seed)

@@ -1,4 +1,4 @@
-"""Makes the starter model: trains it with `mlm train` and puts it into `mlm_core/starter`.
+"""Makes the starter model: trains it with `mlm train` and puts it into `mlm_core/model/starter`.
 
     python benchmarks/make_starter.py [--run DIR]
 
@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from turns import machine_facts
 
-from mlm_core.weight_files import read_weights, write_weights
+from mlm_core.model.weight_files import read_weights, write_weights
 
-STARTER = Path(__file__).parent.parent / "mlm_core" / "starter"
+STARTER = Path(__file__).parent.parent / "mlm_core" / "model" / "starter"
 
 COMMAND = [
     "train", "--from-scratch", "--dataset", "python:library", "--test-size", "0.02", "--precision", "bf16",

@@ -31,11 +31,12 @@ def mlm(turns: Turns, directory: Path, stage: str, processes: int) -> None:
     os.environ["MLM_CACHE"] = str(directory / f"cache-{os.getpid()}")
     from mlm_core import Config
     from mlm_core.compat.transformers import import_without_frameworks
-    from mlm_core.data.prepare import block_store
+    from mlm_core.data.prepare import Vocabulary, block_store
     from mlm_core.data.sources import load_source
-    from mlm_core.job import training_job
-    from mlm_core.model_source import load_model_source
+    from mlm_core.model.files import find_model
+    from mlm_core.model.source import load_model_source
     from mlm_core.progress import Progress
+    from mlm_core.training.setup import training_setup
 
     config = Config(
         dataset=str(directory / "text.jsonl"), text_column=COLUMN, model=str(directory / "model"),
@@ -44,16 +45,17 @@ def mlm(turns: Turns, directory: Path, stage: str, processes: int) -> None:
     progress = Progress.of(config)
     source = load_source(config, progress=progress)
     import_without_frameworks()
-    model = load_model_source(config, None)
+    model = load_model_source(config, find_model(config))
+    vocabulary = Vocabulary(model.tokenizer, model.config.vocab_size, model.name)
     while True:
         with tempfile.TemporaryDirectory() as cache:
             os.environ["MLM_CACHE"] = cache
             if stage == "file":
-                job = training_job(config, load_source(config, progress=progress), progress)
-                facts = list(job.stores.values())
+                setup = training_setup(config, load_source(config, progress=progress), progress)
+                facts = list(setup.stores.values())
                 first = None
             else:
-                store = block_store(source.documents, model, config, "training", progress)
+                store = block_store(source.documents, vocabulary, config, "training", progress)
                 facts, first = [store.facts], _digest(store.blocks[:COMPARED])
         turns.note(tokens=sum(f.tokens for f in facts), blocks=sum(f.blocks for f in facts), first=first)
         turns.worked()

@@ -166,7 +166,7 @@ def take_turns(
 
 def machine_facts(packages: Sequence[str]) -> dict[str, Any]:
     """What a figure belongs to: processor, cores, versions."""
-    from mlm_core.versions import installed_versions
+    from mlm_core.system.versions import installed_versions
 
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

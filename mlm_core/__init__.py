@@ -5,7 +5,7 @@ trainer = load_engine("tf").trainer(Config(dataset="posts.jsonl"))
 trainer.train()
 """
 
-from mlm_core.config import Config
+from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.registry import load_engine
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mlm_core.cli import Request, build_parser, parse_request
+from mlm_core.cli.parser import Request, build_parser, parse_request
 from mlm_core.errors import MlmError, RunError
 
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(request: Request) -> int:
     from importlib import import_module
 
-    command = import_module(f"mlm_core.commands.{request.command}")
+    command = import_module(f"mlm_core.cli.{request.command}")
     try:
         results: dict[str, object] = command.run(request)
     except MlmError as error:

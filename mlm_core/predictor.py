@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.batch import Batch
-from mlm_core.config import Config
-from mlm_core.data.tokenization import check_mask_token
+from mlm_core.batches.batch import Batch
+from mlm_core.batches.rule import check_mask_token
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.families import length_limit
-from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.model_source import ModelSource, load_model_source, model_directory
+from mlm_core.framework import Framework
+from mlm_core.model.architectures import length_limit
+from mlm_core.model.files import ModelFiles
+from mlm_core.model.source import ModelSource, load_model_source
+from mlm_core.network import Network, NetworkOptions
 from mlm_core.progress import Progress
-from mlm_core.sparse_head import choose_head
-
-if TYPE_CHECKING:
-    from mlm_core.engine import Engine
 
 _MASK_SPELLINGS = ("<mask>", "[MASK]")
 
 
-class Predictor(ABC):
-    """Predicts masked tokens with a model directory. Engines fill in the hooks."""
+class Predictor:
+    """Predicts masked tokens with a model directory.
 
-    _network: Any = None
-    """The framework's model, set by `_build`."""
+    Args:
+        framework: what it predicts with.
+        config: the options about the model, the device and what is shown.
+        files: of the model.
+        network: makes the framework's network for a model.
+    """
 
-    def __init__(self, engine: Engine, config: Config) -> None:
-        self.engine = engine
+    def __init__(
+        self,
+        framework: Framework,
+        config: Config,
+        files: ModelFiles,
+        network: Callable[[ModelSource, NetworkOptions], Network],
+    ) -> None:
+        self.framework = framework
         self.config = config
-        self._model: ModelSource | None = None
+        self._files = files
+        self._make_network = network
+        self._network: Network | None = None
         self._head_chosen = False
 
     def model(self) -> Any:
         """The framework's model itself, ready to predict."""
-        self._source()
-        return self._network
+        return self._loaded().model
 
     def fill(
         self, texts: Sequence[str] | str, *, top_k: int = 5, targets: Sequence[str] | None = None
@@ -63,15 +71,14 @@ class Predictor(ABC):
             raise RequestError("must be at least 1", code="out_of_range", option="--top-k", value=top_k)
         if isinstance(texts, str):
             texts = [texts]
-        tokenizer = self._source().tokenizer
+        tokenizer = self._loaded().source.tokenizer
         ids = [self._encode(text, tokenizer) for text in texts]
         wanted = _target_ids(targets, tokenizer, Progress.of(self.config)) if targets is not None else None
         results: dict[int, list[Any]] = {}
-        at_once = max(1, _LOGITS_AT_ONCE // self._source().config.vocab_size)
+        at_once = max(1, _LOGITS_AT_ONCE // self._loaded().source.config.vocab_size)
         for rows in _rows_of_one_length(ids, at_once):
             batch = _slot_batch([ids[row] for row in rows], tokenizer.mask_token_id)
-            self._choose_head(batch)
-            for row, logits in zip(rows, self._logits(batch), strict=True):
+            for row, logits in zip(rows, self._slot_logits(batch), strict=True):
                 results[row] = _fillings(ids[row], logits, top_k, wanted, tokenizer)
         return [results[row] for row in range(len(ids))]
 
@@ -81,22 +88,20 @@ class Predictor(ABC):
         Raises:
             RequestError: a text is too long.
         """
-        tokenizer = self._source().tokenizer
+        tokenizer = self._loaded().source.tokenizer
         return [self.token_logits(self._token_ids(text, tokenizer)[None])[0] for text in texts]
 
     def token_logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits `[batch, length, vocabulary]` float32 for `[batch, length]` token ids without padding."""
-        self._source()
-        return self._logits({"input_ids": np.asarray(input_ids, dtype=np.int64)})
+        return self._loaded().logits({"input_ids": np.asarray(input_ids, dtype=np.int64)})
 
-    def _choose_head(self, batch: Batch) -> None:
-        """Use the sparse head from the first blank on, where it computes what the dense one does."""
+    def _slot_logits(self, batch: Batch) -> NDArray[np.float32]:
+        """Logits at the masked positions; from the first batch on with the sparse head, where it is right."""
+        network = self._loaded()
         if not self._head_chosen:
-            probe = {name: array[:1] for name, array in batch.items()}
-            choose_head(
-                lambda sparse: self._use_head(sparse=sparse, probe=probe), lambda: self._logits(probe)
-            )
+            network.choose_head({name: array[:1] for name, array in batch.items()})
             self._head_chosen = True
+        return network.logits(batch)
 
     def _encode(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
         ids = self._token_ids(text, tokenizer)
@@ -114,7 +119,7 @@ class Predictor(ABC):
         for spelling in _MASK_SPELLINGS:
             text = text.replace(spelling, tokenizer.mask_token)
         ids = np.array(tokenizer(text, verbose=False)["input_ids"], dtype=np.int64)
-        limit = length_limit(self._source().config)
+        limit = length_limit(self._loaded().source.config)
         if limit is not None and len(ids) > limit:
             raise RequestError(
                 f"the text has {len(ids)} tokens, the model takes at most {limit}",
@@ -125,33 +130,19 @@ class Predictor(ABC):
             )
         return ids
 
-    def _source(self) -> ModelSource:
-        """The model's source; the framework's model is built and given its weights the first time."""
-        if self._model is None:
-            model = load_model_source(self.config, model_directory(self.config))
+    def _loaded(self) -> Network:
+        """The network; it is built and given its weights the first time."""
+        if self._network is None:
+            model = load_model_source(self.config, self._files.fetched(self.config))
             check_mask_token(model.tokenizer, model.name)
-            initial = model.starting_weights(self._build(model), self.config.seed, self.engine.read_pickled)
+            options = NetworkOptions(device=self.config.device, threads=self.config.threads)
+            network = self._make_network(model, options)
+            initial = model.starting_weights(network.build(), self.config.seed, self.framework.read_pickled)
             if initial.drawn:
                 raise initial.refusal(model.name)
-            self._assign(initial.weights)
-            self._model = model
-        return self._model
-
-    @abstractmethod
-    def _build(self, model: ModelSource) -> ModelOutline:
-        """Set the process up and build the model of `model.config`."""
-
-    @abstractmethod
-    def _assign(self, weights: Weights) -> None:
-        """Give every parameter its value."""
-
-    @abstractmethod
-    def _logits(self, batch: Batch) -> NDArray[np.float32]:
-        """Logits of `input_ids` at `masked_positions` `[batch, slots]`, or at all positions without these."""
-
-    @abstractmethod
-    def _use_head(self, *, sparse: bool, probe: Batch) -> None:
-        """See `Trainer._use_head`."""
+            network.assign(initial.weights)
+            self._network = network
+        return self._network
 
 
 _LOGITS_AT_ONCE = 2**27

@@ -21,7 +21,7 @@ def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
 def __getattr__(name: str) -> Any:
     # Imported when it is asked for: `import mlm_tf` alone loads no framework.
     if name == "MaskingCollator":
-        from mlm_core.collator import MaskingCollator
+        from mlm_core.batches.collator import MaskingCollator
 
         return MaskingCollator
     if name == "PushToHubCallback":

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from mlm_core.dropout import noise_key, noise_position
+from mlm_core.optimization.dropout import noise_key, noise_position
 
 
 class DropoutKey:

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
-from mlm_core.config import Device
+from mlm_core.config.config import Device
 from mlm_core.engine import Engine
 from mlm_core.hub.model_files import H5
-from mlm_core.predictor import Predictor
+from mlm_core.network import Network, NetworkOptions
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlm_core.job import TrainingJob
+    from mlm_core.model.source import ModelSource
+    from mlm_core.training.setup import TrainingSetup
 
 
 @final
@@ -40,7 +41,7 @@ class TensorFlowEngine(Engine):
     writes_h5 = True
 
     def prepare_process(self) -> None:
-        """See `Engine.prepare_process`."""
+        """See `Framework.prepare_process`."""
         super().prepare_process()
         import transformers.utils.import_utils as found
 
@@ -50,14 +51,14 @@ class TensorFlowEngine(Engine):
             found._accelerate_available = False
 
     def devices(self) -> list[str]:
-        """See `Engine.devices`."""
+        """See `Framework.devices`."""
         with _silent_import():
             import tensorflow as tf
 
             return ["cpu", "gpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
 
     def device_name(self, device: Device) -> str:
-        """See `Engine.device_name`."""
+        """See `Framework.device_name`."""
         import tensorflow as tf
 
         gpus = tf.config.get_visible_devices("GPU") if device != "cpu" else []
@@ -66,7 +67,7 @@ class TensorFlowEngine(Engine):
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
 
     def device_memory(self) -> float | None:
-        """See `Engine.device_memory`."""
+        """See `Framework.device_memory`."""
         import tensorflow as tf
 
         if not tf.config.list_logical_devices("GPU"):
@@ -85,38 +86,38 @@ class TensorFlowEngine(Engine):
 
         return isinstance(error, tf.errors.ResourceExhaustedError)
 
-    def products(
+    def matmul(
         self, shapes: Sequence[tuple[int, int, int]], precision: str, device: Device
     ) -> Callable[[], None]:
-        """See `Engine.products`."""
-        from mlm_tf.products import products
+        """See `Framework.matmul`."""
+        from mlm_tf.matmul import matmul
 
-        return products(shapes, precision, device)
+        return matmul(shapes, precision, device)
 
-    def train_as_the_guide(self, job: TrainingJob, step_done: Callable[[float], None]) -> None:
-        """See `Engine.train_as_the_guide`."""
-        from mlm_tf.guide import train_as_the_guide
+    def train_hf_recipe(self, setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
+        """See `Engine.train_hf_recipe`."""
+        from mlm_tf.hf_recipe import train_hf_recipe
 
-        train_as_the_guide(job, step_done)
+        train_hf_recipe(setup, step_done)
 
     def write_h5(self, directory: Path) -> None:
-        """See `Engine.write_h5`."""
+        """See `Framework.write_h5`."""
         model = self.predictor(directory, device="cpu", quiet=True).model()
         from mlm_tf.weights import write_h5
 
         write_h5(model, directory / H5)
+
+    def _network(self, model: ModelSource, options: NetworkOptions) -> Network:
+        with _silent_import():
+            from mlm_tf.network import TensorFlowNetwork
+
+        return TensorFlowNetwork(model, options)
 
     def _trainer_class(self) -> type[Trainer]:
         with _silent_import():
             from mlm_tf.trainer import TensorFlowTrainer
 
         return TensorFlowTrainer
-
-    def _predictor_class(self) -> type[Predictor]:
-        with _silent_import():
-            from mlm_tf.predictor import TensorFlowPredictor
-
-        return TensorFlowPredictor
 
 
 @contextlib.contextmanager

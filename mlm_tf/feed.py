@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mlm_core.batch import Batch, BatchAssembler
+from mlm_core.batches.batch import Batch, BatchAssembler
 
 CHUNK = 2**17
 """Tokens that are assembled at once: a call from TensorFlow into Python takes longer than a small batch."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from mlm_core.sparse_head import MaskedPass
+from mlm_core.model.sparse_head import MaskedPass
 
 
 class SparseHead(MaskedPass):

@@ -8,36 +8,36 @@ from typing import Any
 import tf_keras as keras
 import transformers
 
-from mlm_core.compare.guide import StepClock, guide_rows
-from mlm_core.config import decided
-from mlm_core.job import TrainingJob
+from mlm_core.compare.hf_recipe import StepClock, recipe_rows
+from mlm_core.config.config import required
+from mlm_core.training.setup import TrainingSetup
 from mlm_tf.machine import set_up
 from mlm_tf.model import POLICIES
-from mlm_tf.weights import assign, outline
+from mlm_tf.weights import assign, specs
 
 
-def train_as_the_guide(job: TrainingJob, step_done: Callable[[float], None]) -> None:
-    """See `Engine.train_as_the_guide`."""
-    config = job.config
+def train_hf_recipe(setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
+    """See `Engine.train_hf_recipe`."""
+    config = setup.config
     set_up(config.device, config.threads)
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
     # Its own loader cannot read the files of newer safetensors.
-    model = transformers.TFAutoModelForMaskedLM.from_config(job.model.config)
+    model = transformers.TFAutoModelForMaskedLM.from_config(setup.model.config)
     model.build_in_name_scope()
-    assign(model, job.model.starting_weights(outline(model), config.seed).weights)
+    assign(model, setup.model.starting_weights(specs(model), config.seed).weights)
     collator = transformers.DataCollatorForLanguageModeling(
-        tokenizer=job.model.tokenizer, mlm_probability=config.mlm_probability, return_tensors="tf"
+        tokenizer=setup.model.tokenizer, mlm_probability=config.mlm_probability, return_tensors="tf"
     )
     # Keras has no accumulation: a step is one batch. The last one of an epoch is dropped, as in the guide.
     batches = model.prepare_tf_dataset(
-        guide_rows(job), shuffle=True, batch_size=job.plan.batch_size, collate_fn=collator
+        recipe_rows(setup), shuffle=True, batch_size=setup.plan.batch_size, collate_fn=collator
     )
     model.compile(
         optimizer=transformers.AdamWeightDecay(
-            learning_rate=decided(config.learning_rate), weight_decay_rate=config.weight_decay
+            learning_rate=required(config.learning_rate), weight_decay_rate=config.weight_decay
         )
     )
-    epochs = -(-job.plan.steps // len(batches))
+    epochs = -(-setup.plan.steps // len(batches))
     model.fit(batches, epochs=epochs, verbose=0, callbacks=[_Clock(StepClock(step_done))])
 
 

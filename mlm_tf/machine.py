@@ -7,7 +7,7 @@ from contextlib import suppress
 import tensorflow as tf
 
 from mlm_core.errors import RunError
-from mlm_core.machine import cores
+from mlm_core.system.machine import cores
 
 
 def set_up(device: str, threads: int | None) -> bool:

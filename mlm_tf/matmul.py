@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from mlm_core.config import Device
+from mlm_core.config.config import Device
 
 _DTYPES = {"float32": tf.float32, "bf16": tf.bfloat16, "fp16": tf.float16}
 
 
-def products(shapes: Sequence[tuple[int, int, int]], precision: str, device: Device) -> Callable[[], None]:
-    """See `Engine.products`."""
+def matmul(shapes: Sequence[tuple[int, int, int]], precision: str, device: Device) -> Callable[[], None]:
+    """See `Framework.matmul`."""
     dtype = _DTYPES[precision]
     pairs = [
         (tf.ones((rows, inner), dtype), tf.ones((inner, columns), dtype)) for rows, inner, columns in shapes

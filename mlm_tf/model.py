@@ -14,14 +14,14 @@ from transformers.modeling_tf_utils import unpack_inputs
 from transformers.utils import ModelOutput
 from transformers.utils import logging as transformers_logging
 
+from mlm_core.batches.masking import IGNORED
 from mlm_core.errors import RequestError
-from mlm_core.masking import IGNORED
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
 from mlm_tf.head import SparseHead, gather_slots
 from mlm_tf.weights import trained_variables
 
 if TYPE_CHECKING:
-    from mlm_core.batch import BatchWitness
+    from mlm_core.batches.batch import BatchVerifier
 
 
 @dataclass
@@ -52,7 +52,7 @@ class SlotCall:
     Without `masked_positions` labels are `[batch, length]`, and without labels it is that class.
     """
 
-    witness: BatchWitness | None = None
+    verifier: BatchVerifier | None = None
     sparse_head: SparseHead | None = None
     micro_batches: int = 1
     dropout_key: DropoutKey
@@ -64,9 +64,9 @@ class SlotCall:
         """The base class's logits at the masked positions, and their sums."""
         positions, labels = inputs.pop("masked_positions", None), inputs.pop("labels", None)
         block_key = inputs.pop("block_key", None)
-        if self.witness is not None and inputs["training"] and block_key is not None:
+        if self.verifier is not None and inputs["training"] and block_key is not None:
             received = [inputs["input_ids"], positions, labels, block_key]
-            tf.numpy_function(self.witness.receive, received, Tout=[], stateful=True)
+            tf.numpy_function(self.verifier.receive, received, Tout=[], stateful=True)
         sparse = self.sparse_head if positions is not None else None
         with sparse.at(positions) if sparse is not None else nullcontext():
             output = super().call(**(inputs | {"return_dict": True}))  # type: ignore[misc]

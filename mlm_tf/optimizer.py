@@ -11,8 +11,8 @@ import tf_keras as keras
 from numpy.typing import NDArray
 from transformers import AdamWeightDecay
 
-from mlm_core.config import OptimizationConfig
-from mlm_core.decay import BETA_1, BETA_2, CLIP_EPSILON, EPSILON, is_decayed
+from mlm_core.config.config import OptimizationConfig
+from mlm_core.optimization.decay import BETA_1, BETA_2, CLIP_EPSILON, EPSILON, is_decayed
 
 
 class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):

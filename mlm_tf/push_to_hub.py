@@ -11,9 +11,9 @@ import transformers
 
 from mlm_core.errors import RequestError
 from mlm_core.hub.callback import CallbackPublisher
-from mlm_core.metrics import MaskedSums, finite
-from mlm_core.model_card import Row
-from mlm_core.model_directory import write_model
+from mlm_core.hub.card import Row
+from mlm_core.metrics.sums import MaskedSums, finite
+from mlm_core.model.directory import write_model
 from mlm_tf.engine import TensorFlowEngine
 from mlm_tf.weights import export
 

@@ -12,8 +12,8 @@ import tf_keras as keras
 from numpy.typing import NDArray
 from transformers.modeling_tf_pytorch_utils import apply_transpose, convert_tf_weight_name_to_pt_weight_name
 
-from mlm_core.checkpoint import Moments
-from mlm_core.initialization import ModelOutline, Weights
+from mlm_core.model.initialization import ParameterSpecs, Weights
+from mlm_core.training.checkpoint import Moments
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class _Place:
         return apply_transpose(self.transpose, array, match_shape=self.variable.shape, pt_to_tf=True)
 
 
-def outline(model: Any) -> ModelOutline:
+def specs(model: Any) -> ParameterSpecs:
     """What the model is made of; tied parameters once."""
     shapes = {place.name: place.canonical_shape() for place in _places(model)}
     constants = [place.name for place in _constants(model)]
-    return ModelOutline(shapes, model.base_model_prefix, constants)
+    return ParameterSpecs(shapes, model.base_model_prefix, constants)
 
 
 def assign(model: Any, weights: Weights) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import dropout, scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
-from mlm_core.dropout import DropoutNoise, noise_seed
+from mlm_core.optimization.dropout import DropoutNoise, noise_seed
 
 
 @contextmanager
@@ -21,8 +21,8 @@ def keyed_dropout(
     """While inside, a forward pass takes the noise of this key; a compiled one only if it is not `fast`.
 
     PyTorch draws it from its global generator in the order of the layers, so seeding the generator before
-    each forward pass keys every layer. On a CPU that is slow (see `mlm_core.dropout`), and the noise of most
-    layers comes from elsewhere.
+    each forward pass keys every layer. On a CPU that is slow, and the noise of most layers comes from
+    elsewhere (see `mlm_core.optimization.dropout`).
     """
     key = noise_seed(seed, step, micro_batch)
     torch.manual_seed(key)

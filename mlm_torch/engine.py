@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
-from mlm_core.config import Device
+from mlm_core.config.config import Device
 from mlm_core.engine import Engine
-from mlm_core.predictor import Predictor
+from mlm_core.network import Network, NetworkOptions
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlm_core.initialization import Weights
-    from mlm_core.job import TrainingJob
+    from mlm_core.model.initialization import Weights
+    from mlm_core.model.source import ModelSource
+    from mlm_core.training.setup import TrainingSetup
 
 
 @final
@@ -31,20 +32,20 @@ class TorchEngine(Engine):
     transformers_check = "is_torch_available"
 
     def devices(self) -> list[str]:
-        """See `Engine.devices`."""
+        """See `Framework.devices`."""
         import torch
 
         return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
 
     def device_name(self, device: Device) -> str:
-        """See `Engine.device_name`."""
+        """See `Framework.device_name`."""
         import torch
 
         on_gpu = device != "cpu" and torch.cuda.is_available()
         return torch.cuda.get_device_name() if on_gpu else super().device_name(device)
 
     def device_memory(self) -> float | None:
-        """See `Engine.device_memory`."""
+        """See `Framework.device_memory`."""
         import torch
 
         return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_initialized() else None
@@ -63,32 +64,32 @@ class TorchEngine(Engine):
     def _is_compile_error(self, error: Exception) -> bool:
         return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
 
-    def products(
+    def matmul(
         self, shapes: Sequence[tuple[int, int, int]], precision: str, device: Device
     ) -> Callable[[], None]:
-        """See `Engine.products`."""
-        from mlm_torch.products import products
+        """See `Framework.matmul`."""
+        from mlm_torch.matmul import matmul
 
-        return products(shapes, precision, device)
+        return matmul(shapes, precision, device)
 
-    def train_as_the_guide(self, job: TrainingJob, step_done: Callable[[float], None]) -> None:
-        """See `Engine.train_as_the_guide`."""
-        from mlm_torch.guide import train_as_the_guide
+    def train_hf_recipe(self, setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
+        """See `Engine.train_hf_recipe`."""
+        from mlm_torch.hf_recipe import train_hf_recipe
 
-        train_as_the_guide(job, step_done)
+        train_hf_recipe(setup, step_done)
 
     def read_pickled(self, path: Path) -> Weights:
-        """See `Engine.read_pickled`."""
+        """See `Framework.read_pickled`."""
         from mlm_torch.weights import read_pickled
 
         return read_pickled(path)
+
+    def _network(self, model: ModelSource, options: NetworkOptions) -> Network:
+        from mlm_torch.network import TorchNetwork
+
+        return TorchNetwork(model, options)
 
     def _trainer_class(self) -> type[Trainer]:
         from mlm_torch.trainer import TorchTrainer
 
         return TorchTrainer
-
-    def _predictor_class(self) -> type[Predictor]:
-        from mlm_torch.predictor import TorchPredictor
-
-        return TorchPredictor

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from mlm_core.batch import Batch, BatchAssembler
-from mlm_core.collator import MaskingCollator as NumpyCollator
-from mlm_core.plan import BatchPlan
+from mlm_core.batches.batch import Batch, BatchAssembler
+from mlm_core.batches.collator import MaskingCollator as NumpyCollator
+from mlm_core.batches.plan import BatchPlan
 
 Keys = NDArray[np.int64]
 

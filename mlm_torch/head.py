@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlm_core.sparse_head import MaskedPass
+from mlm_core.model.sparse_head import MaskedPass
 
 
 class SparseHead(MaskedPass):

@@ -8,35 +8,35 @@ from typing import Any
 
 import transformers
 
-from mlm_core.compare.guide import StepClock, guide_rows
-from mlm_core.config import decided
-from mlm_core.job import TrainingJob
+from mlm_core.compare.hf_recipe import StepClock, recipe_rows
+from mlm_core.config.config import required
+from mlm_core.training.setup import TrainingSetup
 from mlm_torch.machine import set_up
-from mlm_torch.weights import assign, outline
+from mlm_torch.weights import assign, specs
 
 
-def train_as_the_guide(job: TrainingJob, step_done: Callable[[float], None]) -> None:
-    """See `Engine.train_as_the_guide`."""
-    config = job.config
+def train_hf_recipe(setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
+    """See `Engine.train_hf_recipe`."""
+    config = setup.config
     device = set_up(config.device, config.threads)
-    model = transformers.AutoModelForMaskedLM.from_config(job.model.config)
-    assign(model, job.model.starting_weights(outline(model), config.seed).weights)
+    model = transformers.AutoModelForMaskedLM.from_config(setup.model.config)
+    assign(model, setup.model.starting_weights(specs(model), config.seed).weights)
     with tempfile.TemporaryDirectory() as scratch:
-        _train(model, job, scratch, device.type == "cpu", StepClock(step_done))
+        _train(model, setup, scratch, device.type == "cpu", StepClock(step_done))
 
 
-def _train(model: Any, job: TrainingJob, scratch: str, on_cpu: bool, clock: StepClock) -> None:
-    config = job.config
+def _train(model: Any, setup: TrainingSetup, scratch: str, on_cpu: bool, clock: StepClock) -> None:
+    config = setup.config
     collator = transformers.DataCollatorForLanguageModeling(
-        tokenizer=job.model.tokenizer, mlm_probability=config.mlm_probability
+        tokenizer=setup.model.tokenizer, mlm_probability=config.mlm_probability
     )
     arguments = transformers.TrainingArguments(
         output_dir=scratch,
-        learning_rate=decided(config.learning_rate),
+        learning_rate=required(config.learning_rate),
         weight_decay=config.weight_decay,
-        per_device_train_batch_size=decided(config.batch_size),
+        per_device_train_batch_size=required(config.batch_size),
         gradient_accumulation_steps=config.gradient_accumulation_steps,
-        max_steps=job.plan.steps,
+        max_steps=setup.plan.steps,
         # A step of fewer blocks would count as a whole one.
         dataloader_drop_last=True,
         bf16=config.precision == "bf16",
@@ -47,7 +47,7 @@ def _train(model: Any, job: TrainingJob, scratch: str, on_cpu: bool, clock: Step
         report_to=[],
         disable_tqdm=True,
     )
-    trainer = transformers.Trainer(model, arguments, data_collator=collator, train_dataset=guide_rows(job))
+    trainer = transformers.Trainer(model, arguments, data_collator=collator, train_dataset=recipe_rows(setup))
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.add_callback(_Clock(clock))
     trainer.train()

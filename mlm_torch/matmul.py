@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn.functional import conv2d
 
-from mlm_core.config import Device
-from mlm_core.machine import processor_maker
+from mlm_core.config.config import Device
+from mlm_core.system.machine import processor_maker
 from mlm_torch.machine import set_up
 from mlm_torch.model import PRECISIONS
 
 
-def speed_up_products(model: torch.nn.Module) -> None:
+def speed_up_matmul(model: torch.nn.Module) -> None:
     """Have a model's float32 linear layers use all of the processor, where they would not.
 
     PyTorch multiplies float32 matrices with MKL, which keeps to AVX2 on processors that are not Intel's: half
@@ -27,14 +27,14 @@ def speed_up_products(model: torch.nn.Module) -> None:
             module.__class__ = PointwiseLinear
 
 
-def products(shapes: Sequence[tuple[int, int, int]], precision: str, device: Device) -> Callable[[], None]:
-    """See `Engine.products`."""
+def matmul(shapes: Sequence[tuple[int, int, int]], precision: str, device: Device) -> Callable[[], None]:
+    """See `Framework.matmul`."""
     place = set_up(device, None)
     dtype = PRECISIONS[precision]
     layers = [torch.nn.Linear(inner, columns, False, place, dtype) for _, inner, columns in shapes]
     model = torch.nn.ModuleList(layers)
     if place.type == "cpu":
-        speed_up_products(model)
+        speed_up_matmul(model)
     inputs = [torch.ones(rows, inner, device=place, dtype=dtype) for rows, inner, _ in shapes]
 
     def multiply() -> None:

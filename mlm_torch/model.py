@@ -14,9 +14,9 @@ from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils import ModelOutput
 from transformers.utils import logging as transformers_logging
 
-from mlm_core.batch import BatchWitness
+from mlm_core.batches.batch import BatchVerifier
+from mlm_core.batches.masking import IGNORED
 from mlm_core.errors import RequestError
-from mlm_core.masking import IGNORED
 from mlm_torch.head import SparseHead, gather_slots
 
 
@@ -48,7 +48,7 @@ class SlotForward(torch.nn.Module):
     Without `masked_positions` labels are `[batch, length]`, and without labels it is that class.
     """
 
-    witness: BatchWitness | None = None
+    verifier: BatchVerifier | None = None
     sparse_head: SparseHead | None = None
     precision: torch.dtype = torch.float32
 
@@ -64,9 +64,9 @@ class SlotForward(torch.nn.Module):
     ) -> Any:
         if masked_positions is None and labels is None:
             return super().forward(input_ids, **inputs)
-        if self.witness is not None and self.training and block_key is not None:
+        if self.verifier is not None and self.training and block_key is not None:
             received = (input_ids, masked_positions, labels, block_key)
-            self.witness.receive(*(tensor.cpu().numpy() for tensor in received if tensor is not None))
+            self.verifier.receive(*(tensor.cpu().numpy() for tensor in received if tensor is not None))
         sparse = self.sparse_head if masked_positions is not None else None
         with sparse.at(masked_positions) if sparse is not None else nullcontext(), self._products():
             output = super().forward(input_ids, **(inputs | {"return_dict": True}))

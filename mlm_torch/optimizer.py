@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LRScheduler
 
-from mlm_core.config import OptimizationConfig
-from mlm_core.decay import BETA_1, BETA_2, EPSILON, is_decayed
-from mlm_core.loss_scale import LossScale
+from mlm_core.config.config import OptimizationConfig
+from mlm_core.optimization.decay import BETA_1, BETA_2, EPSILON, is_decayed
+from mlm_core.optimization.loss_scale import LossScale
 from mlm_torch.weights import named_parameters
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import transformers
 
 from mlm_core.hub.callback import CallbackPublisher
-from mlm_core.model_card import Row
-from mlm_core.model_directory import write_model
+from mlm_core.hub.card import Row
+from mlm_core.model.directory import write_model
 from mlm_torch.engine import TorchEngine
 from mlm_torch.weights import export
 

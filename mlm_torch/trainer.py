@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, final
 
-import numpy as np
 import torch
 import transformers
-from numpy.typing import NDArray
 
-from mlm_core.batch import Batch
-from mlm_core.checkpoint import Moments
-from mlm_core.config import Config, decided
-from mlm_core.course import Course
-from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.job import EvaluationJob, TrainingJob
-from mlm_core.loss_scale import LossScale
-from mlm_core.metrics import MaskedSums
-from mlm_core.parity.examination import Examination
+from mlm_core.config.config import Config, required
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.optimization.loss_scale import LossScale
 from mlm_core.trainer import Trainer
+from mlm_core.training.checkpoint import Moments
+from mlm_core.training.loop import TrainingLoop
+from mlm_core.training.setup import EvaluationSetup, TrainingSetup
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
-from mlm_torch.head import SparseHead
-from mlm_torch.machine import keep_freed_memory, set_up
-from mlm_torch.model import add_up_lookups, build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
-from mlm_torch.products import speed_up_products
 from mlm_torch.weights import (
-    assign,
     assign_moments,
-    export,
-    export_gradients,
     export_moments,
-    outline,
 )
 
 
@@ -43,93 +29,34 @@ from mlm_torch.weights import (
 class TorchTrainer(Trainer):
     """The core's trainer on PyTorch."""
 
-    _model: Any = None
-    _device: torch.device
     _optimizer: Any = None
 
-    def _build(self) -> ModelOutline:
-        config = self.job.config
-        self._device = set_up(config.device, config.threads)
-        source = self.job.model
-        model = build_model(source.config, source.name, config.precision, source.code)
-        self._model = model.to(self._device)
-        if self._on_cpu():
-            keep_freed_memory()
-            speed_up_products(self._model)
-            if not config.compile:
-                add_up_lookups(self._model)
-        if config.compile:
-            # Without the head, whose positions come from a hook: it is one large product, as fast by itself.
-            self._model.base_model.compile(dynamic=False)
-        return outline(self._model)
-
-    def _assign(self, weights: Weights) -> None:
-        assign(self._model, weights)
-
-    def _weights(self) -> Mapping[str, Any]:
-        return export(self._model)
-
-    def _architecture(self) -> str:
-        return str(type(self._model).__name__)
-
-    def _on_cpu(self) -> bool:
-        return self._device.type == "cpu"
-
-    def _fit(self, course: Course, moments: Moments | None) -> None:
-        job, first_step = course.job, course.first_step
-        self._model.witness = course.recorder.witness
-        self._optimizer = build_optimizer(self._model, job.config)
-        self._optimizer.loss_scale = course.loss_scale
+    def _fit(self, loop: TrainingLoop, moments: Moments | None) -> None:
+        setup, first_step, model = loop.setup, loop.first_step, self.network.model
+        model.verifier = loop.recorder.verifier
+        self._optimizer = build_optimizer(model, setup.config)
+        self._optimizer.loss_scale = loop.loss_scale
         if moments is not None:
-            assign_moments(self._optimizer, self._model, moments, first_step)
+            assign_moments(self._optimizer, model, moments, first_step)
         with tempfile.TemporaryDirectory() as scratch:
-            arguments = _training_arguments(job, job.plan.steps - first_step, scratch, self._on_cpu())
-            trainer = MaskedLMTrainer(self._model, arguments, job, self._evaluated_batch)
+            arguments = _training_arguments(
+                setup, setup.plan.steps - first_step, scratch, self.network.on_cpu()
+            )
+            trainer = MaskedLMTrainer(model, arguments, setup, self._evaluated_batch)
             trainer.first_step = first_step
-            trainer.loss_scale = course.loss_scale
-            schedule = TableSchedule(self._optimizer, job.learning_rates[first_step:])
+            trainer.loss_scale = loop.loss_scale
+            schedule = TableSchedule(self._optimizer, setup.learning_rates[first_step:])
             trainer.optimizer, trainer.lr_scheduler = self._optimizer, schedule
-            trainer.add_callback(_Report(trainer, course))
+            trainer.add_callback(_Report(trainer, loop))
             trainer.train()
 
     def _moments(self) -> Moments:
-        return export_moments(self._optimizer, self._model)
-
-    def _examine(self, batch: Batch) -> Examination:
-        self._model.zero_grad()
-        output = self._model.eval()(**self._tensors(batch))
-        output.loss.backward()
-        gradients = export_gradients(self._model)
-        self._model.zero_grad()
-        sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
-        return Examination(output.logits.detach().cpu().numpy(), sums, gradients)
-
-    def _slot_logits(self, batch: Batch) -> NDArray[np.float32]:
-        # Not inference mode: what a class keeps from one pass to the next (ESM does) must serve training,
-        # too.
-        with torch.no_grad():
-            return self._model.eval()(**self._tensors(batch)).logits.cpu().numpy()
-
-    @contextmanager
-    def _in_float32(self) -> Iterator[None]:
-        before, self._model.precision = self._model.precision, torch.float32
-        try:
-            yield
-        finally:
-            self._model.precision = before
-
-    def _use_head(self, *, sparse: bool, probe: Batch) -> None:
-        deep = not self.job.config.compile
-        head = SparseHead.of(self._model, self._tensors(probe), deep=deep) if sparse else None
-        self._model.sparse_head = head
-
-    def _tensors(self, batch: Batch) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(array).to(self._device) for name, array in batch.items()}
+        return export_moments(self._optimizer, self.network.model)
 
     def _evaluate(self) -> MaskedSums:
         with tempfile.TemporaryDirectory() as scratch:
-            arguments = _arguments(self.job.config, scratch, self._on_cpu())
-            trainer = MaskedLMTrainer(self._model, arguments, self.job, self._evaluated_batch)
+            arguments = _arguments(self.setup.config, scratch, self.network.on_cpu())
+            trainer = MaskedLMTrainer(self.network.model, arguments, self.setup, self._evaluated_batch)
             trainer.evaluate()
             return trainer.evaluated
 
@@ -141,15 +68,15 @@ class MaskedLMTrainer(transformers.Trainer):
         self,
         model: Any,
         arguments: transformers.TrainingArguments,
-        job: EvaluationJob,
+        setup: EvaluationSetup,
         evaluated_batch: Callable[[], None],
     ) -> None:
-        self._loader = evaluation_loader(job.test, job.evaluation_keys)
+        self._loader = evaluation_loader(setup.test, setup.evaluation_keys)
         super().__init__(model, arguments, eval_dataset=self._loader.dataset, compute_metrics=self._sum_up)
         self.remove_callback(transformers.PrinterCallback)
         # The loss is divided by the masked tokens of the whole accumulated batch, here and not by Trainer.
         self.model_accepts_loss_kwargs = True
-        self._job = job
+        self._job = setup
         self._evaluated_batch = evaluated_batch
         self._micro_batch = 0
         self.first_step = 0
@@ -159,7 +86,7 @@ class MaskedLMTrainer(transformers.Trainer):
 
     def get_train_dataloader(self) -> PlannedLoader:
         """The plan's batches in the plan's order."""
-        assert isinstance(self._job, TrainingJob)
+        assert isinstance(self._job, TrainingSetup)
         accumulated = self._job.config.gradient_accumulation_steps
         return PlannedLoader(self._job.train, self._job.plan, accumulated, self.first_step)
 
@@ -215,9 +142,9 @@ class MaskedLMTrainer(transformers.Trainer):
 class _Report(transformers.TrainerCallback):
     """Passes on what happens."""
 
-    def __init__(self, trainer: MaskedLMTrainer, course: Course) -> None:
+    def __init__(self, trainer: MaskedLMTrainer, loop: TrainingLoop) -> None:
         self._trainer = trainer
-        self._course = course
+        self._course = loop
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report a step."""
@@ -230,14 +157,14 @@ class _Report(transformers.TrainerCallback):
 
 
 def _training_arguments(
-    job: TrainingJob, steps: int, scratch: str, on_cpu: bool
+    setup: TrainingSetup, steps: int, scratch: str, on_cpu: bool
 ) -> transformers.TrainingArguments:
     return _arguments(
-        job.config,
+        setup.config,
         scratch,
         on_cpu,
         max_steps=steps,
-        gradient_accumulation_steps=job.config.gradient_accumulation_steps,
+        gradient_accumulation_steps=setup.config.gradient_accumulation_steps,
         # The optimizer clips.
         max_grad_norm=0.0,
     )
@@ -246,8 +173,8 @@ def _training_arguments(
 def _arguments(config: Config, scratch: str, on_cpu: bool, **more: Any) -> transformers.TrainingArguments:
     arguments = transformers.TrainingArguments(
         output_dir=scratch,
-        per_device_train_batch_size=decided(config.batch_size),
-        per_device_eval_batch_size=decided(config.batch_size),
+        per_device_train_batch_size=required(config.batch_size),
+        per_device_eval_batch_size=required(config.batch_size),
         use_cpu=on_cpu,
         seed=config.seed,
         save_strategy="no",

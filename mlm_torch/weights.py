@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlm_core.checkpoint import Moments
 from mlm_core.compat.transformers import stored_names
-from mlm_core.initialization import ModelOutline, Weights
+from mlm_core.model.initialization import ParameterSpecs, Weights
+from mlm_core.training.checkpoint import Moments
 
 
-def outline(model: Any) -> ModelOutline:
+def specs(model: Any) -> ParameterSpecs:
     """What the model is made of; tied parameters once, under the name they have first."""
     shapes = {name: tuple(parameter.shape) for name, parameter in _trained(model).items()}
-    return ModelOutline(shapes, model.base_model_prefix, list(_constants(model)))
+    return ParameterSpecs(shapes, model.base_model_prefix, list(_constants(model)))
 
 
 def assign(model: Any, weights: Weights) -> None:

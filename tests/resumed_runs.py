@@ -16,7 +16,7 @@ import pytest
 from file_kinds import ANSWERS, SAMPLE
 from tiny_models import write_model
 
-from mlm_core.weight_files import read_weights
+from mlm_core.model.weight_files import read_weights
 
 STEPS, SAVE = 60, 7
 """Several epochs, the last one in part; checkpoints in the middle of each."""

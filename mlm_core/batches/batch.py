@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.masking import IGNORED, MaskingRule, full_width_labels, mask_tokens
-from mlm_core.plan import PADDING_KEY, block_of
-from mlm_core.randomness import Stream, raw_rows
+from mlm_core.batches.masking import IGNORED, MaskingRule, full_width_labels, mask_tokens
+from mlm_core.batches.plan import PADDING_KEY, block_of
+from mlm_core.batches.randomness import Stream, raw_rows
 
 Batch = dict[str, NDArray[np.int64]]
 """`input_ids [batch, block]`, `masked_positions [batch, slots]`, `labels [batch, slots]` (-100 in
@@ -108,7 +108,7 @@ def batch_digest(batches: list[Mapping[str, NDArray[Any]]]) -> str:
 
 
 @dataclass
-class BatchWitness:
+class BatchVerifier:
     """Collects what a model's forward pass receives during one optimizer step."""
 
     _batches: list[Mapping[str, NDArray[Any]]] = field(default_factory=list)

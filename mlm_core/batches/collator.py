@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.config import Config
-from mlm_core.data.tokenization import Tokenizer, masking_rule, padding_id
+from mlm_core.batches.masking import full_width_labels, mask_tokens
+from mlm_core.batches.randomness import Stream, UInt64, raw_draws
+from mlm_core.batches.rule import masking_rule, padding_id
+from mlm_core.compat.transformers import Tokenizer
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.masking import full_width_labels, mask_tokens
-from mlm_core.randomness import Stream, UInt64, raw_draws
 
 _TYPES = "token_type_ids"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.randomness import UInt64, integers_below, uniforms
+from mlm_core.batches.randomness import UInt64, integers_below, uniforms
 
 IGNORED = -100
 """The label of a slot that holds no masked token; both frameworks' losses skip it."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.randomness import Stream, permutation
+from mlm_core.batches.randomness import Stream, permutation
 
 PADDING_KEY = -1
 """The block key of a row that only fills up the last batch of an epoch; it has weight zero."""

@@ -1,1 +1,1 @@
-"""One module per command: `run` does the work and returns the JSON object, `show` prints it."""
+"""The command: the parser, and one file per subcommand."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.cli import Request, whole_number
-from mlm_core.config import Config
+from mlm_core.cli.parser import Request, whole_number
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 if TYPE_CHECKING:
-    from mlm_core.compare.columns import Column, Point
-    from mlm_core.compare.turns import Resident
+    from mlm_core.compare.rounds import WorkerProcess
+    from mlm_core.compare.variants import Point, Variant
     from mlm_core.progress import Progress
 
 _NEVER = 10**7
@@ -25,7 +25,7 @@ _NEVER = 10**7
 
 
 def run(request: Request) -> dict[str, Any]:
-    """Let engines train in turns and write what was measured, or compare two reports."""
+    """Let engines train in interleaved rounds and write what was measured, or compare two reports."""
     least = _least_ratio(request.arguments["fail_below"])
     return (_between if request.arguments["from"] is not None else _trained)(request, least)
 
@@ -34,37 +34,37 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     config, arguments = Config.from_dict(request.given), request.arguments
     rounds = whole_number(arguments["rounds"], "--rounds", least=2)
     steps = whole_number(arguments["steps"], "--steps", least=1)
-    from mlm_core.compare.columns import chosen_columns, chosen_points
     from mlm_core.compare.report import measured_point, report_content
+    from mlm_core.compare.variants import chosen_points, chosen_variants
     from mlm_core.compare.written import check_report_directory, write_report
     from mlm_core.data.sources import check_source
-    from mlm_core.model_source import check_model
+    from mlm_core.model.files import find_model
     from mlm_core.progress import Progress
 
-    columns = chosen_columns(arguments["backends"], arguments["variants"], arguments["baseline"])
+    variants = chosen_variants(arguments["backends"], arguments["variants"], arguments["baseline"])
     points = chosen_points(arguments["sweep"])
     directory = check_report_directory(config)
     # What can be seen to be wrong here is no row of a report.
-    check_model(config.model)
+    find_model(config)
     check_source(config)
-    work = _Work(config, columns, rounds, steps, Progress.of(config))
+    work = _Work(config, variants, rounds, steps, Progress.of(config))
     # As an exception it ends the other processes, too, and keeps what there is.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     found: list[dict[str, Any]] = []
     ended_by: BaseException | None = None
     for point in points:
-        residents: list[Resident] = []
+        processes: list[WorkerProcess] = []
         try:
-            work.at(point, residents)
+            work.at(point, processes)
         except (KeyboardInterrupt, SystemExit) as error:
             ended_by = error
-        _raise_what_all_say(residents)
-        found.append(measured_point(point, residents))
+        _raise_what_all_say(processes)
+        found.append(measured_point(point, processes))
         if ended_by is not None:
             break
     command = shlex.join(["mlm", *sys.argv[1:]])
     content = report_content(found, command=command, complete=ended_by is None, fail_below=least)
-    if any("rounds" in column for point in found for column in point["columns"]):
+    if any("rounds" in variant for point in found for variant in point["columns"]):
         write_report(directory, content)
         work.progress.say(f"written: {directory}")
     if ended_by is not None:
@@ -72,9 +72,9 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     return content
 
 
-def _raise_what_all_say(residents: list[Resident]) -> None:
-    """A request that no column can do anything with is wrong."""
-    problems = [resident.problem for resident in residents]
+def _raise_what_all_say(processes: list[WorkerProcess]) -> None:
+    """A request that no variant can do anything with is wrong."""
+    problems = [process.problem for process in processes]
     first = problems[0] if problems else None
     if first is None or first.get("exit_code") != RequestError.exit_code:
         return
@@ -85,15 +85,15 @@ def _raise_what_all_say(residents: list[Resident]) -> None:
 @dataclass(frozen=True)
 class _Work:
     config: Config
-    columns: list[Column]
+    variants: list[Variant]
     rounds: int
     steps: int
     progress: Progress
 
-    def at(self, point: Point, residents: list[Resident]) -> None:
-        """Let all columns work at a point; `residents` is filled with them, to be looked at afterwards."""
-        from mlm_core.compare.side import WARM_UP
-        from mlm_core.compare.turns import Resident, take_turns
+    def at(self, point: Point, processes: list[WorkerProcess]) -> None:
+        """Let all variants work at a point; `processes` is filled with them, to be looked at afterwards."""
+        from mlm_core.compare.rounds import WorkerProcess, run_rounds
+        from mlm_core.compare.worker import WARM_UP
 
         config = replace(
             point.config(self.config),
@@ -108,11 +108,11 @@ class _Work:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlm-compare-")))
             counter = self.progress.counter(f"{point.name} rounds".strip(), self.rounds)
             stack.callback(counter.stop)
-            for number, column in enumerate(self.columns):
-                residents.append(stack.enter_context(Resident(column, config, scratch / str(number))))
-            starting = ", ".join(column.name for column in self.columns)
+            for number, variant in enumerate(self.variants):
+                processes.append(stack.enter_context(WorkerProcess(variant, config, scratch / str(number))))
+            starting = ", ".join(variant.name for variant in self.variants)
             self.progress.say(f"{point.name + ': ' if point.name else ''}starting {starting}, one by one")
-            take_turns(residents, self.rounds, self.steps, lambda _: counter.advance())
+            run_rounds(processes, self.rounds, self.steps, lambda _: counter.advance())
 
 
 def _between(request: Request, least: float | None) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _least_ratio(written: str | None) -> float | None:
         code="invalid_type",
         option="--fail-below",
         value=written,
-        fix="write 0.95 to fail where a column has less than 95% of the other's speed",
+        fix="write 0.95 to fail where a variant has less than 95% of the other's speed",
     )
 
 

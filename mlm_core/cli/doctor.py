@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cache import cache_directory
-from mlm_core.cli import Request
+from mlm_core.cli.parser import Request
 from mlm_core.errors import RequestError
-from mlm_core.machine import cores
 from mlm_core.registry import engine_names, load
-from mlm_core.versions import core_versions
+from mlm_core.system.cache import cache_directory
+from mlm_core.system.machine import cores
+from mlm_core.system.versions import core_versions
 
 _PROBE = """
 import json, sys

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.cli import Request
-from mlm_core.config import Config
+from mlm_core.cli.parser import Request
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ def run(request: Request) -> dict[str, Any]:
     """Evaluate a run on its held-out text, or any model directory on a given text."""
     given = Config.from_dict(request.given)
     from mlm_core.data.sources import FROM_PYTHON
-    from mlm_core.model_source import check_model
+    from mlm_core.model.files import find_model
     from mlm_core.registry import find_engine
-    from mlm_core.run_directory import config_of, read_facts
+    from mlm_core.training.run_directory import config_of, read_facts
 
     model = request.arguments["run"]
-    check_model(model)
+    find_model(replace(given, model=model))
     path = Path(model)
     if given.dataset is None:
         _check_no_choice_of_text(request.given)
@@ -72,10 +72,10 @@ def _results(evaluator: Trainer, arguments: dict[str, Any]) -> dict[str, Any]:
     names = arguments["metric"]
     if not names:
         return evaluator.evaluate().as_results()
-    from mlm_core.named_metrics import NamedMetrics
+    from mlm_core.metrics.named import NamedMetrics
 
     options = _metric_options(arguments["metric_option"] or [])
-    metrics = NamedMetrics(names, options, evaluator.job.model.tokenizer)
+    metrics = NamedMetrics(names, options, evaluator.setup.model.tokenizer)
     return evaluator.evaluate().as_results() | {"metrics": evaluator.measure(metrics)}
 
 

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli import Request, whole_number
-from mlm_core.config import Config
+from mlm_core.cli.parser import Request, whole_number
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.metrics import finite
+from mlm_core.metrics.sums import finite
 
 
 def run(request: Request) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""The table of options in the README: `python -m mlm_core.options_table README.md` brings it up to date."""
+"""The table of options in the README; `python -m mlm_core.cli.options_table README.md` updates it."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from mlm_core.cli import COMMANDS
-from mlm_core.config import Config
-from mlm_core.options import Option
+from mlm_core.cli.parser import COMMANDS
+from mlm_core.config.config import Config
+from mlm_core.config.options import Option
 
 BEGIN, END = "<!-- options -->", "<!-- end of options -->"
 

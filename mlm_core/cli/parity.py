@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli import Request
-from mlm_core.config import Config
+from mlm_core.cli.parser import Request
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 _STEPS = 20
@@ -32,7 +32,7 @@ def run(request: Request) -> dict[str, Any]:
     config = replace(config, dropout=0.0, max_steps=config.max_steps or _steps(config))
     from mlm_core.parity.comparison import compare
     from mlm_core.parity.process import work_apart
-    from mlm_core.parity.side import read_side
+    from mlm_core.parity.worker import read_side
     from mlm_core.progress import Progress
 
     progress = Progress.of(config)

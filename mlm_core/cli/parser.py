@@ -7,10 +7,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from mlm_core.config import Config
+from mlm_core.config.config import Config
+from mlm_core.config.option_names import flag_of, unknown_option
+from mlm_core.config.options import Option
 from mlm_core.errors import RequestError
-from mlm_core.option_names import flag_of, unknown_option
-from mlm_core.options import Option
 
 _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column", "num_proc")
 _LOADED = ("model_revision", "allow_pickle", "trust_remote_code")

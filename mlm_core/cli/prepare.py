@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mlm_core.cli import Request, whole_number
-from mlm_core.config import Config
+from mlm_core.cli.parser import Request, whole_number
+from mlm_core.config.config import Config
 
 _LONGEST = 300
 """Characters of a text that are shown."""
@@ -16,30 +16,30 @@ def run(request: Request) -> dict[str, Any]:
     """Read, split, tokenise and group as training would, and keep the blocks for it."""
     config = Config(**request.given)
     shown = whole_number(request.arguments["show"], "--show", least=0)
-    from mlm_core.cache import cache_directory
+    from mlm_core.cli.sample import sample_blocks, sample_documents
     from mlm_core.compat.transformers import import_without_frameworks
-    from mlm_core.data.sample import sample_blocks, sample_documents
     from mlm_core.data.sources import load_source
-    from mlm_core.job import training_job
-    from mlm_core.model_source import check_model
+    from mlm_core.model.files import find_model
     from mlm_core.progress import Progress
+    from mlm_core.system.cache import cache_directory
+    from mlm_core.training.setup import training_setup
 
-    check_model(config.model)
+    files = find_model(config)
     progress = Progress.of(config)
     source = load_source(config, progress=progress)
     import_without_frameworks()
-    job = training_job(config, source, progress)
+    setup = training_setup(config, source, progress, files=files)
     return {
-        "source": job.source.name,
-        "fingerprint": job.source.fingerprint,
+        "source": setup.source.name,
+        "fingerprint": setup.source.fingerprint,
         "cache": str(cache_directory()),
         "stores": {
             part: vars(facts) | {"dropped_tokens": facts.dropped_tokens, "padding": facts.padding}
-            for part, facts in job.stores.items()
+            for part, facts in setup.stores.items()
         },
-        "summary": [f"{part} text: {facts}" for part, facts in job.stores.items()],
-        "documents": sample_documents(job, shown),
-        "blocks": sample_blocks(job, shown),
+        "summary": [f"{part} text: {facts}" for part, facts in setup.stores.items()],
+        "documents": sample_documents(setup, shown),
+        "blocks": sample_blocks(setup, shown),
     }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.cli import Request
-from mlm_core.config import Config
+from mlm_core.cli.parser import Request
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 if TYPE_CHECKING:
-    from mlm_core.model_source import ModelSource
+    from mlm_core.model.source import ModelSource
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -22,16 +22,17 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.hub.model_files import has_tokenizer
     from mlm_core.hub.publisher import Publisher, Target
     from mlm_core.hub.request import check_publishing
-    from mlm_core.model_source import check_model, load_model_source
+    from mlm_core.model.files import find_model
+    from mlm_core.model.source import load_model_source
     from mlm_core.progress import Progress
-    from mlm_core.run_directory import config_of, read_facts
+    from mlm_core.training.run_directory import config_of, read_facts
 
     if not directory.is_dir():
         fix = "give the directory of a run, or of a model"
         raise RequestError(
             "no such directory", code="missing_model", option="RUN", value=str(directory), fix=fix
         )
-    check_model(config.model)
+    files = find_model(config)
     try:
         check_publishing(config)
     except RequestError as error:
@@ -47,7 +48,7 @@ def run(request: Request) -> dict[str, Any]:
         find_engine(config.backend or "tf").write_h5(directory)
     progress = Progress.of(config)
     with progress.phase("looking at the model"):
-        model = load_model_source(config, directory) if has_tokenizer(directory) else None
+        model = load_model_source(config, files) if has_tokenizer(directory) else None
     tokenizer = model.tokenizer if model is not None else None
     private = config.hub_private if "hub_private" in request.given else recorded.hub_private
     target = Target(repository, private, also_h5)
@@ -59,8 +60,8 @@ def run(request: Request) -> dict[str, Any]:
 
 def _card(repository: str, model: ModelSource | None) -> str:
     """The card of a model of which no more is known."""
-    from mlm_core.families import length_limit
-    from mlm_core.model_card import CardFacts, model_card
+    from mlm_core.hub.card import CardFacts, model_card
+    from mlm_core.model.architectures import length_limit
 
     facts = CardFacts(
         name=repository.rpartition("/")[2],

@@ -6,33 +6,33 @@ from typing import Any
 
 import numpy as np
 
+from mlm_core.batches.masking import IGNORED
 from mlm_core.data.tokenization import document_borders, token_ids
-from mlm_core.job import TrainingJob
-from mlm_core.masking import IGNORED
-from mlm_core.metrics import plain
+from mlm_core.metrics.sums import plain
+from mlm_core.training.setup import TrainingSetup
 
 
-def sample_documents(job: TrainingJob, count: int) -> list[dict[str, Any]]:
+def sample_documents(setup: TrainingSetup, count: int) -> list[dict[str, Any]]:
     """The first training documents: `raw` row, `text` taken from it, `tokens` and `token_ids`."""
-    tokenizer = job.model.tokenizer
-    borders = document_borders(tokenizer, job.config, job.model.name)
+    tokenizer = setup.model.tokenizer
+    borders = document_borders(tokenizer, setup.config, setup.model.name)
     found = []
-    for index in range(min(count, len(job.documents))):
-        text = job.documents[index]
+    for index in range(min(count, len(setup.documents))):
+        text = setup.documents[index]
         (ids,) = token_ids(tokenizer, [text], borders)
         tokens = tokenizer.convert_ids_to_tokens(ids)
-        raw = plain(job.documents.raw(index))
+        raw = plain(setup.documents.raw(index))
         found.append({"raw": raw, "text": text, "tokens": tokens, "token_ids": ids})
     return found
 
 
-def sample_blocks(job: TrainingJob, count: int) -> list[dict[str, Any]]:
+def sample_blocks(setup: TrainingSetup, count: int) -> list[dict[str, Any]]:
     """The first training blocks of the first epoch: `text`, `masked` text, and what is `to_guess` where."""
-    tokenizer = job.model.tokenizer
-    keys = np.arange(min(count, len(job.train.blocks)))
+    tokenizer = setup.model.tokenizer
+    keys = np.arange(min(count, len(setup.train.blocks)))
     if not len(keys):
         return []
-    batch = job.train(keys)
+    batch = setup.train(keys)
     found = []
     for key, masked, positions, labels in zip(
         keys.tolist(), batch["input_ids"], batch["masked_positions"], batch["labels"], strict=True
@@ -43,7 +43,7 @@ def sample_blocks(job: TrainingJob, count: int) -> list[dict[str, Any]]:
         found.append(
             {
                 "block": key,
-                "text": tokenizer.decode(job.train.blocks[key].tolist()),
+                "text": tokenizer.decode(setup.train.blocks[key].tolist()),
                 "masked": tokenizer.decode(masked.tolist()),
                 "to_guess": [
                     {"position": position, "seen": shown, "token": token}

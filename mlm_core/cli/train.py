@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli import Request
-from mlm_core.config import Config
+from mlm_core.cli.parser import Request
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 
@@ -15,11 +15,11 @@ def run(request: Request) -> dict[str, Any]:
     given = _file_options(request.arguments["config"]) | request.given
     config = Config(**given)
     # Only now: a wrong option should not wait for imports.
-    from mlm_core.model_card import example_for
     from mlm_core.registry import find_engine
-    from mlm_core.resume import with_recorded
+    from mlm_core.training.resolve import with_recorded
+    from mlm_core.training.run_card import example_for
 
-    config = Config(**with_recorded(given))
+    config = with_recorded(config)
     engine = find_engine(config.backend)
     result = engine.trainer(config).train()
     text = example_for(config)

@@ -18,33 +18,33 @@ _WORK = (
 
 
 def compare_reports(before: Content, after: Content) -> list[dict[str, Any]]:
-    """How the columns that both reports have compare, point by point.
+    """How the variants that both reports have compare, point by point.
 
     Raises:
-        RequestError: there is no such column.
+        RequestError: there is no such variant.
     """
-    known = dict(_columns(before))
-    found = [_comparison(name, column, known[name]) for name, column in _columns(after) if name in known]
+    known = dict(_variants(before))
+    found = [_comparison(name, variant, known[name]) for name, variant in _variants(after) if name in known]
     if not found:
         raise RequestError(
-            "have no column in common",
+            "have no variant in common",
             code="nothing_in_common",
             option="--from",
-            value=f"{', '.join(known)} and {', '.join(name for name, _ in _columns(after))}",
+            value=f"{', '.join(known)} and {', '.join(name for name, _ in _variants(after))}",
             fix="name two reports of the same columns",
         )
     return found
 
 
-def _columns(content: Content) -> Iterator[tuple[str, Content]]:
+def _variants(content: Content) -> Iterator[tuple[str, Content]]:
     for point in content["points"]:
-        for column in point["columns"]:
-            if "rounds" in column:
-                yield f"{column['name']} {point['name']}".strip(), column
+        for variant in point["columns"]:
+            if "rounds" in variant:
+                yield f"{variant['name']} {point['name']}".strip(), variant
 
 
 def _comparison(name: str, after: Content, before: Content) -> dict[str, Any]:
-    rates = [column["tokens_per_second"]["rounds"] for column in (after, before)]
+    rates = [variant["tokens_per_second"]["rounds"] for variant in (after, before)]
     other = [key for key in _WORK if after["work"].get(key) != before["work"].get(key)]
     return {
         "column": name,

@@ -19,7 +19,7 @@ class Bar:
     """A bar with its uncertainty.
 
     Attributes:
-        name: of the column.
+        name: of the variant.
         value: its length.
         low, high: ends of the whisker.
         shown: the value as text.
@@ -55,18 +55,18 @@ def bars(title: str, values: Sequence[Bar]) -> str:
 
 
 def distributions(title: str, unit: str, values: Mapping[str, Sequence[float]]) -> str:
-    """A dot for each value, a line at the median: how they scatter, column by column."""
-    low, high = _range([value for column in values.values() for value in column])
+    """A dot for each value, a line at the median: how they scatter, variant by variant."""
+    low, high = _range([value for variant in values.values() for value in variant])
     room, parts = WIDTH - _LABEL - 20, []
-    for index, (name, column) in enumerate(values.items()):
+    for index, (name, variant) in enumerate(values.items()):
         y = _TOP + index * _ROW + _ROW / 2
         parts.append(_text(_LABEL - 8, y + 4, name, "end"))
-        for number, value in enumerate(column):
+        for number, value in enumerate(variant):
             # Spread out in a fixed pattern: dots on top of each other could not be counted.
             offset = (number * 7 % 11 - 5) * 1.6
             x = _LABEL + room * (value - low) / (high - low)
             parts.append(f'<circle class="c{index % 6} dot" cx="{x:.1f}" cy="{y + offset:.1f}" r="2.5"/>')
-        middle = _LABEL + room * (statistics.median(column) - low) / (high - low)
+        middle = _LABEL + room * (statistics.median(variant) - low) / (high - low)
         parts.append(f'<path class="whisker" d="M{middle:.1f} {y - 13}v26"/>')
     bottom = _TOP + len(values) * _ROW + 6
     for value in _ticks(low, high):
@@ -76,8 +76,8 @@ def distributions(title: str, unit: str, values: Mapping[str, Sequence[float]]) 
             _text(x, bottom + 14, _number(value), "middle"),
         ]
     said = "; ".join(
-        f"{name}: {len(column)} values, median {_number(statistics.median(column))} {unit}"
-        for name, column in values.items()
+        f"{name}: {len(variant)} values, median {_number(statistics.median(variant))} {unit}"
+        for name, variant in values.items()
     )
     return _picture(f"{title} ({unit})", said, bottom + 20, parts)
 

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mlm_core.job import TrainingJob
+from mlm_core.training.setup import TrainingSetup
 
 
-def guide_rows(job: TrainingJob) -> Any:
-    """A job's training blocks as the guide has them after grouping: a `datasets.Dataset` of lists."""
+def recipe_rows(setup: TrainingSetup) -> Any:
+    """A setup's training blocks as the guide has them after grouping: a `datasets.Dataset` of lists."""
     import datasets
 
-    blocks = job.train.blocks
+    blocks = setup.train.blocks
     ones = [[1] * blocks.shape[1]] * len(blocks)
     return datasets.Dataset.from_dict({"input_ids": blocks.tolist(), "attention_mask": ones})
 

@@ -1,4 +1,4 @@
-"""Numbers of a column and of two: medians, intervals, and when a difference is none."""
+"""Numbers of a variant and of two: medians, intervals, and when a difference is none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PERCENTILES = (50, 90, 99)
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times faster one column is than another.
+    """How many times faster one variant is than another.
 
     Attributes:
         value: ratio of the medians over rounds.
@@ -46,7 +46,7 @@ def tokens_per_second(rounds: Sequence[Sequence[dict[str, Any]]], tokens_in_a_st
 
 
 def ratio(one: Sequence[float], other: Sequence[float], *, paired: bool = True) -> Ratio:
-    """Rates of one column over those of another, round by round.
+    """Rates of one variant over those of another, round by round.
 
     The interval is the bootstrap's (Efron 1979, percentiles): rounds are drawn with replacement. Where they
     are of the same comparison both columns' are drawn at once, as what slows the machine down in a round

@@ -38,35 +38,35 @@ def _point(point: Content) -> Iterator[str]:
         yield f"<h2>{escape(point['name'])}</h2>"
     yield f'<div class="verdict">{"".join(f"<p>{escape(said)}</p>" for said in verdicts(point))}</div>'
     yield _table(point)
-    able = [column for column in point["columns"] if "rounds" in column]
+    able = [variant for variant in point["columns"] if "rounds" in variant]
     if not able:
         return
-    yield bars("Training, tokens a second", [_speed(column) for column in able])
-    steps = {column["name"]: [step for done in column["rounds"] for step in done] for column in able}
-    milliseconds = {name: [1000 * step["seconds"] for step in column] for name, column in steps.items()}
+    yield bars("Training, tokens a second", [_speed(variant) for variant in able])
+    steps = {variant["name"]: [step for done in variant["rounds"] for step in done] for variant in able}
+    milliseconds = {name: [1000 * step["seconds"] for step in variant] for name, variant in steps.items()}
     yield distributions("Time of a step", "ms", milliseconds)
     curves = {
-        column["name"]: [
+        variant["name"]: [
             (float(step["step"]), step["loss"])
-            for step in [*column["warm_up"], *steps[column["name"]]]
+            for step in [*variant["warm_up"], *steps[variant["name"]]]
             if step.get("loss") is not None
         ]
-        for column in able
+        for variant in able
     }
     losses = {name: curve for name, curve in curves.items() if curve}
     if losses:
         yield lines("Loss", "step", losses)
-    yield bars("Most memory of the process, MB", [_memory(column) for column in able])
+    yield bars("Most memory of the process, MB", [_memory(variant) for variant in able])
 
 
-def _speed(column: Content) -> Bar:
-    rate = column["tokens_per_second"]
-    return Bar(column["name"], rate["median"], rate["low"], rate["high"], f"{rate['median']:,.0f}")
+def _speed(variant: Content) -> Bar:
+    rate = variant["tokens_per_second"]
+    return Bar(variant["name"], rate["median"], rate["low"], rate["high"], f"{rate['median']:,.0f}")
 
 
-def _memory(column: Content) -> Bar:
-    most = column["memory"]["process"]
-    return Bar(column["name"], most, most, most, f"{most:,.0f}")
+def _memory(variant: Content) -> Bar:
+    most = variant["memory"]["process"]
+    return Bar(variant["name"], most, most, most, f"{most:,.0f}")
 
 
 def _table(point: Content) -> str:
@@ -78,10 +78,10 @@ def _table(point: Content) -> str:
 def _sweep(content: Content) -> str:
     curves: dict[str, list[tuple[float, float]]] = {}
     for point in content["points"]:
-        for column in point["columns"]:
-            if "tokens_per_second" in column:
-                at = (float(point["value"]), column["tokens_per_second"]["median"])
-                curves.setdefault(column["name"], []).append(at)
+        for variant in point["columns"]:
+            if "tokens_per_second" in variant:
+                at = (float(point["value"]), variant["tokens_per_second"]["median"])
+                curves.setdefault(variant["name"], []).append(at)
     option = content["points"][0]["option"].replace("_", "-")
     return f"<h2>Sweep</h2>{lines('Training, tokens a second', option, curves)}" if curves else ""
 
@@ -96,12 +96,12 @@ def _environment(content: Content) -> str:
     }
     works = {}
     for point in content["points"]:
-        for column in point["columns"]:
-            if "work" in column:
-                facts[column["name"]] = ", ".join(
-                    f"{name} {number}" for name, number in column["versions"].items()
+        for variant in point["columns"]:
+            if "work" in variant:
+                facts[variant["name"]] = ", ".join(
+                    f"{name} {number}" for name, number in variant["versions"].items()
                 )
-                works[json.dumps(column["work"], sort_keys=True)] = column["work"]
+                works[json.dumps(variant["work"], sort_keys=True)] = variant["work"]
     for work in works.values():
         facts.setdefault("model", str(work["model"]))
         facts.setdefault("text", f"{work['text']} ({work['fingerprint']})")

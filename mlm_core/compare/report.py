@@ -1,4 +1,4 @@
-"""The report of a comparison: what was measured of every column, and the verdict.
+"""The report of a comparison: what was measured of every variant, and the verdict.
 
 `report.json` is `Report.content`; its schema is described in `SCHEMA.md` beside this file.
 """
@@ -13,13 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlm_core.compare.columns import Point
 from mlm_core.compare.measures import percentiles, ratio, spread, tokens_per_second
 from mlm_core.compare.protocol import ENDED, READY, STARTED
-from mlm_core.compare.turns import Resident
+from mlm_core.compare.rounds import WorkerProcess
+from mlm_core.compare.variants import Point
 from mlm_core.errors import RequestError
-from mlm_core.machine import cores, processor_name
-from mlm_core.versions import core_versions
+from mlm_core.system.machine import cores, processor_name
+from mlm_core.system.versions import core_versions
 
 SCHEMA = "mlm.compare/1"
 
@@ -33,86 +33,86 @@ LATER_TOLERANCE = {"float32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}
 Content = Mapping[str, Any]
 
 
-def measured_column(resident: Resident) -> dict[str, Any]:
-    """What is known of a column; of one that failed, as far as it came."""
-    column, facts = resident.column, resident.facts
-    found: dict[str, Any] = {"name": column.name, "backend": column.backend, "guide": column.guide}
-    found["options"] = dict(column.options)
-    if resident.problem is not None:
-        found["problem"] = resident.problem
+def measured_variant(process: WorkerProcess) -> dict[str, Any]:
+    """What is known of a variant; of one that failed, as far as it came."""
+    variant, facts = process.variant, process.facts
+    found: dict[str, Any] = {"name": variant.name, "backend": variant.backend, "guide": variant.guide}
+    found["options"] = dict(variant.options)
+    if process.problem is not None:
+        found["problem"] = process.problem
     if STARTED in facts:
         found |= {name: facts[STARTED][name] for name in ("work", "versions", "device")}
-    found["seconds_to"] = resident.seconds_to
+    found["seconds_to"] = process.seconds_to
     if READY in facts:
         found |= {"warm_up": facts[READY]["steps"], "memory": facts[READY]["memory"]}
-    if resident.rounds:
-        found |= _steady_state(resident)
-    if ENDED in facts and not column.guide:
+    if process.rounds:
+        found |= _steady_state(process)
+    if ENDED in facts and not variant.guide:
         ended = facts[ENDED]
         speed = ended["evaluation"]["tokens"] / ended["evaluation"]["seconds"]
         found |= ended | {"evaluation": ended["evaluation"] | {"tokens_per_second": speed}}
     return found
 
 
-def _steady_state(resident: Resident) -> dict[str, Any]:
-    steps = [step for one_round in resident.rounds for step in one_round]
+def _steady_state(process: WorkerProcess) -> dict[str, Any]:
+    steps = [step for one_round in process.rounds for step in one_round]
     seconds = [step["seconds"] for step in steps]
-    rates = tokens_per_second(resident.rounds, resident.facts[STARTED]["work"]["tokens_in_a_step"])
+    rates = tokens_per_second(process.rounds, process.facts[STARTED]["work"]["tokens_in_a_step"])
     found = {
-        "rounds": resident.rounds,
+        "rounds": process.rounds,
         "tokens_per_second": spread(rates) | {"rounds": rates},
         "step_seconds": percentiles(seconds),
-        "idle_share": resident.idle_share,
-        "products": resident.products,
+        "idle_share": process.idle_share,
+        "products": process.products,
     }
-    if resident.column.guide:
+    if process.variant.guide:
         return found
     masked = [
         sum(step["masked_tokens"] for step in one_round) / sum(step["seconds"] for step in one_round)
-        for one_round in resident.rounds
+        for one_round in process.rounds
     ]
     share = sum(step["batch_seconds"] for step in steps) / sum(seconds)
     return found | {"masked_tokens_per_second": spread(masked), "batch_share": share}
 
 
-def add_utilisation(columns: Sequence[dict[str, Any]]) -> None:
-    """Note the share of the machine's limit that each column reaches.
+def add_utilisation(variants: Sequence[dict[str, Any]]) -> None:
+    """Note the share of the machine's limit that each variant reaches.
 
-    The limit is the best rate of products alone that any column of its precision and device has seen, in
+    The limit is the best rate of products alone that any variant of its precision and device has seen, in
     whatever framework.
     """
     best: dict[tuple[str, str], float] = {}
-    able = [column for column in columns if "rounds" in column]
-    for column in able:
-        kind = (column["work"]["precision"], column["device"])
-        best[kind] = max([best.get(kind, 0.0), *column["products"]])
-    for column in able:
-        limit, work = best[column["work"]["precision"], column["device"]], column["work"]
+    able = [variant for variant in variants if "rounds" in variant]
+    for variant in able:
+        kind = (variant["work"]["precision"], variant["device"])
+        best[kind] = max([best.get(kind, 0.0), *variant["products"]])
+    for variant in able:
+        limit, work = best[variant["work"]["precision"], variant["device"]], variant["work"]
         # The guide's recipe trains the same model.
         operations = max((other.get("operations_in_a_step", 0.0) for other in able), default=0.0)
         if limit and operations:
-            steps = column["tokens_per_second"]["median"] / work["tokens_in_a_step"]
-            column |= {"utilisation": steps * operations / limit, "limit": limit}
+            steps = variant["tokens_per_second"]["median"] / work["tokens_in_a_step"]
+            variant |= {"utilisation": steps * operations / limit, "limit": limit}
 
 
-def measured_point(point: Point, residents: Sequence[Resident]) -> dict[str, Any]:
-    """What is known of all columns at a point, and how they compare."""
-    columns = [measured_column(resident) for resident in residents]
-    add_utilisation(columns)
+def measured_point(point: Point, processes: Sequence[WorkerProcess]) -> dict[str, Any]:
+    """What is known of all variants at a point, and how they compare."""
+    variants = [measured_variant(process) for process in processes]
+    add_utilisation(variants)
     return {
         "name": point.name,
         "option": point.option,
         "value": point.value,
-        "columns": columns,
-        "comparisons": _comparisons(columns),
+        "columns": variants,
+        "comparisons": _comparisons(variants),
     }
 
 
-def _comparisons(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every column with the first one, and those of a framework with the guide's recipe for it."""
-    able = [column for column in columns if "rounds" in column and "problem" not in column]
-    own = [column for column in able if not column["guide"]]
-    guides = [column for column in able if column["guide"]]
+def _comparisons(variants: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every variant with the first one, and those of a framework with the guide's recipe for it."""
+    able = [variant for variant in variants if "rounds" in variant and "problem" not in variant]
+    own = [variant for variant in able if not variant["guide"]]
+    guides = [variant for variant in able if variant["guide"]]
     return [_comparison(one, own[0]) for one in own[1:]] + [
         _comparison(one, guide) for guide in guides for one in own if one["backend"] == guide["backend"]
     ]
@@ -126,7 +126,7 @@ def _comparison(one: Content, other: Content) -> dict[str, Any]:
 
 
 def same_work(one: Content, other: Content) -> dict[str, Any]:
-    """Whether two columns were given the same and computed the same.
+    """Whether two variants were given the same and computed the same.
 
     Each framework draws dropout's noise in its own way: where there is any, losses of training say nothing
     of two frameworks, and the held-out loss before the first step is all that is judged.
@@ -163,8 +163,8 @@ def _apart(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else abs(one - other) / max(abs(other), 1e-12)
 
 
-def _steps(column: Content) -> list[dict[str, Any]]:
-    return [*column["warm_up"], *(step for one_round in column["rounds"] for step in one_round)]
+def _steps(variant: Content) -> list[dict[str, Any]]:
+    return [*variant["warm_up"], *(step for one_round in variant["rounds"] for step in one_round)]
 
 
 def report_content(
@@ -215,8 +215,8 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def _check(content: Content) -> None:
     for point in content["points"]:
-        for column in point["columns"]:
-            if "rounds" in column:
-                float(column["tokens_per_second"]["median"])
-                [float(rate) for rate in column["tokens_per_second"]["rounds"]]
-                dict(column["work"])
+        for variant in point["columns"]:
+            if "rounds" in variant:
+                float(variant["tokens_per_second"]["median"])
+                [float(rate) for rate in variant["tokens_per_second"]["rounds"]]
+                dict(variant["work"])

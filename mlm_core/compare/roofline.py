@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlm_core.engine import Engine
-from mlm_core.families import layers_with
-from mlm_core.initialization import ModelOutline
-from mlm_core.job import TrainingJob
+from mlm_core.model.architectures import layers_with
+from mlm_core.model.initialization import ParameterSpecs
+from mlm_core.training.setup import TrainingSetup
 
 Shape = tuple[int, int, int]
 """Rows, inner size and columns of a product."""
@@ -47,22 +47,22 @@ class Arithmetic:
         return list(dict.fromkeys(self.shapes))
 
 
-def arithmetic(job: TrainingJob, outline: ModelOutline) -> Arithmetic:
-    """What a step of a job is by the book: all layers at all positions, the head at the masked ones."""
-    tokens = job.plan.batch_size * int(job.train.blocks.shape[1])
-    masked = round(tokens * job.config.mlm_probability)
-    matrices = {name: shape for name, shape in outline.shapes.items() if len(shape) == 2}
+def arithmetic(setup: TrainingSetup, specs: ParameterSpecs) -> Arithmetic:
+    """What a step of a setup is by the book: all layers at all positions, the head at the masked ones."""
+    tokens = setup.plan.batch_size * int(setup.train.blocks.shape[1])
+    masked = round(tokens * setup.config.mlm_probability)
+    matrices = {name: shape for name, shape in specs.shapes.items() if len(shape) == 2}
     tables = {name: shape for name, shape in matrices.items() if name.endswith(_TABLES)}
     shapes = [
-        (tokens if outline.in_encoder(name) else masked, shape[1], shape[0])
+        (tokens if specs.in_encoder(name) else masked, shape[1], shape[0])
         for name, shape in matrices.items()
         if name not in tables
-        for _ in range(layers_with(name, job.model.config))
+        for _ in range(layers_with(name, setup.model.config))
     ]
     words = max(tables.values(), default=None)
-    if words is not None and getattr(job.model.config, "tie_word_embeddings", True):
+    if words is not None and getattr(setup.model.config, "tie_word_embeddings", True):
         shapes.append((masked, words[1], words[0]))
-    return Arithmetic(shapes, _attention(job.model.config, tokens, int(job.train.blocks.shape[1])))
+    return Arithmetic(shapes, _attention(setup.model.config, tokens, int(setup.train.blocks.shape[1])))
 
 
 def _attention(config: Any, tokens: int, length: int) -> float:
@@ -75,24 +75,24 @@ class Products:
 
     Args:
         engine: the framework.
-        job: what is trained.
-        outline: what its model is made of.
+        setup: what is trained.
+        specs: what its model is made of.
 
     Attributes:
-        arithmetic: of a step of the job.
+        arithmetic: of a step of the setup.
     """
 
-    def __init__(self, engine: Engine, job: TrainingJob, outline: ModelOutline) -> None:
-        self.arithmetic = arithmetic(job, outline)
+    def __init__(self, engine: Engine, setup: TrainingSetup, specs: ParameterSpecs) -> None:
+        self.arithmetic = arithmetic(setup, specs)
         self._engine = engine
-        self._config = job.config
+        self._config = setup.config
         self._multiply: Callable[[], None] | None = None
 
     def rate(self) -> float | None:
         """Operations a second of one pass through each distinct product; None: the engine has no products."""
         shapes = self.arithmetic.distinct
         if self._multiply is None:
-            self._multiply = self._engine.products(shapes, self._config.precision, self._config.device)
+            self._multiply = self._engine.matmul(shapes, self._config.precision, self._config.device)
             if self._multiply is None:
                 return None
             # Traced, and with its memory.

@@ -1,6 +1,6 @@
-"""Columns in turns: each in a process of its own, resident, one at work and the others blocked.
+"""Columns in interleaved rounds: each in a process of its own, process, one at work and the others blocked.
 
-What slows the machine down for a while slows all columns down alike, as they take turns round by round.
+What slows the machine down for a while slows all variants down alike, as they take turns round by round.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from mlm_core.compare.columns import Column
 from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, STARTED
-from mlm_core.config import Config
-from mlm_core.machine import processor_seconds
+from mlm_core.compare.variants import Variant
+from mlm_core.config.config import Config
+from mlm_core.system.machine import processor_seconds
 
 _SETTLED = 0.05
 """Seconds after which a blocked process has put its threads to sleep: they wait for work for a moment."""
 
 
-class Resident:
+class WorkerProcess:
     """A column's process.
 
     Attributes:
-        column: what it is.
+        variant: what it is.
         facts: what it has said of itself, by event.
         rounds: its steps, round by round, the warm-up left out.
         products: operations a second in products alone, seen after each round and the warm-up.
@@ -37,8 +37,8 @@ class Resident:
         idle_share: of a processor, what it took in other columns' turns.
     """
 
-    def __init__(self, column: Column, config: Config, directory: Path) -> None:
-        self.column = column
+    def __init__(self, variant: Variant, config: Config, directory: Path) -> None:
+        self.variant = variant
         self.facts: dict[str, dict[str, Any]] = {}
         self.rounds: list[list[dict[str, Any]]] = []
         self.products: list[float] = []
@@ -47,10 +47,10 @@ class Resident:
         self._idle_used, self._idle_time = 0.0, 0.0
         self._idle_since: tuple[float, float] | None = None
         directory.mkdir(parents=True)
-        given = {"config": column.config(config).to_dict(), "guide": column.guide}
+        given = {"config": variant.config(config).to_dict(), "guide": variant.guide}
         (directory / CONFIG).write_text(json.dumps(given), encoding="utf-8")
         self._log: IO[str] = (directory / "log").open("w+", encoding="utf-8", errors="replace")
-        self._command = [sys.executable, "-m", "mlm_core.compare.side", str(directory)]
+        self._command = [sys.executable, "-m", "mlm_core.compare.worker", str(directory)]
         self._started: subprocess.Popen[str] | None = None
         self._begun = 0.0
 
@@ -153,29 +153,31 @@ class Resident:
         return f"{how}: {said[-1]}" if said else how
 
 
-def take_turns(residents: list[Resident], rounds: int, steps: int, round_done: Callable[[int], None]) -> None:
-    """Let every column work round by round; those that fail are left out from there on.
+def run_rounds(
+    processes: list[WorkerProcess], rounds: int, steps: int, round_done: Callable[[int], None]
+) -> None:
+    """Let every variant work round by round; those that fail are left out from there on.
 
     Args:
-        residents: the columns' processes, none of them ready.
+        processes: the columns' processes, none of them ready.
         rounds: how often each works.
         steps: in a round.
         round_done: is called after every round, with how many there have been.
     """
-    for resident in residents:
-        resident.get_ready()
-    for resident in residents:
-        resident.rest()
+    for process in processes:
+        process.get_ready()
+    for process in processes:
+        process.rest()
     for number in range(rounds):
         # Who goes first goes last in the next round: a drift favours nobody.
-        for resident in residents if number % 2 == 0 else residents[::-1]:
-            others = [other for other in residents if other is not resident]
-            resident.work(steps)
+        for process in processes if number % 2 == 0 else processes[::-1]:
+            others = [other for other in processes if other is not process]
+            process.work(steps)
             for other in others:
                 other.look_at_idleness()
         round_done(number + 1)
-    for resident in residents:
-        resident.end()
-    for resident in residents:
-        if resident.problem is None and ENDED not in resident.facts:
-            resident.problem = {"code": "ended", "message": "it did not evaluate", "fix": None}
+    for process in processes:
+        process.end()
+    for process in processes:
+        if process.problem is None and ENDED not in process.facts:
+            process.problem = {"code": "ended", "message": "it did not evaluate", "fix": None}

@@ -14,19 +14,19 @@ HEADINGS = (
 
 
 MOST_IDLE = 0.01
-"""Share of a processor that a column may take while it is another one's turn."""
+"""Share of a processor that a variant may take while it is another one's turn."""
 
 
 def verdicts(point: Content) -> list[str]:
     """Sentences: who is faster by how much, whether they computed the same, and what failed."""
     said = [sentence for comparison in point["comparisons"] for sentence in _compared(comparison)]
-    restless = [column for column in point["columns"] if (column.get("idle_share") or 0.0) > MOST_IDLE]
+    restless = [variant for variant in point["columns"] if (variant.get("idle_share") or 0.0) > MOST_IDLE]
     said += [
-        f"{column['name']} took {column['idle_share']:.1%} of a processor in others' turns, to their cost."
-        for column in restless
+        f"{variant['name']} took {variant['idle_share']:.1%} of a processor in others' turns, to their cost."
+        for variant in restless
     ]
-    failed = [column for column in point["columns"] if "problem" in column]
-    return said + [f"{column['name']} failed: {_problem(column['problem'])}" for column in failed]
+    failed = [variant for variant in point["columns"] if "problem" in variant]
+    return said + [f"{variant['name']} failed: {_problem(variant['problem'])}" for variant in failed]
 
 
 def _problem(problem: Content) -> str:
@@ -71,30 +71,30 @@ def _same(work: Content) -> str:
 
 
 def rows(point: Content) -> list[list[str]]:
-    """A row of text for each column, under `HEADINGS`."""
-    # Of a column that is compared with several, the first.
+    """A row of text for each variant, under `HEADINGS`."""
+    # Of a variant that is compared with several, the first.
     against = {comparison["column"]: comparison["speed"] for comparison in reversed(point["comparisons"])}
-    return [_row(column, against.get(column["name"])) for column in point["columns"]]
+    return [_row(variant, against.get(variant["name"])) for variant in point["columns"]]
 
 
-def _row(column: Content, speed: Content | None) -> list[str]:
-    if "rounds" not in column:
-        reason = column.get("problem", {}).get("message", "not finished")
-        return [column["name"], f"failed: {reason}"[:60], *[""] * (len(HEADINGS) - 2)]
-    rate, steps, memory = column["tokens_per_second"], column["step_seconds"], column["memory"]
-    evaluation = column.get("evaluation")
+def _row(variant: Content, speed: Content | None) -> list[str]:
+    if "rounds" not in variant:
+        reason = variant.get("problem", {}).get("message", "not finished")
+        return [variant["name"], f"failed: {reason}"[:60], *[""] * (len(HEADINGS) - 2)]
+    rate, steps, memory = variant["tokens_per_second"], variant["step_seconds"], variant["memory"]
+    evaluation = variant.get("evaluation")
     return [
-        column["name"],
+        variant["name"],
         f"{rate['median']:,.0f}",
         f"{rate['low']:,.0f} to {rate['high']:,.0f}",
         f"{speed['value']:.2f}" if speed is not None else "1",
         f"{speed['low']:.2f} to {speed['high']:.2f}" if speed is not None else "",
         *(f"{1000 * steps[name]:,.0f} ms" for name in ("p50", "p90", "p99")),
-        f"{column['seconds_to']['started']:.1f} s",
-        f"{column['warm_up'][0]['seconds']:.1f} s",
-        f"{column['batch_share']:.1%}" if "batch_share" in column else "",
+        f"{variant['seconds_to']['started']:.1f} s",
+        f"{variant['warm_up'][0]['seconds']:.1f} s",
+        f"{variant['batch_share']:.1%}" if "batch_share" in variant else "",
         _memory(memory),
-        f"{column['utilisation']:.0%}" if "utilisation" in column else "",
+        f"{variant['utilisation']:.0%}" if "utilisation" in variant else "",
         f"{evaluation['tokens_per_second']:,.0f}" if evaluation else "",
     ]
 
@@ -154,8 +154,8 @@ def _markdown_table(point: Content) -> Iterable[str]:
 def _versions(content: Content) -> list[str]:
     found: dict[str, str] = {}
     for point in content["points"]:
-        for column in point["columns"]:
-            found |= column.get("versions", {})
+        for variant in point["columns"]:
+            found |= variant.get("versions", {})
     return [f"{name} {number}" for name, number in found.items()]
 
 

@@ -1,4 +1,4 @@
-"""What is compared: a column for each way to train, a point for each value of an option."""
+"""What is compared: a variant for each way to train, a point for each value of an option."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlm_core.config import Config
+from mlm_core.config.config import Config
+from mlm_core.config.option_names import flag_of
 from mlm_core.errors import RequestError
-from mlm_core.option_names import flag_of
 from mlm_core.registry import engines, find_engine
 
 _WORDS: Mapping[str, Mapping[str, Any]] = {
@@ -23,13 +23,13 @@ _SWEPT = ("batch_size", "block_size", "gradient_accumulation_steps", "threads")
 
 
 @dataclass(frozen=True)
-class Column:
+class Variant:
     """A way to train.
 
     Attributes:
         name: as the user wrote it.
         backend: the engine.
-        options: what differs from the other columns, by option name.
+        options: what differs from the other variants, by option name.
         guide: whether it is the guide's own recipe.
     """
 
@@ -65,15 +65,15 @@ class Point:
         return common if self.option is None else replace(common, **{self.option: self.value})
 
 
-def chosen_columns(backends: str | None, variants: str | None, baseline: str | None = None) -> list[Column]:
-    """The columns that were asked for; without a word the engines that are installed.
+def chosen_variants(backends: str | None, variants: str | None, baseline: str | None = None) -> list[Variant]:
+    """The variants that were asked for; without a word the engines that are installed.
 
     Args:
         backends, variants, baseline: as the options of these names.
 
     Raises:
         RequestError: something in them is no backend, no option of a variant or no baseline, or there are
-            fewer than two columns.
+            fewer than two variants.
     """
     if backends is not None and variants is not None:
         raise RequestError(
@@ -83,16 +83,16 @@ def chosen_columns(backends: str | None, variants: str | None, baseline: str | N
     written = variants if variants is not None else backends
     if written is None:
         names = sorted((name for name, engine in engines().items() if engine.available()), reverse=True)
-        found = [Column(name, name, {}) for name in names]
+        found = [Variant(name, name, {}) for name in names]
     else:
-        found = [_column(word.strip(), option) for word in written.split(",")]
-    names = [column.name for column in found]
-    # The same column twice shows what noise there is.
-    found = [replace(column, name=_numbered(names, index)) for index, column in enumerate(found)]
-    found += _guides(found, baseline)
+        found = [_variant(word.strip(), option) for word in written.split(",")]
+    names = [variant.name for variant in found]
+    # The same variant twice shows what noise there is.
+    found = [replace(variant, name=_numbered(names, index)) for index, variant in enumerate(found)]
+    found += _recipes(found, baseline)
     if len(found) < 2:
         raise RequestError(
-            "at least two columns are compared",
+            "at least two variants are compared",
             code="out_of_range",
             option=option,
             value=",".join(names) or None,
@@ -101,13 +101,13 @@ def chosen_columns(backends: str | None, variants: str | None, baseline: str | N
     return found
 
 
-def _guides(columns: Sequence[Column], baseline: str | None) -> list[Column]:
+def _recipes(variants: Sequence[Variant], baseline: str | None) -> list[Variant]:
     if baseline not in (None, "guide"):
         raise RequestError(
             "is no baseline", code="out_of_range", option="--baseline", value=baseline, fix="write guide"
         )
-    backends = dict.fromkeys(column.backend for column in columns) if baseline else {}
-    return [Column(f"guide:{backend}", backend, {}, guide=True) for backend in backends]
+    backends = dict.fromkeys(variant.backend for variant in variants) if baseline else {}
+    return [Variant(f"guide:{backend}", backend, {}, guide=True) for backend in backends]
 
 
 def _numbered(names: Sequence[str], index: int) -> str:
@@ -115,20 +115,20 @@ def _numbered(names: Sequence[str], index: int) -> str:
     return f"{name} ({names[: index + 1].count(name)})" if names.count(name) > 1 else name
 
 
-def _column(written: str, option: str) -> Column:
+def _variant(written: str, option: str) -> Variant:
     backend, *words = written.split(":")
     options: dict[str, Any] = {}
     for word in words:
         if option == "--backends" or word not in _WORDS:
             raise RequestError(
-                f"{word!r} is nothing that a column can be",
+                f"{word!r} is nothing that a variant can be",
                 code="usage",
                 option=option,
                 value=written,
                 fix=f"write --variants with {', '.join(_WORDS)} behind a backend, as torch:bf16:compile",
             )
         options |= _WORDS[word]
-    return Column(written, find_engine(backend).name, options)
+    return Variant(written, find_engine(backend).name, options)
 
 
 def chosen_points(sweep: str | None) -> list[Point]:

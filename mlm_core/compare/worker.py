@@ -1,4 +1,4 @@
-"""A column's process: `python -m mlm_core.compare.side DIRECTORY` trains what DIRECTORY/config.json says.
+"""A column's process: `python -m mlm_core.compare.worker DIRECTORY` trains what DIRECTORY/config.json says.
 
 It is a run like any other, but for the steps that it waits before.
 """
@@ -16,22 +16,22 @@ from typing import Any
 
 from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, ROUND, STARTED, Talk
 from mlm_core.compare.roofline import Products
-from mlm_core.config import Config
-from mlm_core.course import DoneStep
+from mlm_core.config.config import Config
 from mlm_core.errors import MlmError
-from mlm_core.job import TrainingJob
-from mlm_core.machine import peak_memory
-from mlm_core.model_source import has_dropout
+from mlm_core.model.source import has_dropout
+from mlm_core.system.machine import peak_memory
 from mlm_core.trainer import Trainer
+from mlm_core.training.loop import DoneStep
+from mlm_core.training.setup import TrainingSetup
 
 Memory = dict[str, float | None]
 
 WARM_UP = 3
-"""Steps before a column is ready: traced, compiled, and with its memory."""
+"""Steps before a variant is ready: traced, compiled, and with its memory."""
 
 
-class Side:
-    """The steps of a column, in rounds.
+class VariantRounds:
+    """The steps of a variant, in rounds.
 
     Args:
         talk: to the comparison.
@@ -55,7 +55,7 @@ class Side:
         facts = {name: step.line[name] for name in ("step", "loss", "masked_tokens", "batch_digest")}
         self._noted({"seconds": step.seconds, "batch_seconds": step.batch_seconds} | facts)
 
-    def guide_step_done(self, seconds: float) -> None:
+    def recipe_step_done(self, seconds: float) -> None:
         """The same for a loop that says nothing else."""
         self._noted({"seconds": seconds})
 
@@ -90,10 +90,10 @@ def work(talk: Talk, directory: Path) -> None:
     config = Config.from_dict(given["config"])
     engine = find_engine(config.backend)
     trainer = engine.trainer(replace(config, output_dir=str(directory / "run")))
-    job = trainer.job
-    assert isinstance(job, TrainingJob)
+    setup = trainer.setup
+    assert isinstance(setup, TrainingSetup)
     talk.say(
-        STARTED, work=_work(job), versions=engine.versions(), device=engine.device_name(job.config.device)
+        STARTED, work=_work(setup), versions=engine.versions(), device=engine.device_name(setup.config.device)
     )
 
     def memory() -> Memory:
@@ -101,12 +101,12 @@ def work(talk: Talk, directory: Path) -> None:
 
     if given["guide"]:
         with suppress(_NothingMoreError):
-            engine.train_as_the_guide(job, Side(talk, None, memory).guide_step_done)
+            engine.train_hf_recipe(setup, VariantRounds(talk, None, memory).recipe_step_done)
         talk.say(ENDED)
         return
-    products = Products(engine, job, trainer.outline())
+    products = Products(engine, setup, trainer.specs())
     with suppress(_NothingMoreError):
-        trainer.train(on_step=Side(talk, products.rate, memory).step_done)
+        trainer.train(on_step=VariantRounds(talk, products.rate, memory).step_done)
     operations = products.arithmetic.step
     held_out_before = _first_evaluation(directory / "run" / "metrics.jsonl")
     talk.say(
@@ -128,26 +128,26 @@ def _evaluation(trainer: Trainer) -> dict[str, Any]:
     begun = time.perf_counter()
     sums = trainer.evaluate()
     seconds = time.perf_counter() - begun
-    tokens = trainer.job.evaluation_keys.size * trainer.job.test.blocks.shape[1]
+    tokens = trainer.setup.evaluation_keys.size * trainer.setup.test.blocks.shape[1]
     return sums.as_results() | {"seconds": seconds, "tokens": tokens}
 
 
-def _work(job: TrainingJob) -> dict[str, Any]:
-    """What the column is given, which must be the same for all."""
-    config, shape = job.config, job.train.blocks.shape
+def _work(setup: TrainingSetup) -> dict[str, Any]:
+    """What the variant is given, which must be the same for all."""
+    config, shape = setup.config, setup.train.blocks.shape
     return {
-        "model": job.model.name,
-        "text": job.source.name,
-        "fingerprint": job.source.fingerprint,
-        "blocks": {part: facts.digest for part, facts in job.stores.items()},
+        "model": setup.model.name,
+        "text": setup.source.name,
+        "fingerprint": setup.source.fingerprint,
+        "blocks": {part: facts.digest for part, facts in setup.stores.items()},
         "block_size": int(shape[1]),
-        "rows_in_a_step": job.plan.batch_size,
-        "tokens_in_a_step": job.plan.batch_size * int(shape[1]),
+        "rows_in_a_step": setup.plan.batch_size,
+        "tokens_in_a_step": setup.plan.batch_size * int(shape[1]),
         "precision": config.precision,
         "mlm_head": config.mlm_head,
         "compile": config.compile,
         "threads": config.threads,
-        "dropout": has_dropout(job.model.config),
+        "dropout": has_dropout(setup.model.config),
     }
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from mlm_core.compare.page import page
 from mlm_core.compare.tables import markdown
-from mlm_core.config import Config
+from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.weight_files import write_atomically
+from mlm_core.system.files import write_atomically
 
 _FILES = ("report.json", "report.md", "report.html")
 _DEFAULT = "comparison"

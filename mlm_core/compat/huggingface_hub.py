@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,3 +77,16 @@ def _limited(session: Any, seconds: float) -> Any:
 
     session.send = send_in_time
     return session
+
+
+TIMEOUT = 20.0
+"""Seconds after which the Hub counts as unreachable."""
+
+
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that another attempt may not meet."""
+
+
+def public(text: str) -> str:
+    """What a library says of a request, without the part of an address that is a key."""
+    return re.sub(r"\?\S*", "", text)

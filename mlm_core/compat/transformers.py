@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from importlib import import_module
+from typing import Any
 
 _FRAMEWORKS = {"torch": "USE_TORCH", "tensorflow": "USE_TF"}
 """The variables by which transformers 4 is told what to import."""
@@ -52,3 +53,7 @@ def import_without_frameworks() -> None:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+Tokenizer = Any
+"""A transformers tokenizer; the library has no types to name here."""

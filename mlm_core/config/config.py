@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
+from mlm_core.config.option_names import flag_of, unknown_option
+from mlm_core.config.options import Option, check, option, options_of
 from mlm_core.errors import RequestError
-from mlm_core.option_names import flag_of, unknown_option
-from mlm_core.options import Option, check, option, options_of
 
 MAX_SEED = 2**32 - 1
 """The largest seed that numpy, PyTorch and TensorFlow all take."""
@@ -231,7 +231,9 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
         for name in values:
             if name not in cls.options():
                 raise unknown_option(name, (spec.flag for spec in cls.options().values()))
-        return super().__new__(cls)
+        config = super().__new__(cls)
+        object.__setattr__(config, "_given", frozenset(values))
+        return config
 
     def __post_init__(self) -> None:
         if hasattr(self.dataset, "features") or hasattr(self.dataset, "column_names"):
@@ -257,6 +259,12 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
                 option="--verify-batches",
                 fix="leave out one of --verify-batches and --compile",
             )
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the options that were given, also of those given their default."""
+        given: frozenset[str] = self._given  # type: ignore[attr-defined]
+        return given
 
     @classmethod
     def options(cls) -> dict[str, Option]:
@@ -306,7 +314,7 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
         return dataclasses.replace(self, **undecided)
 
 
-def decided(value: T | None) -> T:
+def required(value: T | None) -> T:
     """A value that a resolved config cannot lack."""
     assert value is not None
     return value

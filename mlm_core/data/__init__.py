@@ -1,1 +1,1 @@
-"""From wherever the text is to blocks of token ids: documents, split, tokens, blocks, the store of them."""
+"""From wherever the text is to blocks of token ids on disk."""

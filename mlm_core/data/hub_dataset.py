@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mlm_core.cache import cache_directory
-from mlm_core.compat.huggingface_hub import is_network_error
-from mlm_core.config import DataConfig
+from mlm_core.compat.huggingface_hub import TIMEOUT, is_network_error
+from mlm_core.config.config import DataConfig
+from mlm_core.data.errors import dataset_refusal
 from mlm_core.data.library_errors import explained
-from mlm_core.data.refusals import dataset_refusal
 from mlm_core.errors import MlmError, RunError, first_line
-from mlm_core.hub.download import TIMEOUT
+from mlm_core.system.cache import cache_directory
 
 
 def hub_splits(config: DataConfig) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlm_core.data.documents import BATCH, Rows
-from mlm_core.data.refusals import no_such_column, not_text, only_candidate
+from mlm_core.data.errors import no_such_column, not_text, only_candidate
 from mlm_core.data.text_column import joined_text
 
 COLUMN = "text"

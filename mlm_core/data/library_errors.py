@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlm_core.config import DataConfig
-from mlm_core.data.refusals import bad_split, dataset_refusal
+from mlm_core.config.config import DataConfig
+from mlm_core.data.errors import bad_split, dataset_refusal
 from mlm_core.errors import MlmError, RequestError, first_line
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.data.compression import COMPRESSIONS
-from mlm_core.data.refusals import dataset_refusal
+from mlm_core.data.errors import dataset_refusal
 
 
 @dataclass(frozen=True)

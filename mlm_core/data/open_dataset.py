@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlm_core.config import DataConfig
+from mlm_core.config.config import DataConfig
+from mlm_core.data.errors import bad_split, dataset_refusal
 from mlm_core.data.hub_dataset import hub_splits
 from mlm_core.data.library_errors import explained, quiet_library
 from mlm_core.data.local_files import LocalFiles, local_files, saved_dataset
 from mlm_core.data.read_files import read_files
-from mlm_core.data.refusals import bad_split, dataset_refusal
 from mlm_core.errors import RequestError, first_line
 
 Splits = Mapping[str, Any]

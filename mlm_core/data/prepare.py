@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlm_core.batch import BatchAssembler
-from mlm_core.cache import cache_directory, unwritable_cache
-from mlm_core.config import Config, DataConfig, decided
+from mlm_core.batches.batch import BatchAssembler
+from mlm_core.batches.masking import MaskingRule
+from mlm_core.batches.randomness import Stream
+from mlm_core.batches.rule import masking_rule, padding_id
+from mlm_core.compat.transformers import Tokenizer
+from mlm_core.config.config import Config, DataConfig, required
 from mlm_core.data.documents import BATCH, Documents, fingerprint_of
 from mlm_core.data.store import BlockStore, StoreFacts, build_store, open_store
-from mlm_core.data.tokenization import (
-    DocumentBorders,
-    Tokenizer,
-    document_borders,
-    masking_rule,
-    padding_id,
-    tokenizer_fingerprint,
-)
+from mlm_core.data.tokenization import DocumentBorders, document_borders, tokenizer_fingerprint
 from mlm_core.data.tokenize_documents import tokenize_documents
 from mlm_core.errors import RequestError
-from mlm_core.masking import MaskingRule
-from mlm_core.model_source import ModelSource
 from mlm_core.progress import Progress
-from mlm_core.randomness import Stream
+from mlm_core.system.cache import cache_directory, unwritable_cache
 
 _FORMAT = "2"
 """To be raised with every change of what is in a store."""
@@ -41,8 +35,23 @@ class PreparedData:
     stores: Mapping[str, StoreFacts]
 
 
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the data needs to know of a model.
+
+    Attributes:
+        tokenizer: a transformers tokenizer.
+        size: rows of the model's embedding.
+        model: what the user calls the model, for errors.
+    """
+
+    tokenizer: Tokenizer
+    size: int
+    model: str
+
+
 def block_store(
-    documents: Documents, model: ModelSource, config: DataConfig, part: str, progress: Progress
+    documents: Documents, vocabulary: Vocabulary, config: DataConfig, part: str, progress: Progress
 ) -> BlockStore:
     """The blocks of these documents, from the cache or tokenised now.
 
@@ -50,10 +59,10 @@ def block_store(
         RequestError: the tokenizer lacks a token that the options ask for.
         RunError: the cache cannot be written.
     """
-    tokenizer = model.tokenizer
-    borders = document_borders(tokenizer, config, model.name)
-    padding = padding_id(tokenizer, model.name) if config.last_block == "pad" else None
-    block_size = decided(config.block_size)
+    tokenizer = vocabulary.tokenizer
+    borders = document_borders(tokenizer, config, vocabulary.model)
+    padding = padding_id(tokenizer, vocabulary.model) if config.last_block == "pad" else None
+    block_size = required(config.block_size)
     directory = cache_directory() / "stores" / _store_name(documents, tokenizer, borders, padding, block_size)
     stored = open_store(directory)
     if stored is not None:
@@ -92,21 +101,21 @@ def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, p
 
 
 def prepare_data(
-    train: Documents | None, test: Documents, model: ModelSource, config: Config, progress: Progress
+    train: Documents | None, test: Documents, vocabulary: Vocabulary, config: Config, progress: Progress
 ) -> PreparedData:
     """Tokenise, group and get ready to mask; `config` must be resolved.
 
     Raises:
         RequestError: a part has less text than one block, or the tokenizer cannot mask.
     """
-    rule = masking_rule(model.tokenizer, config, model.name, model.config.vocab_size)
+    rule = masking_rule(vocabulary.tokenizer, config, vocabulary.model, vocabulary.size)
     prepared, stores = {}, {}
     for part, documents, stream in (
         ("training", train, Stream.TRAINING_MASK),
         ("held-out", test, Stream.EVALUATION_MASK),
     ):
         if documents is not None:
-            store = block_store(documents, model, config, part, progress)
+            store = block_store(documents, vocabulary, config, part, progress)
             stores[part] = store.facts
             prepared[part] = assembler(store, rule, config.seed, stream, part)
     return PreparedData(prepared.get("training"), prepared["held-out"], stores)

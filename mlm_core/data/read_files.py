@@ -8,16 +8,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cache import cache_directory, unwritable_cache
 from mlm_core.data.compression import open_text
-from mlm_core.data.file_faults import find_fault
+from mlm_core.data.errors import dataset_refusal
+from mlm_core.data.file_errors import find_fault
 from mlm_core.data.json_rows import array_lines, is_whole
 from mlm_core.data.library_errors import first_cause
 from mlm_core.data.local_files import LocalFiles
-from mlm_core.data.refusals import dataset_refusal
 from mlm_core.data.tables import table_options
 from mlm_core.errors import MlmError
-from mlm_core.weight_files import write_atomically
+from mlm_core.system.cache import cache_directory, unwritable_cache
+from mlm_core.system.files import write_atomically
 
 
 def read_files(files: LocalFiles) -> dict[str, Any]:

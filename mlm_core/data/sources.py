@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mlm_core.config import DataConfig
+from mlm_core.config.config import DataConfig
 from mlm_core.data.corpus import LIBRARY, PARTS, REFERENCE
 from mlm_core.data.documents import BATCH, Documents, Fingerprint, ListedTexts, Texts, fingerprint_of
-from mlm_core.data.file_faults import find_fault
+from mlm_core.data.errors import dataset_refusal
+from mlm_core.data.file_errors import find_fault
 from mlm_core.data.json_rows import JsonTexts, choose_json_column
 from mlm_core.data.open_dataset import OpenedDataset, check_dataset, given_dataset, open_dataset
-from mlm_core.data.refusals import dataset_refusal
 from mlm_core.data.tables import without_numbers
 from mlm_core.data.text_column import ColumnTexts, choose_column
 from mlm_core.errors import RequestError

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlm_core.batches.randomness import Stream, permutation
 from mlm_core.data.documents import Documents
 from mlm_core.errors import RequestError
-from mlm_core.randomness import Stream, permutation
 
 
 @dataclass(frozen=True)

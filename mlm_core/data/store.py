@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.data.grouping import group_into_blocks
-from mlm_core.weight_files import write_atomically
+from mlm_core.system.files import digest_of, write_atomically
 
 _ABANDONED = 24 * 3600.0
 """Seconds after which nobody is still building."""
@@ -139,12 +138,6 @@ def _write_blocks(
         file.flush()
         os.fsync(file.fileno())
     return tokens, blocks
-
-
-def digest_of(path: Path) -> str:
-    """blake2b (16 bytes, hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _sweep(directory: Path) -> None:

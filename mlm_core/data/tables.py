@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.data.compression import open_text
+from mlm_core.data.errors import dataset_refusal
 from mlm_core.data.local_files import LocalFiles
-from mlm_core.data.refusals import dataset_refusal
 
 _SEPARATORS = (",", ";", "\t")
 """The comma is taken where it does. In much of Europe spreadsheets write semicolons."""

@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.compute
 
 from mlm_core.data.documents import Rows
-from mlm_core.data.refusals import no_such_column, not_text, only_candidate
+from mlm_core.data.errors import no_such_column, not_text, only_candidate
 from mlm_core.errors import RequestError
 
 _MIXED = "Json"

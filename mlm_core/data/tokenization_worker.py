@@ -21,12 +21,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from mlm_core.compat.transformers import import_without_frameworks
+from mlm_core.compat.transformers import Tokenizer, import_without_frameworks
 from mlm_core.compat.transformers_files import restore_backend
 from mlm_core.data.tokenization import (
     DocumentBorders,
     TokenIds,
-    Tokenizer,
     backend_token_ids,
     joined,
     splits_special_tokens,

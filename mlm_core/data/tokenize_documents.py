@@ -8,16 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
 
+from mlm_core.compat.transformers import Tokenizer
 from mlm_core.data.documents import BATCH, Documents
-from mlm_core.data.tokenization import (
-    DocumentBorders,
-    TokenIds,
-    Tokenizer,
-    joined_token_ids,
-    sufficient_backend,
-)
+from mlm_core.data.tokenization import DocumentBorders, TokenIds, joined_token_ids, sufficient_backend
 from mlm_core.data.tokenization_worker import TokenizationWorker
-from mlm_core.machine import cores
+from mlm_core.system.machine import cores
 
 _PROBE = 100
 """Documents that show what a worker needs."""

@@ -1,1 +1,1 @@
-"""The Hub: models from it, models to it."""
+"""Publishing: the model card, the repository, uploads."""

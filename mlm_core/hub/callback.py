@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from mlm_core.config import Config
+from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RequestError
+from mlm_core.hub.card import CardFacts, Row, write_card
 from mlm_core.hub.model_files import PLACEHOLDER, published_files
 from mlm_core.hub.publisher import Publisher, Target
 from mlm_core.hub.repository import check_access
 from mlm_core.hub.request import not_published, repository_name
-from mlm_core.model_card import CardFacts, Row, write_card
 from mlm_core.progress import Progress
-from mlm_core.versions import core_versions, installed_versions
+from mlm_core.system.versions import core_versions, installed_versions
 
 SaveStrategy = Literal["no", "epoch", "steps"]
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlm_core.config import Config
-from mlm_core.data.sources import FROM_PYTHON, embedded_part
-from mlm_core.families import length_limit
 from mlm_core.hub.model_files import CARD, PLACEHOLDER
-from mlm_core.job import TrainingJob
-from mlm_core.metrics import MaskedSums
-from mlm_core.model_source import STARTER, is_hub_model
-from mlm_core.weight_files import write_atomically
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.system.files import write_atomically
 
 _USE = """## Use
 
@@ -47,17 +41,8 @@ is no source of facts.{length} Perplexity is over masked tokens, so that it cann
 models that read from left to right, nor of models with another tokenizer.
 """
 
-_OPTIONS = (
-    "learning_rate", "lr_scheduler", "warmup_steps", "weight_decay", "max_grad_norm", "batch_size",
-    "gradient_accumulation_steps", "block_size", "mlm_probability", "masking", "dropout", "precision", "seed",
-)  # fmt: skip
-"""What decides the result, of all that `run.json` knows."""
 
 GUIDE_EXAMPLE = "The Milky Way is a <mask> galaxy."
-CORPUS_EXAMPLE = "If the file does not <mask>, an error is raised."
-"""A sentence in the manner of the embedded corpus, which knows of no galaxies."""
-
-_PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "torch", "tensorflow", "python")
 
 
 @dataclass(frozen=True)
@@ -92,7 +77,7 @@ class CardFacts:
         dataset: on the Hub, as name, configuration, split and revision; None: no such.
         text: what the text is called.
         final: the evaluation of the weights that are published.
-        rows: the course of the training.
+        rows: how the training went, an evaluation a row.
         options, versions: as in `run.json`.
         length: the most tokens that the model takes; None: no limit.
         more: metadata besides, as `license` or `tags`.
@@ -133,89 +118,6 @@ def model_card(facts: CardFacts) -> str:
 def write_card(path: Path, facts: CardFacts) -> None:
     """Write the card of the model in a directory."""
     write_atomically(path / CARD, model_card(facts).encode())
-
-
-def write_run_card(
-    path: Path,
-    job: TrainingJob,
-    step: int,
-    final: MaskedSums | None,
-    versions: Mapping[str, str],
-    metrics: Path,
-) -> None:
-    """Write the card of a run's model.
-
-    Args:
-        path: the directory of the model, the run's or a copy's.
-        job: the run.
-        step: that the weights are from.
-        final: their evaluation; None: there is none of these weights.
-        versions: of packages.
-        metrics: the run's `metrics.jsonl`.
-    """
-    config, steps = job.config, job.plan.steps
-    base = job.model.name if job.model.weights is not None and is_hub_model(job.model.name) else None
-    text = job.source.name if _on_hub(config, job.source.name) else Path(job.source.name).name
-    facts = CardFacts(
-        name=(config.hub_model_id or metrics.absolute().parent.name).rpartition("/")[2],
-        summary=f"{_origin(job, base)}, trained by `mlm` ({config.backend} engine) on {len(job.documents):,} "
-        f"documents of {text} for {f'{step:,} of ' if step < steps else ''}{steps:,} steps.",
-        mask=job.model.tokenizer.mask_token,
-        example=GUIDE_EXAMPLE if job.source.name == FROM_PYTHON else example_for(config),
-        base_model=base,
-        dataset=_dataset(config) if _on_hub(config, job.source.name) else None,
-        text=text,
-        final=final,
-        rows=read_rows(metrics),
-        options={name: getattr(config, name) for name in _OPTIONS},
-        versions={name: versions[name] for name in _PACKAGES if name in versions},
-        length=length_limit(job.model.config),
-    )
-    write_card(path, facts)
-
-
-def read_rows(metrics: Path) -> list[Row]:
-    """The course of a training, from its `metrics.jsonl`."""
-    rows, losses, epoch = [], [], 0.0
-    for line in map(json.loads, metrics.read_text(encoding="utf-8").splitlines()):
-        if "eval_loss" not in line:
-            losses.append(line["loss"])
-            epoch = line["epoch"]
-            continue
-        known = [loss for loss in losses if loss is not None]
-        mean = math.fsum(known) / len(known) if known else None
-        scores = (line["eval_loss"], line["eval_perplexity"], line["eval_accuracy"])
-        rows.append(Row(line["step"], epoch, mean, *scores))
-        losses = []
-    return rows
-
-
-def example_for(config: Config) -> str:
-    """A sentence with a blank that suits the text that is trained on."""
-    return CORPUS_EXAMPLE if embedded_part(config) else GUIDE_EXAMPLE
-
-
-def _origin(job: TrainingJob, base: str | None) -> str:
-    if job.model.weights is None:
-        return f"A {job.model.config.model_type} model trained from scratch"
-    if job.model.name == STARTER:
-        return "Fine-tuned from the starter model of `mlm`"
-    # A card may be published: of a path on this machine it shows the last part only.
-    return f"Fine-tuned from {f'`{base}`' if base else Path(job.model.name).resolve().name}"
-
-
-def _on_hub(config: Config, source: str) -> bool:
-    local = embedded_part(config) is not None or source == FROM_PYTHON
-    return not local and is_hub_model(source)
-
-
-def _dataset(config: Config) -> dict[str, str | None]:
-    return {
-        "name": config.dataset,
-        "config": config.dataset_config,
-        "split": config.split,
-        "revision": config.dataset_revision,
-    }
 
 
 def _metadata(facts: CardFacts) -> str:

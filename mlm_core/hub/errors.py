@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from json import JSONDecodeError
 from typing import Any
 
-from mlm_core.compat.huggingface_hub import is_network_error
+from mlm_core.compat.huggingface_hub import TRANSIENT, is_network_error, public
 from mlm_core.errors import RequestError, RunError, first_line
-
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that another attempt may not meet."""
 
 _LOG_IN = "log in with hf auth login, or set HF_TOKEN, with a token that may write"
 
@@ -98,11 +94,6 @@ def not_yours(user: str, repository: str) -> HubError:
     return HubError(f"{user} may not write there", code="hub_refused", value=repository, fix=fix)
 
 
-def public(text: str) -> str:
-    """What a library says of a request, without the part of an address that is a key."""
-    return re.sub(r"\?\S*", "", text)
-
-
 def _refused(error: BaseException, status: int, repository: str) -> HubError:
     from huggingface_hub import errors
 
@@ -123,6 +114,6 @@ def _refused(error: BaseException, status: int, repository: str) -> HubError:
     if status in (409, 412):
         # It is tried again: then it shows whether it was somebody else, or an attempt whose answer was lost.
         return HubError(f"something else is being done there ({said})", passing=True, value=repository)
-    if status in PASSING:
+    if status in TRANSIENT:
         return HubError(f"the Hub failed with status {status} ({said})", passing=True, value=repository)
     return HubError(f"the Hub refuses it ({said})", code="hub_refused", value=repository)

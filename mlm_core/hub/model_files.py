@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.errors import RequestError
-from mlm_core.model_code import code_files
-from mlm_core.weight_files import OTHER_WEIGHTS, WEIGHTS, check_weights, weight_files
+from mlm_core.model.code import code_files
+from mlm_core.model.weight_files import OTHER_WEIGHTS, WEIGHTS, check_weights, weight_files
 
 H5 = "tf_model.h5"
 """TensorFlow's weights as transformers itself writes them."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.errors import RequestError
-from mlm_core.hub.faults import HubError
+from mlm_core.hub.errors import HubError
 from mlm_core.hub.model_files import CARD, published_files
 from mlm_core.hub.record import HubRecord
 from mlm_core.hub.repository import HubRepository

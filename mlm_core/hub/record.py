@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlm_core.run_directory import HUB_RECORD
-from mlm_core.weight_files import write_atomically
+from mlm_core.system.files import write_atomically
+
+HUB_RECORD = "hub.json"
+"""Which repository a run publishes to, and the commit it last saw there."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlm_core.compat.huggingface_hub import limit_waiting, silence
 from mlm_core.errors import MlmError, RequestError
-from mlm_core.hub.faults import HubError, explained, moved_on, no_token, not_yours, offline, read_only
+from mlm_core.hub.errors import HubError, explained, moved_on, no_token, not_yours, offline, read_only
 from mlm_core.hub.model_files import CARD, Files, Identities, identities, outdated
 from mlm_core.hub.record import HubRecord, Seen
 

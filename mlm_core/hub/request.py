@@ -6,11 +6,11 @@ import re
 import shlex
 from pathlib import Path
 
-from mlm_core.config import Config
+from mlm_core.compat.transformers import Tokenizer
+from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.hub.publisher import Publisher, Target
 from mlm_core.hub.repository import check_access
-from mlm_core.job import TrainingJob
 from mlm_core.progress import Progress
 
 
@@ -50,22 +50,24 @@ def repository_name(config: Config, run: Path | None) -> str:
     return name
 
 
-def publisher_of(job: TrainingJob, run: Path | None, progress: Progress) -> Publisher | None:
+def publisher_of(
+    config: Config, tokenizer: Tokenizer, run: Path | None, progress: Progress
+) -> Publisher | None:
     """What publishes a run, if it is to be published; asks the Hub.
 
     Args:
-        job: the run.
+        config: of the run.
+        tokenizer: of its model.
         run: its directory, where it goes on.
         progress: where it is said what goes wrong.
 
     Raises:
         RequestError: it is seen now that it will not work.
     """
-    config = job.config
     if not config.push_to_hub:
         return None
     target = Target(repository_name(config, None), config.hub_private, config.also_h5)
-    publisher = Publisher(target, job.model.tokenizer, run, progress)
+    publisher = Publisher(target, tokenizer, run, progress)
     publisher.check()
     return publisher
 

@@ -11,8 +11,8 @@ import datasets
 import evaluate
 import numpy as np
 
-from mlm_core.masking import IGNORED
-from mlm_core.metrics import MaskedSums
+from mlm_core.batches.masking import IGNORED
+from mlm_core.metrics.sums import MaskedSums
 
 
 class MaskedAccuracy(evaluate.Metric):  # type: ignore[misc]

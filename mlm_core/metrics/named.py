@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.data.tokenization import Tokenizer
+from mlm_core.batches.masking import IGNORED
+from mlm_core.compat.transformers import Tokenizer
 from mlm_core.errors import RequestError, first_line
-from mlm_core.masking import IGNORED
-from mlm_core.metrics import plain
+from mlm_core.metrics.sums import plain
 
 _STRING = "string"
 

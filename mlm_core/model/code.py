@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlm_core.config import Config
+from mlm_core.config.config import ModelConfig
 from mlm_core.errors import RequestError
 
-_SPEAKING = ("config.json", "tokenizer_config.json")
+_CONFIG, _TOKENIZER = "config.json", "tokenizer_config.json"
 """Files that say under `auto_map` where code is."""
 
 
-def code_places(directory: Path) -> list[str]:
-    """Where a model directory says that its classes are, as `module.Class`, or `ORG/NAME--module.Class`.
+def code_files(directory: Path) -> list[Path]:
+    """The modules that a model directory names, and what these import from beside themselves.
 
     Raises:
         ValueError: a file of settings is not JSON.
     """
-    return [place for name in _SPEAKING for place in _places(directory / name)]
-
-
-def code_files(directory: Path) -> list[Path]:
-    """The modules that a model directory speaks of, and what these import from beside themselves."""
-    places = [place for place in code_places(directory) if "--" not in place]
+    settings = [_settings(directory / name) for name in (_CONFIG, _TOKENIZER)]
+    places = [place for each in settings for place in _places(each) if "--" not in place]
     named = {directory / f"{place.rpartition('.')[0]}.py" for place in places}
     if not named:
         return []
@@ -37,7 +33,7 @@ def code_files(directory: Path) -> list[Path]:
     return sorted(path for path in present | imported if path.is_file() and path.parent == directory)
 
 
-def check_pinned(config: Config) -> None:
+def check_pinned(config: ModelConfig) -> None:
     """Refuse to run code that may be other code tomorrow.
 
     Raises:
@@ -57,29 +53,34 @@ def unpinned() -> RequestError:
     )
 
 
-def may_run(directory: Path, config: Config, model: str) -> bool:
-    """Whether code that comes with a model is to run.
+def may_run(directory: Path, settings: Mapping[str, Any], model: str) -> bool:
+    """Whether a model that is trusted comes with code of its own.
+
+    Args:
+        directory: of the model.
+        settings: its `config.json`.
+        model: what the user calls it.
 
     Raises:
-        RequestError: it is needed but may not, or is somewhere else.
+        RequestError: its code is somewhere else, or a file of its settings is damaged.
     """
     try:
-        places = code_places(directory) if config.trust_remote_code else []
+        places = [*_places(settings), *_places(_settings(directory / _TOKENIZER))]
     except ValueError as error:
         message = f"a file of its settings cannot be read ({error})"
         raise RequestError(message, code="not_a_model", option="--model", value=model) from None
-    if not places:
-        return False
     if any("--" in place for place in places):
         message = "its code is in another repository, whose commit is not named"
         raise RequestError(message, code="unpinned_code", option="--model", value=model, fix="copy it here")
-    return True
+    return bool(places)
 
 
-def _places(path: Path) -> Iterator[str]:
-    if not path.is_file():
-        return
-    settings: Any = json.loads(path.read_text(encoding="utf-8"))
-    where = settings.get("auto_map") if isinstance(settings, dict) else None
+def _settings(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _places(settings: Any) -> Iterator[str]:
+    """Where classes are, as `module.Class`, or `ORG/NAME--module.Class`."""
+    where = settings.get("auto_map") if isinstance(settings, Mapping) else None
     for value in where.values() if isinstance(where, dict) else ():
         yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))

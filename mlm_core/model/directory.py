@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.compat.transformers_files import make_tokenizer_portable, portable_config
-from mlm_core.model_code import code_files
-from mlm_core.weight_files import WEIGHTS, write_atomically, write_weights
+from mlm_core.model.code import code_files
+from mlm_core.model.weight_files import WEIGHTS, write_weights
+from mlm_core.system.files import write_atomically
 
 
 def write_model(

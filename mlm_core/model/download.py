@@ -6,12 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlm_core.compat.huggingface_hub import is_network_error, silence
+from mlm_core.compat.huggingface_hub import TIMEOUT, TRANSIENT, is_network_error, public, silence
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
-from mlm_core.hub.faults import PASSING, public
-
-TIMEOUT = 20.0
-"""Seconds after which the Hub counts as unreachable."""
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
@@ -53,7 +49,7 @@ def _ask(api: Any, name: str, revision: str | None) -> None:
         api.model_info(name, revision=revision, timeout=TIMEOUT)
     except Exception as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
-        if isinstance(error, HfHubHTTPError) and status is not None and status not in PASSING:
+        if isinstance(error, HfHubHTTPError) and status is not None and status not in TRANSIENT:
             raise
         if not is_network_error(error):
             raise

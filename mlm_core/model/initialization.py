@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.decay import is_normalization
+from mlm_core.batches.randomness import Stream, key_of_name, normals
 from mlm_core.errors import RequestError
-from mlm_core.families import positions_follow_padding
-from mlm_core.randomness import Stream, key_of_name, normals
+from mlm_core.model.architectures import positions_follow_padding
+from mlm_core.optimization.decay import is_normalization
 
 Weights = dict[str, NDArray[np.float32]]
 """Parameters by canonical name: PyTorch's names and layouts, tied ones once."""
@@ -26,7 +26,7 @@ _OUTPUT_MATRICES = (
 
 
 @dataclass(frozen=True)
-class ModelOutline:
+class ParameterSpecs:
     """What an engine's model is made of.
 
     Attributes:
@@ -89,12 +89,12 @@ def draw_parameter(name: str, shape: tuple[int, ...], config: Any, seed: int) ->
 
 
 def initial_weights(
-    outline: ModelOutline, checkpoint: Mapping[str, NDArray[Any]] | None, config: Any, seed: int, source: str
+    specs: ParameterSpecs, checkpoint: Mapping[str, NDArray[Any]] | None, config: Any, seed: int, source: str
 ) -> InitialWeights:
-    """Every parameter of the outline: the checkpoint's where it has it, else a fresh one.
+    """Every parameter of the specs: the checkpoint's where it has it, else a fresh one.
 
     Args:
-        outline: the model's parameters.
+        specs: the model's parameters.
         checkpoint: arrays by name as stored, or None for a model from scratch.
         config: the model's transformers config.
         seed: keys the fresh parameters.
@@ -103,9 +103,9 @@ def initial_weights(
     Raises:
         RequestError: a shape differs, or the checkpoint lacks part of the encoder.
     """
-    stored = _canonical(checkpoint, outline) if checkpoint is not None else {}
-    missing = [name for name in outline.shapes if name not in stored]
-    absent = [name for name in missing if outline.in_encoder(name)]
+    stored = _canonical(checkpoint, specs) if checkpoint is not None else {}
+    missing = [name for name in specs.shapes if name not in stored]
+    absent = [name for name in missing if specs.in_encoder(name)]
     if checkpoint is not None and absent:
         raise RequestError(
             f"its weights lack {len(absent)} parameters of the encoder, {absent[0]} among them",
@@ -114,10 +114,10 @@ def initial_weights(
             value=source,
             fix="check that config.json belongs to the weights, or train with --from-scratch",
         )
-    unused = [name for name in stored if name not in outline.shapes and name not in outline.constants]
-    _check_output_matrix(stored, unused, outline, source)
+    unused = [name for name in stored if name not in specs.shapes and name not in specs.constants]
+    _check_output_matrix(stored, unused, specs, source)
     weights: Weights = {}
-    for name, shape in outline.shapes.items():
+    for name, shape in specs.shapes.items():
         if name not in stored:
             weights[name] = draw_parameter(name, shape, config, seed)
             continue
@@ -130,29 +130,29 @@ def initial_weights(
                 fix="check that config.json belongs to the weights",
             )
         weights[name] = np.asarray(stored[name], dtype=np.float32)
-    weights |= {name: np.asarray(stored[name], np.float32) for name in outline.constants if name in stored}
+    weights |= {name: np.asarray(stored[name], np.float32) for name in specs.constants if name in stored}
     return InitialWeights(weights, missing, unused)
 
 
-def _canonical(checkpoint: Mapping[str, NDArray[Any]], outline: ModelOutline) -> dict[str, NDArray[Any]]:
-    """The checkpoint under the outline's names: an encoder saved alone has no prefix."""
+def _canonical(checkpoint: Mapping[str, NDArray[Any]], specs: ParameterSpecs) -> dict[str, NDArray[Any]]:
+    """The checkpoint under the specs's names: an encoder saved alone has no prefix."""
     renamed = {}
     for stored_name, array in checkpoint.items():
         name = stored_name
         for legacy, current in _LEGACY_NAMES.items():
             name = name.replace(legacy, current)
-        if name not in outline.shapes and f"{outline.base_prefix}.{name}" in outline.shapes:
-            name = f"{outline.base_prefix}.{name}"
+        if name not in specs.shapes and f"{specs.base_prefix}.{name}" in specs.shapes:
+            name = f"{specs.base_prefix}.{name}"
         renamed[name] = array
     return renamed
 
 
 def _check_output_matrix(
-    stored: Mapping[str, NDArray[Any]], unused: list[str], outline: ModelOutline, source: str
+    stored: Mapping[str, NDArray[Any]], unused: list[str], specs: ParameterSpecs, source: str
 ) -> None:
     """Refuse an output matrix of its own where the model takes the word table for one."""
     tables = [
-        stored[name] for name in stored if name in outline.shapes and name.endswith("word_embeddings.weight")
+        stored[name] for name in stored if name in specs.shapes and name.endswith("word_embeddings.weight")
     ]
     for name in unused:
         if name.endswith(_OUTPUT_MATRICES):

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from mlm_core.cache import cache_directory, unwritable_cache
+from mlm_core.compat.transformers import Tokenizer
 from mlm_core.data.documents import Documents, fingerprint_of
-from mlm_core.data.tokenization import Tokenizer, roberta_tokenizer, train_tokenizer
-from mlm_core.weight_files import write_atomically
+from mlm_core.data.tokenization import roberta_tokenizer, train_tokenizer
+from mlm_core.system.cache import cache_directory, unwritable_cache
+from mlm_core.system.files import write_atomically
 
 SCRATCH = "small RoBERTa"
 

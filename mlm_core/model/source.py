@@ -1,4 +1,4 @@
-"""The model a run starts from: a directory, a Hub name, the starter, or one made for the text."""
+"""A model before a framework is involved: its config, tokenizer and first weights."""
 
 from __future__ import annotations
 
@@ -10,26 +10,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mlm_core.compat.transformers import Tokenizer
 from mlm_core.compat.transformers_files import lost_setting, restore_backend
-from mlm_core.config import Config, decided
+from mlm_core.config.config import Config, required
 from mlm_core.data.documents import Documents, fingerprint_of
-from mlm_core.data.tokenization import Tokenizer
 from mlm_core.errors import RequestError, first_line
-from mlm_core.hub.download import download_model
-from mlm_core.initialization import InitialWeights, ModelOutline, initial_weights
-from mlm_core.model_code import check_pinned, may_run, unpinned
-from mlm_core.scratch_model import SCRATCH, SCRATCH_OPTIONS, scratch_model
-from mlm_core.weight_files import ReadPickled, read_weights, weight_files
-
-STARTER = "starter"
-"""The small model that comes with this package, and what it is called; `mlm_core/starter/README.md`."""
-
-_STARTER_DIRECTORY = Path(__file__).parent / "starter"
-
-_RECOMMENDED = "mlm_recommended"
-"""What a `config.json` has the options under that its model recommends, as `{"learning_rate": 1e-3}`."""
-
-_MAY_RECOMMEND = ("learning_rate", "warmup_steps", "epochs", "batch_size", "block_size")
+from mlm_core.model.code import may_run
+from mlm_core.model.files import ModelFiles
+from mlm_core.model.initialization import InitialWeights, ParameterSpecs, initial_weights
+from mlm_core.model.scratch import scratch_model
+from mlm_core.model.weight_files import ReadPickled, read_weights, weight_files
 
 
 @dataclass(frozen=True)
@@ -55,115 +45,34 @@ class ModelSource:
     code: Path | None = None
 
     def starting_weights(
-        self, outline: ModelOutline, seed: int, read_pickled: ReadPickled | None = None
+        self, specs: ParameterSpecs, seed: int, read_pickled: ReadPickled | None = None
     ) -> InitialWeights:
         """Every weight the model starts from; see `initial_weights` and `read_weights`."""
         reader = read_pickled if self.allow_pickle else None
         checkpoint = read_weights(self.weights, reader) if self.weights is not None else None
-        return initial_weights(outline, checkpoint, self.config, seed, self.name)
-
-
-def check_model(model: str | None) -> None:
-    """Refuse a model that can be seen to be wrong without loading it.
-
-    Raises:
-        RequestError: a path that does not exist or is not a model directory.
-    """
-    if model is None or _is_starter(model):
-        return
-    path = Path(model)
-    if path.is_dir():
-        _check_directory(path, model)
-    elif path.is_file() or not _is_hub_name(model):
-        found = "is not a directory" if path.is_file() else "no such directory"
-        raise RequestError(
-            found,
-            code="missing_model",
-            option="--model",
-            value=model,
-            fix="give a model directory or a Hub name",
-        )
-
-
-def model_directory(config: Config) -> Path | None:
-    """Where the files of the model asked for are, downloaded if need be; None: it is made for the text.
-
-    Raises:
-        RequestError: there is no such model.
-    """
-    if config.model is not None and is_hub_model(config.model):
-        check_model(config.model)
-        check_pinned(config)
-        found = download_model(
-            config.model, config.model_revision, code=config.trust_remote_code, pickled=config.allow_pickle
-        )
-        # A branch may be called like a commit.
-        if config.trust_remote_code and found.name != config.model_revision:
-            raise unpinned()
-        return found
-    if config.model_revision is not None:
-        raise RequestError(
-            "is for a model on the Hub",
-            code="usage",
-            option="--model-revision",
-            value=config.model_revision,
-            fix="leave it out, or name such a model with --model",
-        )
-    if config.model is None and config.from_scratch:
-        return None
-    if config.model is None or _is_starter(config.model):
-        return _STARTER_DIRECTORY
-    check_model(config.model)
-    return Path(config.model)
-
-
-def recommended_options(config: Config, directory: Path | None) -> Mapping[str, Any]:
-    """Options that the model asked for recommends, used where the user gave none.
-
-    Raises:
-        RequestError: its `config.json` recommends what no option can be.
-    """
-    if directory is None:
-        return SCRATCH_OPTIONS
-    name = config.model or STARTER
-    _check_directory(directory, name)
-    settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    recommended = settings.get(_RECOMMENDED, {})
-    # What suits these weights says nothing of others.
-    if config.from_scratch or not isinstance(recommended, dict):
-        return {}
-    known = {option: value for option, value in recommended.items() if option in _MAY_RECOMMEND}
-    try:
-        Config(**known)
-    except RequestError as error:
-        error.message = f"its config.json recommends {error.option} {error.value}: {error.message}"
-        error.option, error.value, error.fix = "--model", name, f"correct {_RECOMMENDED} in it"
-        raise
-    return known
+        return initial_weights(specs, checkpoint, self.config, seed, self.name)
 
 
 def load_model_source(
-    config: Config, directory: Path | None, training_documents: Documents | None = None
+    config: Config, files: ModelFiles, training_documents: Documents | None = None
 ) -> ModelSource:
     """Config and tokenizer of the model asked for.
 
     Args:
         config: the options.
-        directory: as `model_directory` says.
-        training_documents: where there is no directory, what the tokenizer is learned from.
+        files: of the model, fetched.
+        training_documents: what the tokenizer is learned from, where the model is made for the text.
 
     Raises:
-        RequestError: the directory is no model's, or something in it cannot be used.
+        RequestError: something in the directory cannot be used.
     """
+    directory, name = files.directory, files.name
     if directory is None:
         assert training_documents is not None
-        return ModelSource(SCRATCH, *scratch_model(training_documents, decided(config.block_size)), None)
-    name = config.model or STARTER
-    _check_directory(directory, name)
+        return ModelSource(name, *scratch_model(training_documents, required(config.block_size)), None)
     if not config.from_scratch:
         _check_weights(directory, name, pickled=config.allow_pickle)
-    written = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    trusted = may_run(directory, config, name)
+    trusted = config.trust_remote_code and may_run(directory, files.settings, name)
     model_config = _load(directory, name, "config.json", "AutoConfig", trusted)
     if getattr(model_config, "is_encoder_decoder", False):
         raise RequestError(
@@ -173,10 +82,10 @@ def load_model_source(
             value=name,
             fix="choose a model that is an encoder only",
         )
-    _check_settings(written, model_config, name)
+    _check_settings(files.settings, model_config, name)
     tokenizer = _load(directory, name, "tokenizer", "AutoTokenizer", trusted)
     weights = None if config.from_scratch else directory
-    digest = fingerprint_of([json.dumps(written, sort_keys=True)])
+    digest = fingerprint_of([json.dumps(files.settings, sort_keys=True)])
     code = directory if trusted else None
     return ModelSource(name, model_config, tokenizer, weights, digest, config.allow_pickle, code)
 
@@ -201,37 +110,6 @@ def _dropout_rates(model_config: Any) -> dict[str, float]:
         and isinstance(value, (int, float))
         and not isinstance(value, bool)
     }
-
-
-def _is_starter(model: str) -> bool:
-    # A directory of that name is what the user sees.
-    return model == STARTER and not Path(model).exists()
-
-
-def is_hub_model(model: str) -> bool:
-    """Whether a name is one on the Hub, not a path here nor one of our own."""
-    return model not in (STARTER, SCRATCH) and not Path(model).exists() and _is_hub_name(model)
-
-
-def _is_hub_name(model: str) -> bool:
-    return re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) is not None and not model.startswith(".")
-
-
-def _check_directory(directory: Path, model: str) -> None:
-    fix = "give a directory written by save_pretrained"
-    try:
-        settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        reason = "is not a model directory: it has no config.json"
-        if (directory / "run.json").is_file():
-            reason, fix = "is a run that did not finish: it has no model", "train it again with --overwrite"
-    except (OSError, ValueError) as error:
-        reason = f"config.json cannot be read ({error})"
-    else:
-        if isinstance(settings, dict) and settings.get("model_type"):
-            return
-        reason = "config.json names no model_type"
-    raise RequestError(reason, code="not_a_model", option="--model", value=model, fix=fix)
 
 
 def _check_settings(written: Mapping[str, Any], model_config: Any, model: str) -> None:

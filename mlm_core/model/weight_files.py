@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.errors import RequestError
+from mlm_core.system.files import write_atomically
 
 WEIGHTS = "model.safetensors"
 _PICKLED = "pytorch_model.bin"
@@ -123,30 +122,6 @@ def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
 
     content = save({name: np.ascontiguousarray(array) for name, array in weights.items()}, {"format": "pt"})
     write_atomically(path, content)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut.
-
-    Raises:
-        OSError: it cannot be written; a file of that name is as it was.
-    """
-    temporary = path.with_name(partial_name(path.name))
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def partial_name(name: str) -> str:
-    """What a file is called while it is being written."""
-    return f".{name}.partial"
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

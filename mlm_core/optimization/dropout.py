@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.randomness import Stream, raw_draws
+from mlm_core.batches.randomness import Stream, raw_draws
 
 MICRO_BATCHES = 2**20
 """More micro-batches than a step can have: positions of different steps never meet."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.initialization import Weights
-from mlm_core.metrics import finite
-from mlm_core.parity.side import Side
+from mlm_core.metrics.sums import finite
+from mlm_core.model.initialization import Weights
+from mlm_core.parity.worker import Side
 
 LOSS, LOGITS, GRADIENT, UPDATE = 1e-4, 1e-4, 1e-4, 1e-3
 """Tolerances: of a loss (relative), of logits (absolute), of a parameter's gradient and of all parameters'

@@ -8,13 +8,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from mlm_core.config import Config
+from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RunError
-from mlm_core.parity.side import CONFIG
+from mlm_core.parity.worker import CONFIG
 
 
 def work_apart(backend: str, config: Config, directory: Path) -> None:
-    """Do `mlm_core.parity.side.work` in another process, which leaves its results in a new directory.
+    """Do `mlm_core.parity.worker.work` in another process, which leaves its results in a new directory.
 
     Raises:
         MlmError: what the engine raised there.
@@ -23,7 +23,7 @@ def work_apart(backend: str, config: Config, directory: Path) -> None:
     directory.mkdir()
     options = replace(config, backend=backend, quiet=True).to_dict()
     (directory / CONFIG).write_text(json.dumps(options), encoding="utf-8")
-    command = [sys.executable, "-m", "mlm_core.parity.side", str(directory)]
+    command = [sys.executable, "-m", "mlm_core.parity.worker", str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             out, said = process.communicate()

@@ -1,6 +1,6 @@
-"""One engine's side of a comparison: examine the first batch, train, leave everything in a directory.
+"""One engine's part of a comparison: the first batch, then training; everything is left in a directory.
 
-`python -m mlm_core.parity.side DIRECTORY` does it for the config in DIRECTORY/config.json.
+`python -m mlm_core.parity.worker DIRECTORY` does it for the config in DIRECTORY/config.json.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.config import Config
+from mlm_core.config.config import Config
 from mlm_core.engine import Engine
 from mlm_core.errors import MlmError
-from mlm_core.initialization import Weights
-from mlm_core.metrics import MaskedSums
-from mlm_core.weight_files import read_arrays, read_weights, write_weights
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.initialization import Weights
+from mlm_core.model.weight_files import read_arrays, read_weights, write_weights
 
 CONFIG = "config.json"
-_START, _RUN, _EXAMINATION, _SUMS = "start", "run", "examination.safetensors", "sums.json"
+_START, _RUN, _FIRST_BATCH, _SUMS = "start", "run", "first_batch.safetensors", "sums.json"
 _LOGITS, _GRADIENT = "logits", "gradient."
 
 
@@ -57,17 +57,17 @@ def work(engine: Engine, config: Config, directory: Path) -> None:
         MlmError: as training does.
     """
     trainer = engine.trainer(replace(config, output_dir=str(directory / _RUN), verify_batches=True))
-    examination = trainer.examine()
+    first_batch = trainer.first_batch()
     trainer.save(directory / _START)
-    gradients = {_GRADIENT + name: array for name, array in examination.gradients.items()}
-    write_weights(directory / _EXAMINATION, {_LOGITS: examination.logits, **gradients})
-    (directory / _SUMS).write_text(json.dumps(vars(examination.sums)), encoding="utf-8")
+    gradients = {_GRADIENT + name: array for name, array in first_batch.gradients.items()}
+    write_weights(directory / _FIRST_BATCH, {_LOGITS: first_batch.logits, **gradients})
+    (directory / _SUMS).write_text(json.dumps(vars(first_batch.sums)), encoding="utf-8")
     trainer.train()
 
 
 def read_side(backend: str, directory: Path) -> Side:
     """What `work` left in a directory."""
-    arrays = read_arrays(directory / _EXAMINATION)
+    arrays = read_arrays(directory / _FIRST_BATCH)
     lines = (directory / _RUN / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     metrics = [json.loads(line) for line in lines]
     return Side(

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mlm_core.data.store import digest_of
 from mlm_core.errors import RequestError
-from mlm_core.initialization import ModelOutline, Weights
-from mlm_core.weight_files import WEIGHTS, read_arrays, write_atomically, write_weights
+from mlm_core.model.initialization import ParameterSpecs, Weights
+from mlm_core.model.weight_files import WEIGHTS, read_arrays, write_weights
+from mlm_core.system.files import digest_of, write_atomically
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 CHECKPOINTS, _NAME, _UNFINISHED = "checkpoints", "step-{:08}", ".step-"
@@ -56,17 +56,17 @@ class Checkpoint:
         """The parameters."""
         return read_arrays(self.path / WEIGHTS)
 
-    def weights_for(self, outline: ModelOutline) -> Weights:
+    def weights_for(self, specs: ParameterSpecs) -> Weights:
         """The parameters, which must be those of a model.
 
         Raises:
             RequestError: they are another model's.
         """
         weights = self.weights()
-        surplus = sorted(weights.keys() - {*outline.shapes, *outline.constants})
+        surplus = sorted(weights.keys() - {*specs.shapes, *specs.constants})
         if surplus:
             raise self._of_another_model(f"the model has no {surplus[0]}")
-        for name, shape in outline.shapes.items():
+        for name, shape in specs.shapes.items():
             if name not in weights or weights[name].shape != shape:
                 found = f"has shape {weights[name].shape}" if name in weights else "is not in it"
                 raise self._of_another_model(f"{name} {found}, the model asks for {shape}")

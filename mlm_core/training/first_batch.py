@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.metrics import MaskedSums
+from mlm_core.metrics.sums import MaskedSums
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
+class FirstBatch:
     """One batch through a model without dropout, forward and back.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The course of a run around its steps: what is noted, evaluated and saved, and when it has to end."""
+"""The training loop around the steps: what is recorded, evaluated and saved, and when it has to end."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any, Self
 
 import numpy as np
 
-from mlm_core.batch import TimedAssembler
-from mlm_core.checkpoint import Checkpoint, Checkpoints, Moments
-from mlm_core.config import decided
-from mlm_core.initialization import Weights
-from mlm_core.interruption import InterruptedRunError, Interruption
-from mlm_core.job import TrainingJob
-from mlm_core.loss_scale import LEAST, LossScale
-from mlm_core.metrics import MaskedSums
+from mlm_core.batches.batch import TimedAssembler
+from mlm_core.config.config import required
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.initialization import Weights
+from mlm_core.optimization.loss_scale import LEAST, LossScale
 from mlm_core.progress import Progress
-from mlm_core.recorder import Recorder
-from mlm_core.resume import checkpoint_facts
-from mlm_core.run_directory import RunDirectory
-from mlm_core.run_errors import not_finite, unwritable, without_best
+from mlm_core.system.interruption import InterruptedRunError, Interruption
+from mlm_core.training.checkpoint import Checkpoint, Checkpoints, Moments
+from mlm_core.training.recorder import Recorder
+from mlm_core.training.resume import checkpoint_facts
+from mlm_core.training.run_directory import RunDirectory
+from mlm_core.training.run_errors import not_finite, unwritable, without_best
+from mlm_core.training.setup import TrainingSetup
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a course needs of the model and its optimizer.
+    """What a loop needs of the model and its optimizer.
 
     Attributes:
         evaluate: the sums over the held-out text, with the weights as they are now.
@@ -59,11 +59,11 @@ class DoneStep:
     batch_seconds: float
 
 
-class Course:
+class TrainingLoop:
     """From a run's first step, or that of a checkpoint, to its last; to be entered around the steps.
 
     Args:
-        job: what is trained.
+        setup: what is trained.
         model: what is asked of the framework's model.
         run: where it is kept.
         checkpoint: what it goes on from.
@@ -75,7 +75,7 @@ class Course:
             directory, where a version is to be published before the end.
 
     Attributes:
-        job: the same, its batches timed.
+        setup: the same, its batches timed.
         recorder: where steps and evaluations are noted.
         loss_scale: with `--precision fp16`.
         first_step: steps that are done already.
@@ -84,7 +84,7 @@ class Course:
 
     def __init__(
         self,
-        job: TrainingJob,
+        setup: TrainingSetup,
         model: TrainedModel,
         run: RunDirectory,
         checkpoint: Checkpoint | None,
@@ -97,18 +97,18 @@ class Course:
     ) -> None:
         self._on_step = on_step
         self._publish = publish
-        self._made = TimedAssembler(**vars(job.train))
-        self.job = replace(job, train=self._made)
+        self._made = TimedAssembler(**vars(setup.train))
+        self.setup = replace(setup, train=self._made)
         self._model = model
         self._versions = versions
         self._progress = progress
         self._run = run.path
-        self._checkpoints = Checkpoints(run.path, job.config.keep_checkpoints)
+        self._checkpoints = Checkpoints(run.path, setup.config.keep_checkpoints)
         facts: Mapping[str, Any] = checkpoint.facts if checkpoint is not None else {"recorder": {}}
         self.first_step = checkpoint.step if checkpoint is not None else 0
-        self.recorder = Recorder(self.job, run.metrics, progress, verify=verify, state=facts["recorder"])
+        self.recorder = Recorder(self.setup, run.metrics, progress, verify=verify, state=facts["recorder"])
         self.loss_scale: LossScale | None = None
-        if job.config.precision == "fp16":
+        if setup.config.precision == "fp16":
             scale = facts.get("loss_scale")
             self.loss_scale = LossScale.of(scale) if scale is not None else LossScale()
         self.interruption = Interruption()
@@ -142,9 +142,10 @@ class Course:
             RunError: a loss, gradient or weight is not finite, or a checkpoint cannot be written.
             InterruptedRunError: the run was asked to end; it is saved.
         """
-        plan = self.job.plan
+        plan = self.setup.plan
         before = self.recorder.seconds
-        if not self.recorder.step(step, sums, grad_norm) and not self._overflowed(sums):
+        line = self.recorder.step(step, sums, grad_norm)
+        if not _is_finite(sums, grad_norm) and not self._overflowed(sums):
             # The loss of a step is that of the weights before it.
             good = step - 1 if math.isfinite(sums.loss) else step - 2
             reason = f"the loss at step {step} is {sums.mean_loss}, the gradient's norm {grad_norm}"
@@ -160,14 +161,14 @@ class Course:
         if not last and self._publish is not None and self._is_published(step):
             evaluated, held_out = self.recorder.evaluations[-1]
             self._publish(step, self._model.weights(), held_out if evaluated == step else None, self._run)
-            self.recorder.resume()
+            self.recorder.restart_clock()
         if interrupted is not None and not last:
             again = f"mlm train --output-dir {self._checkpoints.run} --resume"
             raise InterruptedRunError(interrupted, step, f"{again} goes on")
         if self._on_step is not None:
             rows = self._made.seconds_per_row * plan.batch_size
-            self._on_step(DoneStep(self.recorder.line, self.recorder.seconds - before, rows))
-            self.recorder.resume()
+            self._on_step(DoneStep(line, self.recorder.seconds - before, rows))
+            self.recorder.restart_clock()
 
     def end(self) -> tuple[int, MaskedSums]:
         """The step that the run ends with, its weights now in the model, and its evaluation.
@@ -177,12 +178,12 @@ class Course:
         Raises:
             RunError: it is not finite, or the best weights cannot be read.
         """
-        if self.recorder.evaluations[-1][0] != self.job.plan.steps:
-            self._evaluate(self.job.plan.steps)
+        if self.recorder.evaluations[-1][0] != self.setup.plan.steps:
+            self._evaluate(self.setup.plan.steps)
         last, best = self.recorder.evaluations[-1], self.recorder.best
         if not math.isfinite(last[1].loss):
             raise self._bad_evaluation(*last)
-        if not self.job.config.load_best_model_at_end or best is None or best[0] == last[0]:
+        if not self.setup.config.load_best_model_at_end or best is None or best[0] == last[0]:
             return last
         weights = self._checkpoints.weights_at(best[0])
         if weights is None:
@@ -202,13 +203,13 @@ class Course:
         return not_finite(self._checkpoints, reason, step - 1)
 
     def _is_saved(self, step: int) -> bool:
-        return step % decided(self.job.config.save_steps) == 0
+        return step % required(self.setup.config.save_steps) == 0
 
     def _is_published(self, step: int) -> bool:
         """Whether a version is due; the last one is published when the run is complete."""
-        strategy = self.job.config.hub_strategy
+        strategy = self.setup.config.hub_strategy
         if strategy == "epoch":
-            return step % self.job.plan.steps_per_epoch == 0
+            return step % self.setup.plan.steps_per_epoch == 0
         return strategy == "checkpoint" and self._is_saved(step)
 
     def _overflowed(self, sums: MaskedSums) -> bool:
@@ -223,7 +224,7 @@ class Course:
         if not all(np.isfinite(array).all() for array in weights.values()):
             reason = f"the update of step {step} left weights that are not finite"
             raise not_finite(self._checkpoints, reason, step - 1)
-        facts = checkpoint_facts(self.job) | noted
+        facts = checkpoint_facts(self.setup) | noted
         try:
             self._checkpoints.save(step, weights, self._model.moments(), facts, best=best)
         except OSError as error:
@@ -232,4 +233,9 @@ class Course:
     def _best_step(self) -> int | None:
         """The step of the best evaluation so far, where the run is to end with it."""
         best = self.recorder.best
-        return best[0] if self.job.config.load_best_model_at_end and best is not None else None
+        return best[0] if self.setup.config.load_best_model_at_end and best is not None else None
+
+
+def _is_finite(sums: MaskedSums, grad_norm: float) -> bool:
+    """Whether loss and gradient are finite; a batch without a masked token has neither."""
+    return sums.masked_tokens == 0 or (math.isfinite(sums.loss) and math.isfinite(grad_norm))

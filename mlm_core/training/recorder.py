@@ -13,38 +13,42 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from mlm_core.batch import BatchWitness
+from mlm_core.batches.batch import BatchVerifier
+from mlm_core.batches.plan import PADDING_KEY
 from mlm_core.errors import RequestError
-from mlm_core.job import TrainingJob
-from mlm_core.metrics import MaskedSums, finite
-from mlm_core.plan import PADDING_KEY
+from mlm_core.metrics.sums import MaskedSums, finite
 from mlm_core.progress import Progress
-from mlm_core.weight_files import write_atomically
+from mlm_core.system.files import write_atomically
+from mlm_core.training.setup import TrainingSetup
 
 
 class Recorder:
     """Engines report each step and each evaluation here, as sums.
 
-    `witness` is None unless batches are verified; the model's forward pass then notes in it what it
-    receives while training. `seconds` is the time that steps have taken, evaluations left out; `line` what
-    was noted of the newest.
+    `verifier` is None unless batches are verified; the model's forward pass then notes in it what it
+    receives while training. `seconds` is the time that steps have taken, evaluations left out.
     """
 
     def __init__(
-        self, job: TrainingJob, metrics: Path, progress: Progress, *, verify: bool, state: Mapping[str, Any]
+        self,
+        setup: TrainingSetup,
+        metrics: Path,
+        progress: Progress,
+        *,
+        verify: bool,
+        state: Mapping[str, Any],
     ) -> None:
-        self.witness = BatchWitness() if verify else None
+        self.verifier = BatchVerifier() if verify else None
         self.evaluations = [(step, MaskedSums(*sums)) for step, sums in state.get("evaluations", [])]
-        self._job = job
+        self._job = setup
         self._progress = progress
         self._file = _opened_at(metrics, state.get("metrics_bytes", 0))
         self._last = time.perf_counter()
         self.seconds = 0.0
-        self.line: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         self._progress.start(self._job.plan.steps)
-        self.resume()
+        self.restart_clock()
         return self
 
     def __exit__(
@@ -70,10 +74,11 @@ class Recorder:
         ]
         return min(trained, key=lambda evaluation: evaluation[1].mean_loss, default=None)
 
-    def step(self, step: int, sums: MaskedSums, grad_norm: float) -> bool:
-        """Report optimizer step `step`, counted from 1, with the sums of its global batch.
+    def step(self, step: int, sums: MaskedSums, grad_norm: float) -> dict[str, Any]:
+        """Record optimizer step `step`, counted from 1, with the sums of its global batch.
 
-        Returns whether loss and gradient are finite, so that training may go on.
+        Returns:
+            The step's line in `metrics.jsonl`.
         """
         plan, now = self._job.plan, time.perf_counter()
         rows = int((plan.keys(step - 1) != PADDING_KEY).sum())
@@ -86,13 +91,13 @@ class Recorder:
             "learning_rate": float(self._job.learning_rates[step - 1]),
             "grad_norm": finite(grad_norm),
             "tokens_per_second": tokens / max(now - self._last, 1e-9),
-            "batch_digest": self.witness.digest() if self.witness is not None else None,
+            "batch_digest": self.verifier.digest() if self.verifier is not None else None,
         }
         self.seconds += now - self._last
-        self._last, self.line = now, line
+        self._last = now
         self._write(line)
         self._progress.step(line)
-        return sums.masked_tokens == 0 or (math.isfinite(sums.loss) and math.isfinite(grad_norm))
+        return line
 
     def evaluation(self, step: int, sums: MaskedSums) -> None:
         """Report an evaluation after `step` steps."""
@@ -100,10 +105,10 @@ class Recorder:
         line = {"step": step} | {f"eval_{name}": value for name, value in sums.as_results().items()}
         self._write(line)
         self._progress.evaluation(line)
-        self.resume()
+        self.restart_clock()
 
-    def resume(self) -> None:
-        """The next step begins now: what came before is none of its time."""
+    def restart_clock(self) -> None:
+        """Restart the step timer: the next step begins now."""
         self._last = time.perf_counter()
 
     def _write(self, line: dict[str, Any]) -> None:

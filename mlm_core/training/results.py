@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlm_core.metrics import MaskedSums, finite
+from mlm_core.metrics.sums import MaskedSums, finite
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlm_core.checkpoint import Checkpoint, Checkpoints
-from mlm_core.config import Config
+from mlm_core.config.config import Config
+from mlm_core.config.option_names import flag_of
 from mlm_core.errors import RequestError
-from mlm_core.job import TrainingJob
-from mlm_core.option_names import flag_of
 from mlm_core.progress import Progress
-from mlm_core.recorder import check_metrics
-from mlm_core.results import TrainingResult
-from mlm_core.run_directory import METRICS, config_of, finished_result, from_the_root, read_facts
-
-_BY_CONTENT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
-"""Options about the text: the blocks that come of it are compared, under the name of the first."""
-
-_EACH_TIME = (
-    "device", "output_dir", "resume", "allow_change", "overwrite", "quiet", "verbose", "verify_batches",
-)  # fmt: skip
-"""Options that are asked for anew when a run goes on."""
+from mlm_core.training.checkpoint import Checkpoint, Checkpoints
+from mlm_core.training.recorder import check_metrics
+from mlm_core.training.resolve import TEXT_OPTIONS
+from mlm_core.training.results import TrainingResult
+from mlm_core.training.run_directory import METRICS, finished_result, from_the_root, read_facts
+from mlm_core.training.setup import TrainingSetup
 
 _LENGTH = ("epochs", "max_steps")
 """Two ways to say how long a run is: leave for one is leave for the other."""
@@ -69,63 +62,39 @@ def _allowed_changes(config: Config) -> frozenset[str]:
     return frozenset(names) | (frozenset(_LENGTH) if set(_LENGTH) & set(names) else frozenset())
 
 
-def with_recorded(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by name, and for a run that goes on those that it was begun with where none are given.
-
-    Args:
-        given: options by Python name; those that are None count as not given.
-    """
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if not Config.from_dict(chosen).resume or "output_dir" not in chosen:
-        return chosen
-    try:
-        facts = read_facts(Path(str(chosen["output_dir"])))
-        recorded = config_of(facts, Path(str(chosen["output_dir"]))).to_dict() if facts is not None else {}
-    except RequestError:
-        # What is wrong with the record is said when the run is opened.
-        return chosen
-    if chosen.get("precision") == "auto" and "precision" in recorded:
-        # It was decided when the run began.
-        del chosen["precision"]
-    if "dataset" in chosen and str(Path(str(chosen["dataset"])).absolute()) != recorded.get("dataset"):
-        recorded = {name: value for name, value in recorded.items() if name not in _BY_CONTENT}
-    if "epochs" in chosen:
-        # The length was asked for in the other way.
-        recorded.pop("max_steps", None)
-    return {name: value for name, value in recorded.items() if name not in _EACH_TIME} | chosen
-
-
-def checkpoint_facts(job: TrainingJob) -> dict[str, Any]:
+def checkpoint_facts(setup: TrainingSetup) -> dict[str, Any]:
     """What a run notes of itself in every checkpoint, for a later one to compare."""
     return {
-        "config": from_the_root(job.config).to_dict(),
-        "fingerprint": job.source.fingerprint,
-        "blocks": {part: facts.digest for part, facts in job.stores.items()},
-        "model": job.model.digest,
+        "config": from_the_root(setup.config).to_dict(),
+        "fingerprint": setup.source.fingerprint,
+        "blocks": {part: facts.digest for part, facts in setup.stores.items()},
+        "model": setup.model.digest,
     }
 
 
-def finished_run(job: TrainingJob, progress: Progress) -> TrainingResult | None:
+def finished_run(setup: TrainingSetup, progress: Progress) -> TrainingResult | None:
     """What a run that is asked to go on has come to already; None: there is something left to do.
 
     Raises:
         RequestError: it has finished as another run: something that decides the result has changed.
     """
-    finished = finished_result(job.config) if job.config.resume else None
+    finished = finished_result(setup.config) if setup.config.resume else None
     if finished is None:
         return None
     facts = read_facts(finished.run_dir) or {}
-    if _changes(job, facts | facts["data"], str(finished.run_dir)):
+    if _changes(setup, facts | facts["data"], str(finished.run_dir)):
         return None
     progress.say(f"{finished.run_dir} is finished already")
     return finished
 
 
-def find_checkpoint(job: TrainingJob, versions: Mapping[str, str], progress: Progress) -> Checkpoint | None:
+def find_checkpoint(
+    setup: TrainingSetup, versions: Mapping[str, str], progress: Progress
+) -> Checkpoint | None:
     """The checkpoint that a run asked to resume goes on from; None: it begins at step 0.
 
     Args:
-        job: what is asked for now.
+        setup: what is asked for now.
         versions: of the packages that are installed now.
         progress: where it is said.
 
@@ -133,7 +102,7 @@ def find_checkpoint(job: TrainingJob, versions: Mapping[str, str], progress: Pro
         RequestError: it is another run: something that decides the result has changed; there is nothing
             left to do; a finished run has no checkpoint; or the metrics have changed.
     """
-    config = job.config
+    config = setup.config
     checkpoints = Checkpoints(Path(str(config.output_dir)), config.keep_checkpoints)
     found = checkpoints.newest()
     for damaged in checkpoints.damaged:
@@ -144,15 +113,15 @@ def find_checkpoint(job: TrainingJob, versions: Mapping[str, str], progress: Pro
             raise _nothing_to_go_on_from(config)
         progress.say("there is no complete checkpoint to go on from: beginning at step 0")
         return None
-    changed = _changes(job, found.facts, str(found.path))
-    if found.step > job.plan.steps or (found.step == job.plan.steps and finished):
+    changed = _changes(setup, found.facts, str(found.path))
+    if found.step > setup.plan.steps or (found.step == setup.plan.steps and finished):
         raise _too_short(config, found.step)
     check_metrics(checkpoints.run / METRICS, found.facts["recorder"])
     if changed:
         now = from_the_root(config).to_dict()
         progress.say(f"changed, as allowed: {_listed(changed, found.facts['config'], now)}")
     note = _rounding_note(found.facts, config, versions)
-    rate = float(job.learning_rates[min(found.step, job.plan.steps - 1)])
+    rate = float(setup.learning_rates[min(found.step, setup.plan.steps - 1)])
     progress.say(f"going on from step {found.step}, at learning rate {rate:.3g}{note}")
     return found
 
@@ -177,25 +146,25 @@ def _too_short(config: Config, step: int) -> RequestError:
     )
 
 
-def _changes(job: TrainingJob, before: Mapping[str, Any], place: str) -> list[str]:
+def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> list[str]:
     """The options of the plan that have changed since, all of them with leave.
 
     Raises:
         RequestError: one has changed without.
     """
-    allowed = _allowed_changes(job.config)
+    allowed = _allowed_changes(setup.config)
     # Through a Config: a run of an earlier version has no value for options that are newer than it.
     was = Config.from_dict(before["config"]).to_dict()
-    now = from_the_root(job.config).to_dict()
+    now = from_the_root(setup.config).to_dict()
     changed = [
         name
         for name, spec in Config.options().items()
-        if spec.affects == "plan" and name not in _BY_CONTENT and was.get(name) != now[name]
+        if spec.affects == "plan" and name not in TEXT_OPTIONS and was.get(name) != now[name]
     ]
     refused = [name for name in changed if name not in allowed]
-    if _text_changed(before, checkpoint_facts(job), changed):
-        _check_changed_text(job, place, allowed)
-        changed.append(_BY_CONTENT[0])
+    if _text_changed(before, checkpoint_facts(setup), changed):
+        _check_changed_text(setup, place, allowed)
+        changed.append(TEXT_OPTIONS[0])
     if refused:
         raise RequestError(
             f"not as when {place} was written: {_listed(refused, was, now)}",
@@ -204,12 +173,12 @@ def _changes(job: TrainingJob, before: Mapping[str, Any], place: str) -> list[st
             value=now[refused[0]],
             fix=_way_out(changed, refused),
         )
-    if before.get("model") != job.model.digest:
+    if before.get("model") != setup.model.digest:
         raise RequestError(
             f"its config.json has changed since {place} was written",
             code="changed_model",
             option="--model",
-            value=job.config.model,
+            value=setup.config.model,
             fix="put it back, or begin another run in another --output-dir",
         )
     return changed
@@ -223,16 +192,16 @@ def _text_changed(before: Mapping[str, Any], now: Mapping[str, Any], changed: It
     return not recut and before["blocks"] != now["blocks"]
 
 
-def _check_changed_text(job: TrainingJob, place: str, allowed: Iterable[str]) -> None:
+def _check_changed_text(setup: TrainingSetup, place: str, allowed: Iterable[str]) -> None:
     # A model that was made for the text has learned its tokenizer from it.
-    text, learned = _BY_CONTENT[0], job.model.digest is None
+    text, learned = TEXT_OPTIONS[0], setup.model.digest is None
     if text in allowed and not learned:
         return
     raise RequestError(
         f"the text, or its tokens, have changed since {place} was written",
         code="changed_data",
         option=flag_of(text),
-        value=job.source.name,
+        value=setup.source.name,
         fix=_way_out([text], [_FIXED[0] if learned else text]),
     )
 
@@ -246,7 +215,7 @@ def _way_out(changed: Iterable[str], refused: Iterable[str]) -> str:
 
 def _listed(names: list[str], was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(
-        "the text" if name in _BY_CONTENT else f"{flag_of(name)} was {was.get(name)}, is {now[name]}"
+        "the text" if name in TEXT_OPTIONS else f"{flag_of(name)} was {was.get(name)}, is {now[name]}"
         for name in names
     )
 

@@ -13,18 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mlm_core.checkpoint import CHECKPOINTS
-from mlm_core.config import Config
-from mlm_core.data.store import digest_of
+from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RequestError
-from mlm_core.metrics import MaskedSums
-from mlm_core.results import TrainingResult
-from mlm_core.run_lock import RunLock
-from mlm_core.weight_files import WEIGHTS, partial_name, write_atomically
+from mlm_core.hub.record import HUB_RECORD
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.weight_files import WEIGHTS
+from mlm_core.system.files import digest_of, partial_name, write_atomically
+from mlm_core.training.checkpoint import CHECKPOINTS
+from mlm_core.training.results import TrainingResult
+from mlm_core.training.run_lock import RunLock
 
 _FACTS, METRICS = "run.json", "metrics.jsonl"
-HUB_RECORD = "hub.json"
-"""Which repository a run publishes to, and the commit it last saw there."""
 _DEFAULT_PARENT = "runs"
 
 

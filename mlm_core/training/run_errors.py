@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlm_core.checkpoint import Checkpoints
 from mlm_core.errors import RunError
+from mlm_core.training.checkpoint import Checkpoints
 
 
 def out_of_memory() -> RunError:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.job import TrainingJob
 from mlm_core.progress import Progress
-from mlm_core.resume import checkpoint_facts
-from mlm_core.versions import core_versions
+from mlm_core.system.versions import core_versions
+from mlm_core.training.resume import checkpoint_facts
+from mlm_core.training.setup import TrainingSetup
 
 if TYPE_CHECKING:
-    from mlm_core.engine import Engine
+    from mlm_core.framework import Framework
 
 
-def announce(job: TrainingJob, engine: Engine, progress: Progress) -> None:
+def announce(setup: TrainingSetup, framework: Framework, progress: Progress) -> None:
     """Say what is trained on what, with the values in force."""
-    config, plan, say = job.config, job.plan, progress.say
-    say(f"{engine.name}: {job.model.name} on {job.source.name} ({job.source.fingerprint})")
-    for part, facts in job.stores.items():
+    config, plan, say = setup.config, setup.plan, progress.say
+    say(f"{framework.name}: {setup.model.name} on {setup.source.name} ({setup.source.fingerprint})")
+    for part, facts in setup.stores.items():
         say(f"{part} text: {facts}")
     say(
         f"{plan.steps:,} steps of {plan.batch_size} blocks ({plan.epoch_at(plan.steps):.3g} epochs), "
@@ -26,27 +26,27 @@ def announce(job: TrainingJob, engine: Engine, progress: Progress) -> None:
         f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
         f"{config.threads} threads, {config.precision}"
     )
-    progress.detail(", ".join(f"{name} {number}" for name, number in all_versions(engine).items()))
+    progress.detail(", ".join(f"{name} {number}" for name, number in all_versions(framework).items()))
 
 
-def all_versions(engine: Engine) -> dict[str, str]:
+def all_versions(framework: Framework) -> dict[str, str]:
     """Versions of the core's packages and the engine's own; nothing is imported."""
-    return core_versions() | engine.versions()
+    return core_versions() | framework.versions()
 
 
-def run_facts(job: TrainingJob, engine: Engine) -> dict[str, Any]:
+def run_facts(setup: TrainingSetup, framework: Framework) -> dict[str, Any]:
     """Resolved config, data, versions and devices, as `run.json` holds them."""
-    compared = checkpoint_facts(job)
+    compared = checkpoint_facts(setup)
     return {
         # From the root, so that the run can be evaluated from anywhere.
         "config": compared.pop("config"),
         "data": compared
         | {
-            "source": job.source.name,
-            "documents": sum(facts.documents for facts in job.stores.values()),
-            "train_blocks": len(job.train.blocks),
-            "test_blocks": len(job.test.blocks),
+            "source": setup.source.name,
+            "documents": sum(facts.documents for facts in setup.stores.values()),
+            "train_blocks": len(setup.train.blocks),
+            "test_blocks": len(setup.test.blocks),
         },
-        "versions": all_versions(engine),
-        "devices": engine.devices(),
+        "versions": all_versions(framework),
+        "devices": framework.devices(),
     }

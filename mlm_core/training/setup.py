@@ -1,41 +1,33 @@
-"""A job: the request with everything decided that does not need a framework."""
+"""The setup of a run: the request with everything decided that does not need a framework."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.batch import BatchAssembler
-from mlm_core.config import Config, decided
+from mlm_core.batches.batch import BatchAssembler
+from mlm_core.batches.plan import BatchPlan, evaluation_keys
+from mlm_core.config.config import Config, required
 from mlm_core.data.documents import Documents
-from mlm_core.data.prepare import prepare_data
+from mlm_core.data.prepare import PreparedData, Vocabulary, prepare_data
 from mlm_core.data.sources import Source
 from mlm_core.data.split import Split, split_documents
 from mlm_core.data.store import StoreFacts
 from mlm_core.errors import RequestError
-from mlm_core.families import length_limit
-from mlm_core.model_source import (
-    ModelSource,
-    load_model_source,
-    model_directory,
-    recommended_options,
-    set_dropout,
-)
-from mlm_core.plan import BatchPlan, evaluation_keys
+from mlm_core.framework import Framework
+from mlm_core.model.files import ModelFiles, find_model
+from mlm_core.model.source import ModelSource, load_model_source, set_dropout
+from mlm_core.optimization.schedule import learning_rates
 from mlm_core.progress import Progress
-from mlm_core.schedule import learning_rates
-
-_SHORTEST_RUN_IN_WARMUPS = 5
-"""A run has at least this many times the steps of a recommended warm-up; that of 100 steps has its 20."""
+from mlm_core.training.resolve import fit_block_size, fit_warmup, resolve
 
 
 @dataclass(frozen=True, eq=False)
-class EvaluationJob:
+class EvaluationSetup:
     """What an evaluation needs.
 
     Attributes:
@@ -56,7 +48,7 @@ class EvaluationJob:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingJob(EvaluationJob):
+class TrainingSetup(EvaluationSetup):
     """What a training run needs besides.
 
     Attributes:
@@ -72,45 +64,69 @@ class TrainingJob(EvaluationJob):
     learning_rates: NDArray[np.float32]
 
 
-def training_job(config: Config, source: Source, progress: Progress) -> TrainingJob:
+def training_setup(
+    config: Config,
+    source: Source,
+    progress: Progress,
+    *,
+    framework: Framework | None = None,
+    files: ModelFiles | None = None,
+) -> TrainingSetup:
     """Split, tokenise and plan.
+
+    Args:
+        config: what was given and recorded.
+        source: the text.
+        progress: where it is said how far the preparation is.
+        framework: what is to train; None: nothing is computed.
+        files: of the model, as `find_model` found them; None: they are looked for here.
 
     Raises:
         RequestError: the data, the model or their combination is wrong.
     """
     _check_processes()
-    directory = model_directory(config)
-    resolved, split = _split(config, source, directory)
-    model = _load_model(resolved, directory, split.train, progress)
-    evaluation, train = _assemble(config, resolved, source, model, split.train, split.test, progress)
-    assert train is not None
-    resolved = evaluation.config
-    plan = _plan(resolved, len(train.blocks))
-    if config.warmup_steps is None:
-        # A recommended warm-up is for longer runs than some texts make.
-        warmup = min(decided(resolved.warmup_steps), plan.steps // _SHORTEST_RUN_IN_WARMUPS)
-        resolved = replace(resolved, warmup_steps=warmup)
-        evaluation = replace(evaluation, config=resolved)
+    files = (files or find_model(config)).fetched(config)
+    resolved = resolve(config, framework, files, source)
+    split = _split(resolved, source)
+    model = _load_model(resolved, files, split.train, progress)
+    resolved = fit_block_size(resolved, config, model.config)
+    data = _prepare(split.train, split.test, model, resolved, progress)
+    assert data.train is not None
+    plan = _plan(resolved, len(data.train.blocks))
+    resolved = fit_warmup(resolved, config, plan.steps)
     rates = learning_rates(
-        decided(resolved.learning_rate),
+        required(resolved.learning_rate),
         plan.steps,
         scheduler=resolved.lr_scheduler,
-        warmup_steps=decided(resolved.warmup_steps),
+        warmup_steps=required(resolved.warmup_steps),
     )
-    return TrainingJob(
-        **vars(evaluation), documents=split.train, train=train, plan=plan, learning_rates=rates
+    return TrainingSetup(
+        **vars(_evaluation(resolved, source, model, data)),
+        documents=split.train,
+        train=data.train,
+        plan=plan,
+        learning_rates=rates,
     )
 
 
-def evaluation_job(
-    config: Config, source: Source, progress: Progress, *, whole: bool, fingerprint: str | None
-) -> EvaluationJob:
+def evaluation_setup(
+    config: Config,
+    source: Source,
+    progress: Progress,
+    *,
+    framework: Framework,
+    files: ModelFiles,
+    whole: bool,
+    fingerprint: str | None,
+) -> EvaluationSetup:
     """What an evaluation of a finished model needs.
 
     Args:
         config: the options of the run, with the run as its model.
         source: the text.
         progress: where it is said how far the preparation is.
+        framework: what is to evaluate.
+        files: of the model; fetched here, if need be.
         whole: evaluate on all of the text, not on a held-out share; where the dataset has a split of its
             own to evaluate on, on that.
         fingerprint: the text must have it; None: any text.
@@ -128,53 +144,41 @@ def evaluation_job(
         )
     if config.model is None:
         raise RequestError("an evaluation needs a model", code="no_model", option="--model", fix="name one")
-    directory = model_directory(config)
-    if whole:
-        resolved = config.resolved(recommended_options(config, directory))
-        test = source.held_out or source.documents
-    else:
-        resolved, split = _split(config, source, directory)
-        test = split.test
-    model = _load_model(resolved, directory, None, progress)
-    evaluation, _ = _assemble(config, resolved, source, model, None, test, progress)
-    return evaluation
+    files = files.fetched(config)
+    resolved = resolve(config, framework, files, source)
+    test = (source.held_out or source.documents) if whole else _split(resolved, source).test
+    model = _load_model(resolved, files, None, progress)
+    resolved = fit_block_size(resolved, config, model.config)
+    return _evaluation(resolved, source, model, _prepare(None, test, model, resolved, progress))
 
 
-def _split(config: Config, source: Source, directory: Path | None) -> tuple[Config, Split]:
-    """The resolved config, and what is trained and evaluated on.
-
-    The dataset's own split is taken unless a share was asked for; then there is no share to record.
-    """
-    resolved = config.resolved(recommended_options(config, directory))
+def _split(resolved: Config, source: Source) -> Split:
+    """What is trained and evaluated on: the dataset's own split unless a share was asked for."""
     if source.held_out is not None:
-        return replace(resolved, test_size=None), Split(source.documents, source.held_out)
-    return resolved, split_documents(
-        source.documents, decided(resolved.test_size), resolved.seed, source.name
-    )
+        return Split(source.documents, source.held_out)
+    return split_documents(source.documents, required(resolved.test_size), resolved.seed, source.name)
 
 
 def _load_model(
-    config: Config, directory: Path | None, train: Documents | None, progress: Progress
+    resolved: Config, files: ModelFiles, train: Documents | None, progress: Progress
 ) -> ModelSource:
     with progress.phase("loading the tokenizer"):
-        return load_model_source(config, directory, train)
-
-
-def _assemble(
-    given: Config,
-    resolved: Config,
-    source: Source,
-    model: ModelSource,
-    train: Documents | None,
-    test: Documents,
-    progress: Progress,
-) -> tuple[EvaluationJob, BatchAssembler | None]:
-    resolved = replace(resolved, block_size=_fitting_block_size(given, resolved, model))
+        model = load_model_source(resolved, files, train)
     if resolved.dropout is not None:
         set_dropout(model.config, resolved.dropout)
-    data = prepare_data(train, test, model, resolved, progress)
-    keys = evaluation_keys(len(data.test.blocks), decided(resolved.batch_size))
-    return EvaluationJob(resolved, source, model, data.test, keys, data.stores), data.train
+    return model
+
+
+def _prepare(
+    train: Documents | None, test: Documents, model: ModelSource, resolved: Config, progress: Progress
+) -> PreparedData:
+    vocabulary = Vocabulary(model.tokenizer, model.config.vocab_size, model.name)
+    return prepare_data(train, test, vocabulary, resolved, progress)
+
+
+def _evaluation(resolved: Config, source: Source, model: ModelSource, data: PreparedData) -> EvaluationSetup:
+    keys = evaluation_keys(len(data.test.blocks), required(resolved.batch_size))
+    return EvaluationSetup(resolved, source, model, data.test, keys, data.stores)
 
 
 def _check_processes() -> None:
@@ -190,23 +194,7 @@ def _check_processes() -> None:
         )
 
 
-def _fitting_block_size(given: Config, resolved: Config, model: ModelSource) -> int:
-    """The block size, checked against the model's limit; a default gives way to the limit."""
-    block_size, limit = decided(resolved.block_size), length_limit(model.config)
-    if limit is None or block_size <= limit:
-        return block_size
-    if given.block_size is None:
-        return limit
-    raise RequestError(
-        f"the model takes at most {limit} tokens",
-        code="block_too_long",
-        option="--block-size",
-        value=block_size,
-        fix=f"give --block-size {limit} or less",
-    )
-
-
 def _plan(config: Config, blocks: int) -> BatchPlan:
-    rows = decided(config.batch_size) * config.gradient_accumulation_steps
-    steps = config.max_steps or decided(config.epochs) * -(-blocks // rows)
+    rows = required(config.batch_size) * config.gradient_accumulation_steps
+    steps = config.max_steps or required(config.epochs) * -(-blocks // rows)
     return BatchPlan(blocks=blocks, batch_size=rows, seed=config.seed, steps=steps)

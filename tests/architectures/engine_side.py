@@ -1,6 +1,6 @@
 """One engine's part of the comparison, for every architecture in turn, in a process of its own.
 
-    engine_side.py train BACKEND SIDE DIRECTORY TEXT       examine, train, and see whether dropout is keyed
+    engine_side.py train BACKEND SIDE DIRECTORY TEXT       first batch, train, is dropout keyed?
     engine_side.py open BACKEND SIDE DIRECTORY SIDES ...   what it says with the weights that these trained
 
 Every outcome is a file in DIRECTORY/ARCHITECTURE; SIDE.failed says why there is none.
@@ -20,8 +20,8 @@ from architectures import LONG, SETTINGS, padded_batch, write_architecture
 
 from mlm_core import Config, load_engine
 from mlm_core.engine import Engine
-from mlm_core.model_source import set_dropout
-from mlm_core.parity.side import work
+from mlm_core.model.source import set_dropout
+from mlm_core.parity.worker import work
 
 
 def train(engine: Engine, side: str, place: Path, text: str) -> None:

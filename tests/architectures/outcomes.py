@@ -19,7 +19,7 @@ from architectures import SETTINGS, padded_batch
 from tiny_models import sentences
 
 from mlm_core.parity.comparison import LOGITS, Comparison, compare
-from mlm_core.parity.side import read_side
+from mlm_core.parity.worker import read_side
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- architectures -->", "<!-- end of architectures -->"

@@ -10,7 +10,7 @@ from architectures import BACKENDS, LONG, SETTINGS
 from outcomes import collect, with_table
 
 from mlm_core.parity.comparison import LOGITS
-from mlm_core.parity.side import read_side
+from mlm_core.parity.worker import read_side
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -100,20 +100,20 @@ def test_both_engines_on_the_same_work(compare, tmp_path):
     done, report = compare("--backends", "torch,tf")
     assert done.returncode == 0, done.stderr
     (point,) = report["points"]
-    assert [column["name"] for column in point["columns"]] == ["torch", "tf"]
-    for column in point["columns"]:
-        assert [len(steps) for steps in column["rounds"]] == [STEPS] * ROUNDS
-        assert len(column["warm_up"]) == WARM_UP
-        rate, seconds = column["tokens_per_second"], column["step_seconds"]
+    assert [variant["name"] for variant in point["columns"]] == ["torch", "tf"]
+    for variant in point["columns"]:
+        assert [len(steps) for steps in variant["rounds"]] == [STEPS] * ROUNDS
+        assert len(variant["warm_up"]) == WARM_UP
+        rate, seconds = variant["tokens_per_second"], variant["step_seconds"]
         assert 0 < rate["low"] <= rate["median"] <= rate["high"]
         assert 0 < seconds["p50"] <= seconds["p90"] <= seconds["p99"]
-        assert 0 < column["seconds_to"]["started"] < column["seconds_to"]["ready"]
-        assert column["memory"]["process"] > 100 and column["memory"]["device"] is None
-        assert 0 < column["utilisation"] < 1
-        assert len(column["products"]) == ROUNDS + 1
-        assert column["evaluation"]["tokens_per_second"] > 0
+        assert 0 < variant["seconds_to"]["started"] < variant["seconds_to"]["ready"]
+        assert variant["memory"]["process"] > 100 and variant["memory"]["device"] is None
+        assert 0 < variant["utilisation"] < 1
+        assert len(variant["products"]) == ROUNDS + 1
+        assert variant["evaluation"]["tokens_per_second"] > 0
         # In the others' turns it rests.
-        assert column["idle_share"] < 0.01
+        assert variant["idle_share"] < 0.01
     (comparison,) = point["comparisons"]
     assert (comparison["column"], comparison["to"]) == ("tf", "torch")
     speed, same = comparison["speed"], comparison["same_work"]
@@ -148,7 +148,7 @@ def test_a_column_that_dies_is_a_row_and_the_others_finish(compare):
     assert done.returncode == 0, done.stderr
     failing, *others = report["points"][0]["columns"]
     assert "killed by signal 9" in failing["problem"]["message"]
-    assert [len(column["rounds"]) for column in others] == [ROUNDS, ROUNDS]
+    assert [len(variant["rounds"]) for variant in others] == [ROUNDS, ROUNDS]
     (comparison,) = report["points"][0]["comparisons"]
     assert (comparison["column"], comparison["to"]) == ("tf", "torch")
     assert "failing failed: killed by signal 9" in done.stdout
@@ -166,7 +166,7 @@ def test_an_interrupt_keeps_the_rounds_that_are_done(compare):
     done, report = compare("--backends", "steady,slow", "--rounds", "1000", ended=interrupted)
     assert done.returncode == 130
     assert report["complete"] is False
-    counts = [len(column["rounds"]) for column in report["points"][0]["columns"]]
+    counts = [len(variant["rounds"]) for variant in report["points"][0]["columns"]]
     assert min(counts) >= 1 and max(counts) - min(counts) <= 1
 
 
@@ -176,9 +176,9 @@ def test_variants_sweeps_and_the_guide(compare):
     assert done.returncode == 0, done.stderr
     assert [point["name"] for point in report["points"]] == ["--batch-size 4", "--batch-size 8"]
     for point, rows in zip(report["points"], (4, 8), strict=True):
-        names = [column["name"] for column in point["columns"]]
+        names = [variant["name"] for variant in point["columns"]]
         assert names == ["torch:bf16", "torch:dense", "guide:torch"]
-        assert all(column["work"]["rows_in_a_step"] == rows for column in point["columns"])
+        assert all(variant["work"]["rows_in_a_step"] == rows for variant in point["columns"])
         assert point["columns"][0]["work"]["precision"] == "bf16"
         dense, *guides = point["comparisons"]
         # 16 bits keep three digits.
@@ -192,7 +192,7 @@ def test_variants_sweeps_and_the_guide(compare):
 
 
 def test_the_guide_in_tensorflow(compare):
-    """One framework is enough where its guide is the other column; steps are of as many blocks."""
+    """One framework is enough where its guide is the other variant; steps are of as many blocks."""
     words = ["--backends", "tf", "--baseline", "guide", "--gradient-accumulation-steps", "2"]
     done, report = compare(*words, "--rounds", "2")
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ import pytest
 from tiny_models import write_model
 
 from mlm_core import Config, load_engine
-from mlm_core.config import Device
+from mlm_core.config.config import Device
 from mlm_core.engine import Engine
 from mlm_core.errors import MlmError
 from mlm_core.trainer import Trainer, TrainingResult

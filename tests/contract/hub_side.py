@@ -118,7 +118,7 @@ def published_by_hand(server: HubServer, engine, config) -> dict:
 
 def trained(run: Path) -> bool:
     """Whether a run is complete, its model as its record says."""
-    from mlm_core.data.store import digest_of
+    from mlm_core.system.files import digest_of
 
     facts = json.loads((run / "run.json").read_text()) if (run / "run.json").exists() else {}
     weights = run / "model.safetensors"

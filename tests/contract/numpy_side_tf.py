@@ -9,7 +9,7 @@ from mlm_tf.head import SparseHead, gather_slots
 from mlm_tf.machine import set_up
 from mlm_tf.model import build_model
 from mlm_tf.optimizer import build_optimizer
-from mlm_tf.weights import _places, assign, export, outline
+from mlm_tf.weights import _places, assign, export, specs
 
 OTHER_FRAMEWORKS = ("torch",)
 
@@ -24,7 +24,7 @@ class Model:
 
     def __init__(self, config):
         self.network = build_model(config, "test")
-        self.outline = outline(self.network)
+        self.specs = specs(self.network)
 
     def assign(self, weights):
         assign(self.network, weights)
@@ -69,7 +69,7 @@ def noisy_model(directory):
     """Logits of a training-mode forward pass, by seed, step and micro-batch."""
     from transformers import AutoConfig
 
-    from mlm_core.weight_files import read_weights
+    from mlm_core.model.weight_files import read_weights
 
     networks = {}
 

@@ -6,10 +6,10 @@ import torch
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.head import SparseHead, gather_slots
 from mlm_torch.machine import set_up
+from mlm_torch.matmul import PointwiseLinear
 from mlm_torch.model import build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
-from mlm_torch.products import PointwiseLinear
-from mlm_torch.weights import assign, export, outline
+from mlm_torch.weights import assign, export, specs
 
 OTHER_FRAMEWORKS = ("tensorflow", "tf_keras")
 
@@ -31,7 +31,7 @@ class Model:
 
     def __init__(self, config):
         self.network = build_model(config, "test").to(_device)
-        self.outline = outline(self.network)
+        self.specs = specs(self.network)
 
     def assign(self, weights):
         assign(self.network, weights)

@@ -15,8 +15,8 @@ from transformers import AutoTokenizer
 
 from mlm_core import Config, RequestError
 from mlm_core.data.sources import load_source
-from mlm_core.job import training_job
 from mlm_core.progress import Progress
+from mlm_core.training.setup import training_setup
 
 SAMPLE = Path(__file__).parents[1] / "data" / "eli5_sample.jsonl"
 COUNT, BLOCK = 40, 32
@@ -47,18 +47,18 @@ def eli5():
 
 
 @pytest.fixture(scope="module")
-def job(lab, distilroberta):
+def setup(lab, distilroberta):
     """What our options make of the same rows."""
     config = lab.config(model=str(distilroberta), **OPTIONS)
     progress = Progress.of(config)
-    return training_job(config, load_source(config, progress=progress), progress)
+    return training_setup(config, load_source(config, progress=progress), progress)
 
 
 @pytest.fixture(scope="module")
-def lm_dataset(eli5, job, tokenizer):
+def lm_dataset(eli5, setup, tokenizer):
     """The guide's preprocessing of the documents that our split chose for each side."""
     texts = [" ".join(row["answers"]["text"]) for row in eli5]
-    chosen = {"train": list(job.documents)}
+    chosen = {"train": list(setup.documents)}
     chosen["test"] = [text for text in texts if text not in set(chosen["train"])]
     rows = {
         name: eli5.select([texts.index(text) for text in documents]) for name, documents in chosen.items()
@@ -88,31 +88,31 @@ def run(lab, distilroberta):
     return trainer, trainer.train()
 
 
-def test_load_the_dataset_and_look_at_a_row(eli5, job):
+def test_load_the_dataset_and_look_at_a_row(eli5, setup):
     assert len(eli5) == COUNT
-    assert job.documents.raw(0) in list(eli5)
-    assert set(job.documents.raw(0)["answers"]) == {"a_id", "text", "score", "text_urls"}
+    assert setup.documents.raw(0) in list(eli5)
+    assert set(setup.documents.raw(0)["answers"]) == {"a_id", "text", "score", "text_urls"}
 
 
-def test_train_test_split_by_document(eli5, job):
+def test_train_test_split_by_document(eli5, setup):
     texts = [" ".join(row["answers"]["text"]) for row in eli5]
-    assert len(job.documents) == 0.8 * COUNT
-    assert set(job.documents) <= set(texts)
-    assert job.stores["held-out"].documents == 0.2 * COUNT
+    assert len(setup.documents) == 0.8 * COUNT
+    assert set(setup.documents) <= set(texts)
+    assert setup.stores["held-out"].documents == 0.2 * COUNT
 
 
-def test_flatten_and_join_the_answers(eli5, job):
+def test_flatten_and_join_the_answers(eli5, setup):
     flat = eli5.flatten()
     assert "answers.text" in flat.column_names
-    assert list(job.documents) == [
-        text for text in map(" ".join, flat["answers.text"]) if text in set(job.documents)
+    assert list(setup.documents) == [
+        text for text in map(" ".join, flat["answers.text"]) if text in set(setup.documents)
     ]
 
 
-def test_tokenize_and_group(lm_dataset, job):
+def test_tokenize_and_group(lm_dataset, setup):
     """The blocks are the guide's own, token for token."""
-    assert job.train.blocks.tolist() == lm_dataset["train"]["input_ids"]
-    assert job.test.blocks.tolist() == lm_dataset["test"]["input_ids"]
+    assert setup.train.blocks.tolist() == lm_dataset["train"]["input_ids"]
+    assert setup.test.blocks.tolist() == lm_dataset["test"]["input_ids"]
 
 
 def test_the_collator_has_the_guides_format(lm_dataset, tokenizer, engine):
@@ -161,8 +161,8 @@ def test_what_would_be_uploaded_opens_elsewhere(run, tmp_path, lab):
     trainer, result = run
     trainer.save(tmp_path / "my_awesome_eli5_mlm_model")
     sums = lab.engine.evaluator(
-        Config(**(trainer.job.config.to_dict() | {"model": str(tmp_path / "my_awesome_eli5_mlm_model")})),
-        fingerprint=trainer.job.source.fingerprint,
+        Config(**(trainer.setup.config.to_dict() | {"model": str(tmp_path / "my_awesome_eli5_mlm_model")})),
+        fingerprint=trainer.setup.source.fingerprint,
     ).evaluate()
     assert sums.loss == pytest.approx(result.after.loss, rel=1e-6)
 
@@ -225,8 +225,8 @@ def test_a_dataset_from_python(lab, distilroberta, eli5, run):
     """The guide's own `eli5` object in the place of a file: the same documents, so the same run."""
     options = OPTIONS | {"dataset": None, "split": None, "model": str(distilroberta)}
     trainer = lab.engine.trainer(lab.config(**options, max_steps=1), dataset=eli5)
-    assert trainer.job.source.fingerprint == run[0].job.source.fingerprint
-    assert trainer.job.train.blocks.tolist() == run[0].job.train.blocks.tolist()
+    assert trainer.setup.source.fingerprint == run[0].setup.source.fingerprint
+    assert trainer.setup.train.blocks.tolist() == run[0].setup.train.blocks.tolist()
     assert trainer.train().after.masked_tokens == run[1].after.masked_tokens
     with pytest.raises(RequestError, match="neither a datasets"):
         lab.engine.trainer(lab.config(**options), dataset=["a text"])
@@ -236,14 +236,14 @@ def test_a_last_block_that_is_filled_up(lab, distilroberta):
     """Every token of the text is in a block, and what only fills up is never to guess."""
     options = OPTIONS | {"last_block": "pad", "model": str(distilroberta), "batch_size": 4}
     trainer = lab.trainer(**options, max_steps=200, learning_rate=0.0, weight_decay=0.0)
-    stores = trainer.job.stores
+    stores = trainer.setup.stores
     assert any(facts.padding for facts in stores.values())
     assert not any(facts.dropped_tokens for facts in stores.values())
     result = trainer.train()
     # The model is as it was, so any way to put the rows into batches finds the same sums.
     assert result.after.loss == pytest.approx(result.before.loss, rel=1e-6)
     other = lab.engine.evaluator(
-        lab.config(**options | {"batch_size": 7}), fingerprint=trainer.job.source.fingerprint
+        lab.config(**options | {"batch_size": 7}), fingerprint=trainer.setup.source.fingerprint
     ).evaluate()
     assert other.masked_tokens == result.after.masked_tokens
     assert other.loss == pytest.approx(result.after.loss, rel=1e-6)

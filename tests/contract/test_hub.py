@@ -165,7 +165,7 @@ def test_stock_classes_open_it(trained, environment, engine):
     }[engine.name]
     code += "\nimport numpy; print(repr(float(numpy.asarray(table, dtype='float64').sum())))"
     printed, said = python("-c", code, **environment)
-    from mlm_core.weight_files import read_weights
+    from mlm_core.model.weight_files import read_weights
 
     table = read_weights(trained[0])["roberta.embeddings.word_embeddings.weight"]
     assert float(printed) == pytest.approx(float(table.astype("float64").sum()), rel=1e-6)
@@ -350,7 +350,7 @@ class _Harm:
 def test_pickled_weights(lab, engine, numpy_side, tmp_path, capsys):
     """Read where that is asked for, as data alone."""
     model = shutil.copytree(lab.model("bert", dropout=0.0), tmp_path / "model")
-    from mlm_core.weight_files import read_weights
+    from mlm_core.model.weight_files import read_weights
 
     weights = read_weights(model)
     (model / "model.safetensors").unlink()

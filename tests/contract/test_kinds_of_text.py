@@ -46,11 +46,11 @@ def test_train_on_it(engine, lab, places, tmp_path, capsys, place):
 def _blocks(places, lab):
     from mlm_core import Config
     from mlm_core.data.sources import load_source
-    from mlm_core.job import training_job
     from mlm_core.progress import Progress
+    from mlm_core.training.setup import training_setup
 
     config = Config(
         dataset=str(places[".jsonl"]), text_column=ANSWERS, model=str(lab.model("roberta")), quiet=True
     )
     progress = Progress.of(config)
-    return len(training_job(config, load_source(config, progress=progress), progress).train.blocks)
+    return len(training_setup(config, load_source(config, progress=progress), progress).train.blocks)

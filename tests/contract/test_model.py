@@ -9,8 +9,8 @@ from tiny_models import FAMILIES, full_shapes
 from transformers import AutoConfig
 
 from mlm_core import RequestError
-from mlm_core.initialization import draw_parameter
-from mlm_core.weight_files import read_weights
+from mlm_core.model.initialization import draw_parameter
+from mlm_core.model.weight_files import read_weights
 
 
 @pytest.fixture(params=FAMILIES)
@@ -47,8 +47,8 @@ def slots(ids, labels, width=6):
 
 def test_canonical_names_are_the_published_ones(model, family, lab):
     vocabulary = AutoConfig.from_pretrained(lab.model(family, dropout=0.0)).vocab_size
-    assert dict(model.outline.shapes) == full_shapes(family, vocabulary)
-    assert model.outline.base_prefix == family
+    assert dict(model.specs.shapes) == full_shapes(family, vocabulary)
+    assert model.specs.base_prefix == family
 
 
 def test_weights_survive_the_framework(model, family, lab):
@@ -90,7 +90,7 @@ def test_slots_have_the_gradients_of_full_width_labels(model):
     ids, labels = batch()
     by_slots = model.gradients(slots(ids, labels))
     full_width = model.gradients({"input_ids": ids, "labels": labels})
-    assert set(by_slots) == set(model.outline.shapes)
+    assert set(by_slots) == set(model.specs.shapes)
     for name in by_slots:
         assert np.abs(by_slots[name] - full_width[name]).max() < 1e-6, name
 
@@ -117,7 +117,7 @@ def test_the_class_itself_saves_it(model, tmp_path):
     (path,) = tmp_path.glob("*.safetensors")
     with safe_open(path, "np") as file:
         saved = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - no mapping
-    ours = [list(shape) for shape in model.outline.shapes.values()]
+    ours = [list(shape) for shape in model.specs.shapes.values()]
     assert sorted(map(sorted, saved)) == sorted(map(sorted, ours))
 
 

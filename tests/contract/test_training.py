@@ -13,16 +13,16 @@ from conftest import metrics, steps
 from tiny_models import FAMILIES, head_shapes
 
 from mlm_core import RequestError, RunError
-from mlm_core.batch import batch_digest
-from mlm_core.course import Course
+from mlm_core.batches.batch import batch_digest
 from mlm_core.data.sources import load_source
-from mlm_core.initialization import draw_parameter
-from mlm_core.interruption import InterruptedRunError
-from mlm_core.job import training_job
-from mlm_core.loss_scale import LossScale
-from mlm_core.metrics import MaskedSums
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.initialization import draw_parameter
+from mlm_core.model.weight_files import read_weights
+from mlm_core.optimization.loss_scale import LossScale
 from mlm_core.progress import Progress
-from mlm_core.weight_files import read_weights
+from mlm_core.system.interruption import InterruptedRunError
+from mlm_core.training.loop import TrainingLoop
+from mlm_core.training.setup import training_setup
 
 STEPS = 50
 """Several epochs, the last one in part."""
@@ -39,8 +39,8 @@ def run(request, lab):
 def planned(config):
     """The batches that the plan has for a run, by the core alone."""
     progress = Progress.of(config)
-    job = training_job(config, load_source(config, progress=progress), progress)
-    return job, [job.train(job.plan.keys(step)) for step in range(job.plan.steps)]
+    setup = training_setup(config, load_source(config, progress=progress), progress)
+    return setup, [setup.train(setup.plan.keys(step)) for step in range(setup.plan.steps)]
 
 
 def test_it_learns(run):
@@ -51,27 +51,27 @@ def test_it_learns(run):
 
 def test_the_model_received_the_plans_batches(run):
     trainer, result = run
-    job, batches = planned(trainer.job.config)
+    setup, batches = planned(trainer.setup.config)
     lines = steps(result.run_dir)
     assert [line["batch_digest"] for line in lines] == [batch_digest([made]) for made in batches]
     assert [line["masked_tokens"] for line in lines] == [(made["labels"] != -100).sum() for made in batches]
     # Padding rows did occur.
     assert any((made["block_key"] == -1).any() for made in batches)
-    assert job.plan.epochs > 2
+    assert setup.plan.epochs > 2
 
 
 def test_metrics_have_every_step_once_and_an_evaluation_per_epoch(run):
     trainer, result = run
-    job, _ = planned(trainer.job.config)
+    setup, _ = planned(trainer.setup.config)
     lines = steps(result.run_dir)
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
-    assert [line["learning_rate"] for line in lines] == [float(rate) for rate in job.learning_rates]
+    assert [line["learning_rate"] for line in lines] == [float(rate) for rate in setup.learning_rates]
     assert [line["epoch"] for line in lines] == [
-        step / job.plan.steps_per_epoch for step in range(1, STEPS + 1)
+        step / setup.plan.steps_per_epoch for step in range(1, STEPS + 1)
     ]
     assert all(line["grad_norm"] > 0 and line["tokens_per_second"] > 0 for line in lines)
     evaluated = [line["step"] for line in metrics(result.run_dir) if "eval_loss" in line]
-    per_epoch = job.plan.steps_per_epoch
+    per_epoch = setup.plan.steps_per_epoch
     assert evaluated == sorted({0, *range(per_epoch, STEPS + 1, per_epoch), STEPS})
 
 
@@ -98,8 +98,8 @@ def test_run_json_says_how_long_batches_took(run):
 def test_a_saved_run_evaluates_the_same(run, lab):
     trainer, result = run
     # Another batch size, so other padding: sums do not care.
-    config = replace(trainer.job.config, model=str(result.run_dir), output_dir=None, batch_size=5)
-    sums = lab.engine.evaluator(config, fingerprint=trainer.job.source.fingerprint).evaluate()
+    config = replace(trainer.setup.config, model=str(result.run_dir), output_dir=None, batch_size=5)
+    sums = lab.engine.evaluator(config, fingerprint=trainer.setup.source.fingerprint).evaluate()
     assert sums.masked_tokens == result.after.masked_tokens
     assert sums.correct == result.after.correct
     assert sums.loss == pytest.approx(result.after.loss, rel=1e-6)
@@ -169,7 +169,7 @@ def test_independent_masking(lab):
     options = {"masking": "independent", "mlm_probability": 0.3}
     trainer = lab.trainer(model=str(lab.model("bert")), max_steps=6, **options)
     lines = steps(trainer.train().run_dir)
-    _, batches = planned(trainer.job.config)
+    _, batches = planned(trainer.setup.config)
     assert [line["batch_digest"] for line in lines] == [batch_digest([made]) for made in batches]
 
 
@@ -259,7 +259,7 @@ def test_16_bits_train_float32_weights(lab, precision):
 
 def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
     """Steps that overflow change nothing; a run interrupted among them goes on with the same scale."""
-    monkeypatch.setattr("mlm_core.course.LossScale", TooLarge)
+    monkeypatch.setattr("mlm_core.training.loop.LossScale", TooLarge)
     options = {"model": str(lab.model("roberta", dropout=0.0)), "max_steps": 30, "learning_rate": 5e-3}
     options |= {"precision": "fp16", "lr_scheduler": "constant"}
     whole = lab.train(**options)
@@ -270,7 +270,7 @@ def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
 
     trainer = lab.trainer(**options)
     interrupt(trainer, 3, monkeypatch)
-    run = Path(trainer.job.config.output_dir)
+    run = Path(trainer.setup.config.output_dir)
     kept = json.loads((run / "checkpoints/step-00000003/state.json").read_text())["loss_scale"]
     assert kept == [TooLarge().value / 8, 0]
     before = read_weights(run / "checkpoints/step-00000003")
@@ -284,15 +284,15 @@ def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
 
 def interrupt(trainer, at, monkeypatch):
     """Train, and be asked to end while a step is at work."""
-    step_done = Course.step_done
+    step_done = TrainingLoop.step_done
 
-    def interrupted(course, step, *facts):
+    def interrupted(loop, step, *facts):
         if step == at:
-            course.interruption.received = signal.SIGTERM
-        step_done(course, step, *facts)
+            loop.interruption.received = signal.SIGTERM
+        step_done(loop, step, *facts)
 
     with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
-        patch.setattr(Course, "step_done", interrupted)
+        patch.setattr(TrainingLoop, "step_done", interrupted)
         trainer.train()
 
 
@@ -300,7 +300,7 @@ def test_a_run_that_ends_where_it_was_interrupted_is_evaluated_there(lab, monkey
     options = {"model": str(lab.model("bert", dropout=0.0)), "learning_rate": 5e-3}
     trainer = lab.trainer(**options, max_steps=8)
     interrupt(trainer, 3, monkeypatch)
-    run = trainer.job.config.output_dir
+    run = trainer.setup.config.output_dir
     result = lab.train(**options, max_steps=3, output_dir=run, resume=True, allow_change="max-steps")
     assert result.model_step == 3 and result.after != result.before
     assert result.after == trainer.evaluate()
@@ -337,7 +337,7 @@ def test_a_compiled_model_with_dropout_goes_on_where_it_ended(lab, monkeypatch):
     without = steps(lab.train(**options | {"dropout": 0.0}).run_dir)
     trainer = lab.trainer(**options)
     interrupt(trainer, 3, monkeypatch)
-    run = trainer.job.config.output_dir
+    run = trainer.setup.config.output_dir
     resumed = steps(lab.train(**options, output_dir=run, resume=True).run_dir)
     assert [line["step"] for line in resumed] == [1, 2, 3, 4, 5, 6]
     assert [line["loss"] for line in resumed] == pytest.approx([line["loss"] for line in whole], rel=1e-4)
@@ -349,7 +349,9 @@ def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
     options = {"model": str(lab.model("bert", dropout=0.0)), "max_steps": 6, "learning_rate": 5e-3}
     runs = {"sparse": lab.train(**options), "dense": lab.train(**options, mlm_head="dense")}
     # A model whose head needs all positions.
-    monkeypatch.setattr("mlm_core.sparse_head.sparse_head_problem", lambda dense, sparse: "it looks around")
+    monkeypatch.setattr(
+        "mlm_core.model.sparse_head.sparse_head_problem", lambda dense, sparse: "it looks around"
+    )
     runs["fallen back"] = lab.train(**options)
     wanted = [line["loss"] for line in steps(runs["dense"].run_dir)]
     for name, run in runs.items():
@@ -364,7 +366,7 @@ def test_a_missing_head_is_drawn_by_the_core(lab):
     trainer = lab.trainer(model=str(directory), max_steps=1, learning_rate=0.0, weight_decay=0.0, seed=9)
     result = trainer.train()
     saved, stored = read_weights(result.run_dir), read_weights(directory)
-    settings = trainer.job.model.config
+    settings = trainer.setup.model.config
     for name in head_shapes("roberta", settings.vocab_size):
         assert (saved[name] == draw_parameter(name, saved[name].shape, settings, 9)).all()
     for name, array in stored.items():
@@ -378,17 +380,17 @@ def test_from_scratch_takes_the_architecture_only(lab):
     directory = lab.model("bert")
     trainer = lab.trainer(model=str(directory), from_scratch=True, max_steps=1, learning_rate=0.0, seed=4)
     saved = read_weights(trainer.train().run_dir)
-    settings = trainer.job.model.config
+    settings = trainer.setup.model.config
     for name, array in saved.items():
         assert (array == draw_parameter(name, array.shape, settings, 4)).all(), name
 
 
 def test_a_short_run_is_not_all_warm_up(lab):
     """The recommended warm-up gives way to a run that is shorter; one that was asked for does not."""
-    assert lab.trainer(from_scratch=True, max_steps=4).job.config.warmup_steps == 0
-    assert lab.trainer(from_scratch=True, max_steps=50).job.config.warmup_steps == 10
-    assert lab.trainer(from_scratch=True, max_steps=5000).job.config.warmup_steps == 300
-    assert lab.trainer(from_scratch=True, max_steps=4, warmup_steps=3).job.config.warmup_steps == 3
+    assert lab.trainer(from_scratch=True, max_steps=4).setup.config.warmup_steps == 0
+    assert lab.trainer(from_scratch=True, max_steps=50).setup.config.warmup_steps == 10
+    assert lab.trainer(from_scratch=True, max_steps=5000).setup.config.warmup_steps == 300
+    assert lab.trainer(from_scratch=True, max_steps=4, warmup_steps=3).setup.config.warmup_steps == 3
 
 
 def test_no_model_from_scratch_is_a_small_roberta_and_its_tokenizer(lab):

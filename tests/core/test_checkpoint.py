@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from mlm_core import RequestError, checkpoint
-from mlm_core.checkpoint import Checkpoints, Moments
-from mlm_core.initialization import ModelOutline
+from mlm_core import RequestError
+from mlm_core.model.initialization import ParameterSpecs
+from mlm_core.training import checkpoint
+from mlm_core.training.checkpoint import Checkpoints, Moments
 
 
 def arrays(step):
@@ -117,10 +118,10 @@ def test_another_models_checkpoint_is_refused(tmp_path):
     found = Checkpoints(tmp_path, 1)
     save(found, 1)
     shapes = {"a.weight": (2, 3), "a.bias": (3,)}
-    assert equal(found.newest().weights_for(ModelOutline(shapes, "a")), arrays(1))
+    assert equal(found.newest().weights_for(ParameterSpecs(shapes, "a")), arrays(1))
     for other in ({"a.weight": (2, 3)}, shapes | {"a.bias": (4,)}, shapes | {"b": (1,)}):
         with pytest.raises(RequestError, match="is another model's"):
-            found.newest().weights_for(ModelOutline(other, "a"))
+            found.newest().weights_for(ParameterSpecs(other, "a"))
 
 
 @pytest.mark.parametrize("failing", ["write_weights", "write_atomically", "digest_of"])

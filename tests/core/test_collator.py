@@ -5,7 +5,7 @@ import pytest
 from tiny_models import sentences, write_tokenizer
 
 from mlm_core import RequestError
-from mlm_core.collator import MaskingCollator
+from mlm_core.batches.collator import MaskingCollator
 from mlm_core.data.tokenization import train_tokenizer
 
 

@@ -64,7 +64,7 @@ def test_the_interval_holds_the_truth_in_nineteen_of_twenty():
     assert held >= 175
 
 
-def column(name, speed=1000.0, losses=(5.0, 4.0, 3.0), digest="a", **changes):
+def variant(name, speed=1000.0, losses=(5.0, 4.0, 3.0), digest="a", **changes):
     steps = [
         {"seconds": TOKENS / speed, "batch_seconds": 0.01, "step": step, "loss": loss, "masked_tokens": 300}
         | {"batch_digest": f"{digest}{step}"}
@@ -84,7 +84,7 @@ def column(name, speed=1000.0, losses=(5.0, 4.0, 3.0), digest="a", **changes):
     } | changes  # fmt: skip
 
 
-def report(*columns, comparisons=(), **point):
+def report(*variants, comparisons=(), **point):
     machine = {
         "processor": "a <processor>",
         "cores": 2,
@@ -96,7 +96,7 @@ def report(*columns, comparisons=(), **point):
         "name": "",
         "option": None,
         "value": None,
-        "columns": list(columns),
+        "columns": list(variants),
         "comparisons": list(comparisons),
     }
     return {
@@ -122,13 +122,13 @@ def compared(one, other, value=2.0, verdict="faster"):
     ],
 )
 def test_the_same_work(changes, agrees):
-    found = same_work(column("one", **changes), column("other"))
+    found = same_work(variant("one", **changes), variant("other"))
     assert found["agrees"] is agrees
     assert found["steps"] == 1 + 6 * 2
 
 
 def test_dropout_is_noise_of_each_framework():
-    one, other = column("one", losses=(5.0, 4.5, 3.5)), column("other")
+    one, other = variant("one", losses=(5.0, 4.5, 3.5)), variant("other")
     for side in (one, other):
         side["work"]["dropout"] = True
     found = same_work(one, other)
@@ -139,18 +139,20 @@ def test_dropout_is_noise_of_each_framework():
 
 
 def test_losses_in_16_bits_may_differ_by_more():
-    other = column("other", losses=(5.0, 4.0, 3.01))
-    assert not same_work(other, column("one"))["agrees"]
-    assert same_work(other | {"work": other["work"] | {"precision": "bf16"}}, column("one"))["agrees"]
+    other = variant("other", losses=(5.0, 4.0, 3.01))
+    assert not same_work(other, variant("one"))["agrees"]
+    assert same_work(other | {"work": other["work"] | {"precision": "bf16"}}, variant("one"))["agrees"]
 
 
 def test_sentences():
-    one, other = column("one"), column("other")
+    one, other = variant("one"), variant("other")
     (said, same) = verdicts(report(comparisons=[compared(one, other)])["points"][0])
     assert said == "one is 2.00 times as fast as other, 95% interval 1.80 to 2.20."
     agree = "They received the same batches, and their losses agree over 13 steps"
     assert same == f"{agree}, 0.0e+00 apart at most."
-    apart = verdicts(report(comparisons=[compared(column("one", losses=(6.0, 4, 3)), other)])["points"][0])[1]
+    apart = verdicts(report(comparisons=[compared(variant("one", losses=(6.0, 4, 3)), other)])["points"][0])[
+        1
+    ]
     assert "DIFFER (first loss 2.0e-01, tolerance 1e-04; largest 2.0e-01, tolerance 1e-03)" in apart
     unclear = verdicts(report(comparisons=[compared(one, other, 2.0, "unclear")])["points"][0])[0]
     assert unclear == "one was 2.00 times as fast as other, in too few rounds to be sure."
@@ -158,7 +160,7 @@ def test_sentences():
     assert slower == "other is 2.00 times as fast as one, 95% interval 1.82 to 2.22."
     tie = verdicts(report(comparisons=[compared(one, other, 1.0, "tie")])["points"][0])[0]
     assert tie.startswith("one and other are equally fast here")
-    restless = column("one", idle_share=0.25)
+    restless = variant("one", idle_share=0.25)
     assert verdicts(report(restless)["points"][0])[0].startswith(
         "one took 25.0% of a processor in others' turns"
     )
@@ -190,7 +192,7 @@ class Reader(HTMLParser):
 
 
 def test_the_page_is_whole_and_needs_nothing_else():
-    one, other = column("one"), column("other", 500.0)
+    one, other = variant("one"), variant("other", 500.0)
     written = page(report(one, other, comparisons=[compared(one, other)]))
     reader = Reader()
     reader.feed(written)
@@ -206,7 +208,7 @@ def test_the_page_is_whole_and_needs_nothing_else():
 
 
 def test_a_page_of_a_sweep_and_of_nothing():
-    first, second = (report(column("one", speed))["points"][0] for speed in (10.0, 20.0))
+    first, second = (report(variant("one", speed))["points"][0] for speed in (10.0, 20.0))
     swept = report() | {
         "points": [
             first | {"name": "--batch-size 8", "option": "batch_size", "value": 8},
@@ -220,21 +222,21 @@ def test_a_page_of_a_sweep_and_of_nothing():
 
 
 def test_markdown_has_a_row_for_each_column():
-    lines = markdown(report(column("one"), column("other"))).splitlines()
+    lines = markdown(report(variant("one"), variant("other"))).splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 4 and len({line.count("|") for line in table}) == 1
 
 
 def test_two_reports():
-    before, after = report(column("one")), report(column("one", 900.0), column("new"))
+    before, after = report(variant("one")), report(variant("one", 900.0), variant("new"))
     (found,) = compare_reports(before, after)
     assert found["column"] == "one" and found["speed"]["value"] == pytest.approx(0.9)
     assert found["speed"]["verdict"] == "slower" and found["other_work"] == []
-    moved = column("one")
+    moved = variant("one")
     moved["work"]["block_size"] = 64
     assert compare_reports(before, report(moved))[0]["other_work"] == ["block_size"]
-    with pytest.raises(RequestError, match="no column in common"):
-        compare_reports(before, report(column("two")))
+    with pytest.raises(RequestError, match="no variant in common"):
+        compare_reports(before, report(variant("two")))
 
 
 @pytest.mark.parametrize(
@@ -250,7 +252,7 @@ def test_what_is_no_report(tmp_path, content, reason):
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path):
-    content = report(column("one"))
+    content = report(variant("one"))
     (tmp_path / "report.json").write_text(json.dumps(content), encoding="utf-8")
     assert read_report(tmp_path / "report.json") == content
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlm_core.metrics import MaskedSums
+from mlm_core.metrics.sums import MaskedSums
 from mlm_core.parity.comparison import compare
-from mlm_core.parity.side import Side
+from mlm_core.parity.worker import Side
 
 NAMES = ("a.weight", "key.bias")
 

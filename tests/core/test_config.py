@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from mlm_core import Config, RequestError
-from mlm_core.cli import build_parser, parse_request
-from mlm_core.commands.train import _file_options
-from mlm_core.option_names import _ELSEWHERE, _NOT_HERE
+from mlm_core.cli.parser import build_parser, parse_request
+from mlm_core.cli.train import _file_options
+from mlm_core.config.option_names import _ELSEWHERE, _NOT_HERE
 
 WRONG_BY_TYPE = {int: ["many", "1.5", "nan", "", "1e3"], float: ["much", "nan", "inf", ""], bool: ["maybe"]}
 

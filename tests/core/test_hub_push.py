@@ -14,7 +14,7 @@ from hub_server import HubServer
 from tiny_models import write_model
 
 from mlm_core import Config, MlmError
-from mlm_core.cli import build_parser, parse_request
+from mlm_core.cli.parser import build_parser, parse_request
 
 RECORD = {"config": Config().to_dict(), "data": {}, "versions": {"mlm": "0"}, "results": {}}
 """A run's."""

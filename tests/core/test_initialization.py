@@ -8,8 +8,8 @@ from safetensors.numpy import save_file
 from tiny_models import FAMILIES, config, encoder_shapes, full_shapes, head_shapes, write_model
 
 from mlm_core import RequestError
-from mlm_core.initialization import ModelOutline, draw_parameter, initial_weights
-from mlm_core.weight_files import read_weights, write_weights
+from mlm_core.model.initialization import ParameterSpecs, draw_parameter, initial_weights
+from mlm_core.model.weight_files import read_weights, write_weights
 
 
 def settings(family):
@@ -21,10 +21,10 @@ def test_a_missing_head_is_drawn_and_the_encoder_kept(tmp_path, family):
     write_model(tmp_path, family, head=False)
     stored = read_weights(tmp_path)
     vocabulary = stored["embeddings.word_embeddings.weight"].shape[0]
-    outline = ModelOutline(full_shapes(family, vocabulary), family)
-    initial = initial_weights(outline, stored, settings(family), 3, str(tmp_path))
+    specs = ParameterSpecs(full_shapes(family, vocabulary), family)
+    initial = initial_weights(specs, stored, settings(family), 3, str(tmp_path))
     assert set(initial.drawn) == set(head_shapes(family, vocabulary))
-    assert set(initial.weights) == set(outline.shapes)
+    assert set(initial.weights) == set(specs.shapes)
     for name in encoder_shapes(family, vocabulary):
         assert (initial.weights[f"{family}.{name}"] == stored[name]).all()
 
@@ -65,26 +65,26 @@ def test_wrong_weights_are_refused(tmp_path):
     write_model(tmp_path, "bert")
     stored = read_weights(tmp_path)
     vocabulary = stored["cls.predictions.bias"].shape[0]
-    outline = ModelOutline(full_shapes("bert", vocabulary), "bert")
+    specs = ParameterSpecs(full_shapes("bert", vocabulary), "bert")
     short = {name: array for name, array in stored.items() if "layer.1" not in name}
     with pytest.raises(RequestError, match="lack 16 parameters of the encoder"):
-        initial_weights(outline, short, settings("bert"), 0, "m")
+        initial_weights(specs, short, settings("bert"), 0, "m")
     stored["cls.predictions.bias"] = stored["cls.predictions.bias"][:-1]
     with pytest.raises(RequestError, match="has shape"):
-        initial_weights(outline, stored, settings("bert"), 0, "m")
+        initial_weights(specs, stored, settings("bert"), 0, "m")
 
 
 def test_an_output_matrix_of_its_own_is_not_dropped_silently(tmp_path):
     write_model(tmp_path, "bert")
     stored = read_weights(tmp_path)
-    outline = ModelOutline({name: array.shape for name, array in stored.items()}, "bert")
+    specs = ParameterSpecs({name: array.shape for name, array in stored.items()}, "bert")
     table = stored["bert.embeddings.word_embeddings.weight"]
     tied = stored | {"cls.predictions.decoder.weight": table.copy(), "bert.pooler.dense.weight": table}
-    initial = initial_weights(outline, tied, settings("bert"), 0, "m")
+    initial = initial_weights(specs, tied, settings("bert"), 0, "m")
     assert initial.unused == ["cls.predictions.decoder.weight", "bert.pooler.dense.weight"]
     untied = stored | {"cls.predictions.decoder.weight": table + 1}
     with pytest.raises(RequestError, match="in its place"):
-        initial_weights(outline, untied, settings("bert"), 0, "m")
+        initial_weights(specs, untied, settings("bert"), 0, "m")
 
 
 def test_legacy_names(tmp_path):
@@ -94,8 +94,8 @@ def test_legacy_names(tmp_path):
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): array
         for name, array in stored.items()
     }
-    outline = ModelOutline({name: array.shape for name, array in stored.items()}, "bert")
-    initial = initial_weights(outline, old, settings("bert"), 0, "m")
+    specs = ParameterSpecs({name: array.shape for name, array in stored.items()}, "bert")
+    initial = initial_weights(specs, old, settings("bert"), 0, "m")
     assert initial.drawn == []
     assert all((initial.weights[name] == stored[name]).all() for name in stored)
 

@@ -1,6 +1,6 @@
 """The scale of the loss in float16."""
 
-from mlm_core.loss_scale import FIRST, STEPS_TO_GROW, LossScale
+from mlm_core.optimization.loss_scale import FIRST, STEPS_TO_GROW, LossScale
 
 
 def test_it_is_halved_at_once_and_doubled_after_many_steps():

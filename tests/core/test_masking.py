@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlm_core.masking import IGNORED, MaskingRule, full_width_labels, mask_tokens
-from mlm_core.randomness import Stream, raw_rows
+from mlm_core.batches.masking import IGNORED, MaskingRule, full_width_labels, mask_tokens
+from mlm_core.batches.randomness import Stream, raw_rows
 
 VOCABULARY, MASK = 50, 4
 

@@ -29,7 +29,7 @@ PROGRAM = """
 import json, sys
 import numpy as np
 from mlm_core import RequestError
-from mlm_core.named_metrics import NamedMetrics
+from mlm_core.metrics.named import NamedMetrics
 
 class Tokenizer:
     def convert_ids_to_tokens(self, ids):
@@ -65,7 +65,7 @@ def measured(tmp_path_factory):
     number = same.replace("return {", "return share, {")
     (directory / "number.py").write_text(number, encoding="utf-8")
     ids, tokens = str(directory / "ids.py"), str(directory / "tokens.py")
-    ours = str(Path(__file__).parents[2] / "mlm_core" / "masked_metrics.py")
+    ours = str(Path(__file__).parents[2] / "mlm_core" / "metrics" / "masked.py")
     requests = {
         "both": ([ids, tokens], BATCHES, {"scale": 2}),
         "ours": ([ours], BATCHES, {}),
@@ -119,7 +119,7 @@ def test_what_goes_wrong_is_one_line(measured, request_name, message):
 SUMS = """
 import json
 import numpy as np
-from mlm_core.masked_metrics import MaskedAccuracy, MaskedPerplexity
+from mlm_core.metrics.masked import MaskedAccuracy, MaskedPerplexity
 perplexity, accuracy = MaskedPerplexity(), MaskedAccuracy()
 for losses, predictions, labels in (([1.0, 9.0], [3, 4], [3, -100]), ([2.0, 3.0], [5, 6], [5, 7])):
     perplexity.add_batch(predictions=losses, references=labels)

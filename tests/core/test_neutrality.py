@@ -16,17 +16,17 @@ import mlm_core
 from mlm_core.compat.transformers import import_without_frameworks
 import_without_frameworks()
 for module in pkgutil.walk_packages(mlm_core.__path__, "mlm_core."):
-    # masked_metrics is a plug-in of evaluate, which imports every framework it finds.
-    if not module.name.endswith(("__main__", "masked_metrics")):
+    # metrics.masked is a plug-in of evaluate, which imports every framework it finds.
+    if not module.name.endswith(("__main__", "metrics.masked")):
         importlib.import_module(module.name)
-from mlm_core.config import Config
-from mlm_core.job import training_job
+from mlm_core.config.config import Config
+from mlm_core.training.setup import training_setup
 from mlm_core.progress import Progress
 from mlm_core.data.sources import load_source
 config = Config(dataset=sys.argv[1], block_size=16, batch_size=4, max_steps=2, threads=1)
 progress = Progress.of(config)
-job = training_job(config, load_source(config, progress=progress), progress)
-job.train(job.plan.keys(0))
+setup = training_setup(config, load_source(config, progress=progress), progress)
+setup.train(setup.plan.keys(0))
 frameworks = {"torch", "tensorflow", "tf_keras", "keras", "jax"}
 print(sorted({name.split(".")[0] for name in sys.modules} & frameworks))
 """
@@ -95,7 +95,7 @@ def register(directory: Path, name: str, module: str) -> None:
         "    def devices(self): return ['cpu']\n"
         "    def _is_memory_error(self, error): return False\n"
         "    def _trainer_class(self): raise NotImplementedError\n"
-        "    def _predictor_class(self): raise NotImplementedError\n"
+        "    def _network(self, model, options): raise NotImplementedError\n"
     )
 
 
@@ -145,7 +145,7 @@ def test_an_engine_that_lacks_a_version_is_nearer_than_one_that_is_not_there(mon
 
 
 def test_versions_are_compared_as_versions(monkeypatch, both_installed):
-    monkeypatch.setattr("mlm_core.engine.installed_versions", lambda packages: {"transformers": "10.0.1"})
+    monkeypatch.setattr("mlm_core.framework.installed_versions", lambda packages: {"transformers": "10.0.1"})
     monkeypatch.setattr(type(engines()["tf"]), "needs", {"transformers": "<9"})
     assert not engines()["tf"].available()
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlm_core.batch import BatchAssembler, BatchWitness, batch_digest
-from mlm_core.masking import IGNORED, MaskingRule
-from mlm_core.plan import PADDING_KEY, BatchPlan, block_of, evaluation_keys
-from mlm_core.randomness import Stream
+from mlm_core.batches.batch import BatchAssembler, BatchVerifier, batch_digest
+from mlm_core.batches.masking import IGNORED, MaskingRule
+from mlm_core.batches.plan import PADDING_KEY, BatchPlan, block_of, evaluation_keys
+from mlm_core.batches.randomness import Stream
 
 SIZES = {"blocks": st.integers(1, 60), "batch_size": st.integers(1, 17), "seed": st.integers(0, 2**32 - 1)}
 
@@ -103,10 +103,10 @@ def test_digest_is_what_the_format_says(assemble):
         content += labels.tobytes()
     expected = hashlib.blake2b(content, digest_size=16).hexdigest()
     assert batch_digest([batch]) == expected
-    witness = BatchWitness()
+    verifier = BatchVerifier()
     for part in (slice(0, 2), slice(2, 8)):
-        witness.receive(
+        verifier.receive(
             *(batch[name][part] for name in ("input_ids", "masked_positions", "labels", "block_key"))
         )
-    assert witness.digest() == expected
-    assert witness.digest() is None
+    assert verifier.digest() == expected
+    assert verifier.digest() is None

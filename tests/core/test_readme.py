@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlm_core.cli import build_parser, parse_request
-from mlm_core.options_table import with_table
+from mlm_core.cli.options_table import with_table
+from mlm_core.cli.parser import build_parser, parse_request
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,7 +17,7 @@ SHELL = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_table_of_options_is_up_to_date():
-    assert with_table(README) == README, "run: python -m mlm_core.options_table README.md"
+    assert with_table(README) == README, "run: python -m mlm_core.cli.options_table README.md"
 
 
 def test_the_table_of_speed_is_that_of_the_results():

@@ -3,8 +3,8 @@
 import pytest
 
 from mlm_core import Config
-from mlm_core.resume import with_recorded
-from mlm_core.run_directory import RunDirectory
+from mlm_core.training.resolve import with_recorded
+from mlm_core.training.run_directory import RunDirectory
 
 BEGUN = {
     "dataset": "/data/posts.jsonl",
@@ -28,27 +28,31 @@ def run(tmp_path):
 
 
 def test_the_directory_is_enough(run):
-    found = Config(**with_recorded({"output_dir": run, "resume": True}))
+    found = with_recorded(Config(output_dir=run, resume=True))
     assert {name: getattr(found, name) for name in BEGUN} == BEGUN
     assert found.resume and not found.quiet
 
 
 def test_what_is_given_counts(run):
-    given = {"output_dir": run, "resume": "true", "seed": "8", "batch_size": None}
-    found = Config(**with_recorded(given))
+    found = with_recorded(Config(output_dir=run, resume="true", seed="8", batch_size=None))
     assert (found.seed, found.batch_size) == (8, 4)
 
 
+def test_a_given_default_counts_too(run):
+    found = with_recorded(Config(output_dir=run, resume=True, weight_decay=0.01, seed=42))
+    assert (found.seed, found.threads) == (42, 3)
+
+
 def test_another_length_is_one_or_the_other(run):
-    found = Config(**with_recorded({"output_dir": run, "resume": True, "epochs": 5}))
+    found = with_recorded(Config(output_dir=run, resume=True, epochs=5))
     assert (found.epochs, found.max_steps) == (5, None)
 
 
 def test_another_text_has_columns_of_its_own(run):
-    same = with_recorded({"output_dir": run, "resume": True, "dataset": "/data/posts.jsonl"})
-    other = with_recorded({"output_dir": run, "resume": True, "dataset": "/data/other.jsonl"})
-    assert same["text_column"] == "body"
-    assert other.get("text_column") is None and other["dataset"] == "/data/other.jsonl"
+    same = with_recorded(Config(output_dir=run, resume=True, dataset="/data/posts.jsonl"))
+    other = with_recorded(Config(output_dir=run, resume=True, dataset="/data/other.jsonl"))
+    assert same.text_column == "body"
+    assert other.text_column is None and other.dataset == "/data/other.jsonl"
 
 
 def test_a_new_run_remembers_nothing(run, tmp_path):
@@ -57,4 +61,5 @@ def test_a_new_run_remembers_nothing(run, tmp_path):
         {"output_dir": str(tmp_path / "none"), "resume": True},
         {"seed": 3},
     ):
-        assert with_recorded(given) == given
+        config = Config(**given)
+        assert with_recorded(config) == config

@@ -101,9 +101,9 @@ def test_unknown_backend(refused):
 
 @pytest.mark.parametrize("backend", ["torch", "tf"])
 def test_backend_not_installed(refused, monkeypatch, backend):
-    import mlm_core.engine
+    import mlm_core.framework
 
-    monkeypatch.setattr(mlm_core.engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(mlm_core.framework, "find_spec", lambda name: None)
     error = refused("train", "--backend", backend)
     assert error["code"] == "backend_not_installed"
     assert f"mlm[{backend}]" in error["fix"]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlm_core import Config, RequestError, RunError
-from mlm_core.run_directory import RunDirectory, check_output, finished_result, read_facts
+from mlm_core.training.run_directory import RunDirectory, check_output, finished_result, read_facts
 
 FACTS = {"config": {}, "data": {}, "versions": {"mlm": "0"}, "results": {}}
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlm_core.sparse_head import MaskedPass, earliest_place, sparse_head_problem
+from mlm_core.model.sparse_head import MaskedPass, earliest_place, sparse_head_problem
 
 LOGITS = np.random.RandomState(0).standard_normal((2, 3, 7)).astype(np.float32) * 20
 

@@ -10,16 +10,11 @@ import pytest
 import mlm_core
 from mlm_core import Config, RequestError
 from mlm_core.data.corpus import LIBRARY, PARTS
-from mlm_core.model_source import (
-    STARTER,
-    check_model,
-    load_model_source,
-    model_directory,
-    recommended_options,
-)
-from mlm_core.weight_files import read_weights
+from mlm_core.model.files import STARTER, find_model
+from mlm_core.model.source import load_model_source
+from mlm_core.model.weight_files import read_weights
 
-DIRECTORY = Path(mlm_core.__file__).parent / "starter"
+DIRECTORY = Path(mlm_core.__file__).parent / "model" / "starter"
 BLANKS = Path(__file__).parents[1] / "data" / "blanks.jsonl"
 
 
@@ -57,10 +52,10 @@ def test_its_recipe_is_of_this_command():
 def test_it_is_the_model_where_none_is_named(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = Config(model=model)
-    check_model(config.model)
-    assert model_directory(config) == DIRECTORY
-    assert set(recommended_options(config, DIRECTORY)) >= {"learning_rate"}
-    source = load_model_source(config, DIRECTORY)
+    files = find_model(config)
+    assert files.directory == DIRECTORY
+    assert set(files.recommended(from_scratch=False)) >= {"learning_rate"}
+    source = load_model_source(config, files)
     assert (source.name, source.weights) == (STARTER, DIRECTORY)
 
 
@@ -68,12 +63,12 @@ def test_a_directory_of_its_name_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / STARTER).mkdir()
     with pytest.raises(RequestError, match=r"no config\.json"):
-        check_model(STARTER)
+        find_model(Config(model=STARTER))
 
 
 def test_what_its_config_recommends_is_for_its_weights_only():
-    assert recommended_options(Config(model=STARTER, from_scratch=True), DIRECTORY) == {}
-    assert model_directory(Config(from_scratch=True)) is None
+    assert find_model(Config(model=STARTER)).recommended(from_scratch=True) == {}
+    assert find_model(Config(from_scratch=True)).made_for_the_text
 
 
 @pytest.mark.parametrize(
@@ -88,14 +83,14 @@ def test_what_its_config_recommends_is_for_its_weights_only():
 def test_only_what_suits_weights_can_be_recommended(tmp_path, recommended, found):
     settings = {"model_type": "bert", "mlm_recommended": recommended}
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
-    assert recommended_options(Config(model=str(tmp_path)), tmp_path) == found
+    assert find_model(Config(model=str(tmp_path))).recommended(from_scratch=False) == found
 
 
 def test_a_recommendation_that_is_no_number_is_refused(tmp_path):
     settings = {"model_type": "bert", "mlm_recommended": {"learning_rate": "high"}}
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     with pytest.raises(RequestError, match="recommends --learning-rate high") as caught:
-        recommended_options(Config(model=str(tmp_path)), tmp_path)
+        find_model(Config(model=str(tmp_path))).recommended(from_scratch=False)
     assert caught.value.option == "--model"
 
 

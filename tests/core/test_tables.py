@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlm_core.decay import is_decayed
-from mlm_core.metrics import MaskedSums
-from mlm_core.randomness import Stream, integers_below, normals, permutation, raw_draws, uniforms
-from mlm_core.schedule import learning_rates
+from mlm_core.batches.randomness import Stream, integers_below, normals, permutation, raw_draws, uniforms
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.optimization.decay import is_decayed
+from mlm_core.optimization.schedule import learning_rates
 
 
 def test_linear_schedule_as_in_transformers():

@@ -7,12 +7,12 @@ import pytest
 from tiny_models import sentences, write_tokenizer
 
 from mlm_core import Config, RequestError, RunError
+from mlm_core.batches.rule import padding_id
 from mlm_core.data.documents import listed_documents
 from mlm_core.data.tokenization import (
     DocumentBorders,
     backend_of,
     document_borders,
-    padding_id,
     tokenizer_fingerprint,
     train_tokenizer,
 )

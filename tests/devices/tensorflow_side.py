@@ -19,8 +19,8 @@ import numpy as np
 from tiny_models import write_model
 
 from mlm_core import Config, load_engine
-from mlm_core.batch import BatchWitness
-from mlm_core.weight_files import read_weights
+from mlm_core.batches.batch import BatchVerifier
+from mlm_core.model.weight_files import read_weights
 
 STEPS = 3
 
@@ -56,8 +56,8 @@ class Step:
         self._trainer = engine.trainer(Config(output_dir=output, **config))
         assert isinstance(self._trainer, TensorFlowTrainer)
         with tf.device(place):
-            self._trainer._load()
-            self.model = self._trainer._model
+            self._trainer.specs()
+            self.model = self._trainer.network.model
             assert self.model.sparse_head is not None
             self.model.jit_compile = jit
             self.model.optimizer._create_all_weights(trained_variables(self.model))
@@ -65,8 +65,8 @@ class Step:
     @property
     def batches(self) -> tf.data.Dataset:
         """The plan's."""
-        job = self._trainer.job
-        return planned_dataset(self.model, job.train, job.plan.all_keys(0))
+        setup = self._trainer.setup
+        return planned_dataset(self.model, setup.train, setup.plan.all_keys(0))
 
     def train(self) -> dict[str, Any]:
         """Losses `[steps]` and the weights after them, through the function that `fit` calls."""
@@ -143,7 +143,7 @@ def main(directory: Path, text: str) -> None:
             np.savez(directory / f"{name}-{precision}.npz", **step.train())
             facts[f"{name}-{precision}"] = step.devices()
         facts[f"host-{precision}"] = plain.without_gpu_kernel()
-    plain.model.witness = BatchWitness()
+    plain.model.verifier = BatchVerifier()
     facts["host-verified"] = plain.without_gpu_kernel()
     (directory / "facts.json").write_text(json.dumps(facts))
 

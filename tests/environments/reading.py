@@ -10,15 +10,17 @@ from pathlib import Path
 
 from mlm_core import Config, RequestError
 from mlm_core.compat.transformers import import_without_frameworks
-from mlm_core.model_directory import write_model
-from mlm_core.model_source import load_model_source
+from mlm_core.model.directory import write_model
+from mlm_core.model.files import find_model
+from mlm_core.model.source import load_model_source
 
 TEXT = "The cat! sat. [X] THE CAT"
 
 
 def read(directory: str, copies: Path) -> dict:
+    config = Config(model=directory, from_scratch=True)
     try:
-        source = load_model_source(Config(model=directory, from_scratch=True), Path(directory))
+        source = load_model_source(config, find_model(config))
     except RequestError as error:
         return {"refused": str(error)}
     write_model(copies / Path(directory).name, {}, source.config, source.tokenizer, "Model")

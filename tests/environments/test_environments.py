@@ -25,7 +25,7 @@ from mlm_core.parity.comparison import LOGITS
 FACTS = """
 import json
 from importlib.util import find_spec
-from mlm_core.versions import core_versions
+from mlm_core.system.versions import core_versions
 print(json.dumps({"versions": core_versions(), "tensorflow": find_spec("tensorflow") is not None}))
 """
 

@@ -1,0 +1,1 @@
+"""Which rows a batch has, and what is masked in them: pure functions of (seed, step)."""

@@ -1,0 +1,1 @@
+"""Numbers about predictions: sums, and the metrics of the `evaluate` library."""

@@ -1,0 +1,1 @@
+"""The model before a framework is involved: files, configuration, first weights, tokenizer."""

@@ -1,0 +1,155 @@
+"""Where a model's files are, and what its `config.json` says; found, downloaded and parsed once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlm_core.config.config import Config, ModelConfig
+from mlm_core.errors import RequestError
+from mlm_core.model.code import check_pinned, unpinned
+from mlm_core.model.download import download_model
+from mlm_core.model.scratch import SCRATCH, SCRATCH_OPTIONS
+
+STARTER = "starter"
+"""The small model that comes with this package, and what it is called; `mlm_core/model/starter/README.md`."""
+
+_STARTER_DIRECTORY = Path(__file__).parent / "starter"
+
+_RECOMMENDED = "mlm_recommended"
+"""The key in `config.json` for options that the model recommends, as `{"learning_rate": 1e-3}`."""
+
+_MAY_RECOMMEND = ("learning_rate", "warmup_steps", "epochs", "batch_size", "block_size")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of the model that was asked for.
+
+    Attributes:
+        name: what the user calls the model.
+        directory: where its files are; None: not downloaded yet, or made for the text.
+        settings: `config.json` as it is written; empty where there is no directory.
+        on_hub: its files have to be fetched from the Hub, or from the Hub's cache.
+    """
+
+    name: str
+    directory: Path | None
+    settings: Mapping[str, Any]
+    on_hub: bool = False
+
+    @property
+    def made_for_the_text(self) -> bool:
+        """Whether there are no files: architecture and tokenizer are made for the text."""
+        return self.directory is None and not self.on_hub
+
+    def fetched(self, config: ModelConfig) -> ModelFiles:
+        """The same with a directory, downloaded if need be.
+
+        Raises:
+            RequestError: there is no such model on the Hub, or it is no model directory.
+            RunError: the Hub failed.
+        """
+        if not self.on_hub:
+            return self
+        check_pinned(config)
+        directory = download_model(
+            self.name, config.model_revision, code=config.trust_remote_code, pickled=config.allow_pickle
+        )
+        # A branch may be called like a commit.
+        if config.trust_remote_code and directory.name != config.model_revision:
+            raise unpinned()
+        return replace(self, directory=directory, settings=_settings(directory, self.name), on_hub=False)
+
+    def recommended(self, *, from_scratch: bool) -> Mapping[str, Any]:
+        """Options that the model recommends, used where the user gave none.
+
+        Raises:
+            RequestError: its `config.json` recommends what no option can be.
+        """
+        if self.directory is None:
+            return SCRATCH_OPTIONS
+        recommended = self.settings.get(_RECOMMENDED, {})
+        # What suits these weights says nothing of others.
+        if from_scratch or not isinstance(recommended, dict):
+            return {}
+        known = {option: value for option, value in recommended.items() if option in _MAY_RECOMMEND}
+        try:
+            Config(**known)
+        except RequestError as error:
+            error.message = f"its config.json recommends {error.option} {error.value}: {error.message}"
+            error.option, error.value, error.fix = "--model", self.name, f"correct {_RECOMMENDED} in it"
+            raise
+        return known
+
+
+def find_model(config: ModelConfig) -> ModelFiles:
+    """Find the model that was asked for; nothing is downloaded.
+
+    Raises:
+        RequestError: a path that does not exist or is not a model directory.
+    """
+    model = config.model
+    if model is not None and is_hub_model(model):
+        return ModelFiles(model, None, {}, on_hub=True)
+    directory = _STARTER_DIRECTORY if model is None or _is_starter(model) else Path(model)
+    if not directory.is_dir():
+        raise RequestError(
+            "is not a directory" if directory.is_file() else "no such directory",
+            code="missing_model",
+            option="--model",
+            value=model,
+            fix="give a model directory or a Hub name",
+        )
+    if config.model_revision is not None:
+        raise RequestError(
+            "is for a model on the Hub",
+            code="usage",
+            option="--model-revision",
+            value=config.model_revision,
+            fix="leave it out, or name such a model with --model",
+        )
+    if model is None and config.from_scratch:
+        return ModelFiles(SCRATCH, None, {})
+    name = STARTER if model is None else model
+    return ModelFiles(name, directory, _settings(directory, name))
+
+
+def is_hub_model(model: str) -> bool:
+    """Whether a name is one on the Hub, not a path here nor one of our own."""
+    return model not in (STARTER, SCRATCH) and not Path(model).exists() and _is_hub_name(model)
+
+
+def _is_hub_name(model: str) -> bool:
+    return re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) is not None and not model.startswith(".")
+
+
+def _is_starter(model: str) -> bool:
+    # A directory of that name is what the user sees.
+    return model == STARTER and not Path(model).exists()
+
+
+def _settings(directory: Path, model: str) -> Mapping[str, Any]:
+    """What `config.json` says.
+
+    Raises:
+        RequestError: it is no model directory.
+    """
+    fix = "give a directory written by save_pretrained"
+    try:
+        settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        reason = "is not a model directory: it has no config.json"
+        if (directory / "run.json").is_file():
+            reason, fix = "is a run that did not finish: it has no model", "train it again with --overwrite"
+    except (OSError, ValueError) as error:
+        reason = f"config.json cannot be read ({error})"
+    else:
+        if isinstance(settings, dict) and settings.get("model_type"):
+            return settings
+        reason = "config.json names no model_type"
+    raise RequestError(reason, code="not_a_model", option="--model", value=model, fix=fix)

@@ -1,0 +1,136 @@
+"""A masked-language model in a framework's hands: built, given its weights, asked for logits."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlm_core.batches.batch import Batch
+from mlm_core.config.config import Config, Device
+from mlm_core.model.initialization import ParameterSpecs, Weights
+from mlm_core.model.source import ModelSource
+from mlm_core.model.sparse_head import choose_head
+from mlm_core.training.first_batch import FirstBatch
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """How a network is built.
+
+    Attributes:
+        device: as `--device`.
+        threads: processor threads; None leaves the framework's own setting alone.
+        precision: of matrix products: "float32", "bf16" or "fp16".
+        compile: whether its forward pass is compiled.
+        training: whether it is going to be trained, not only to predict.
+        seed: keys its dropout.
+        deep_head: whether the sparse head may begin within the last layer. Looking for the place takes as
+            long as a few texts do.
+    """
+
+    device: Device = "auto"
+    threads: int | None = None
+    precision: str = "float32"
+    compile: bool = False
+    training: bool = False
+    seed: int = 0
+    deep_head: bool = False
+
+    @classmethod
+    def for_training(cls, config: Config) -> Self:
+        """The options of a run or an evaluation, every option of its config resolved."""
+        return cls(
+            device=config.device,
+            threads=config.threads,
+            precision=config.precision,
+            compile=config.compile,
+            training=True,
+            seed=config.seed,
+            deep_head=True,
+        )
+
+
+class Network(ABC):
+    """A model of a framework. Trainer and predictor hold one each; engines fill in the hooks.
+
+    Args:
+        source: what the model is.
+        options: how it is built.
+
+    Attributes:
+        model: the framework's model itself; None until `build`.
+        head: "sparse" where logits are computed at the masked positions alone, else "dense".
+    """
+
+    def __init__(self, source: ModelSource, options: NetworkOptions) -> None:
+        self.source = source
+        self.options = options
+        self.model: Any = None
+        self.head = "dense"
+
+    @final
+    def choose_head(self, probe: Batch) -> str | None:
+        """Use the sparse head where it computes what the dense one does.
+
+        Args:
+            probe: a batch with masked positions, to compare the two on.
+
+        Returns:
+            Why the dense head stays; None: the sparse one is in use.
+        """
+        with self.in_float32():
+            problem = choose_head(
+                lambda sparse: self.use_head(sparse=sparse, probe=probe), lambda: self.logits(probe)
+            )
+        if problem is None:
+            self.head = "sparse"
+        return problem
+
+    def in_float32(self) -> AbstractContextManager[None]:
+        """While inside, products are float32 whatever the precision, if the framework can change it."""
+        return nullcontext()
+
+    @abstractmethod
+    def build(self) -> ParameterSpecs:
+        """Set the process up (threads, device) and build the model of `source.config`."""
+
+    @abstractmethod
+    def assign(self, weights: Weights) -> None:
+        """Give every parameter its value."""
+
+    @abstractmethod
+    def weights(self) -> Mapping[str, NDArray[np.float32]]:
+        """Every parameter now, float32 by canonical name."""
+
+    @abstractmethod
+    def architecture(self) -> str:
+        """The PyTorch class name of the model, as `config.json` records it."""
+
+    @abstractmethod
+    def on_cpu(self) -> bool:
+        """Whether the model is on the CPU, where looking at what it receives costs nothing."""
+
+    @abstractmethod
+    def use_head(self, *, sparse: bool, probe: Batch) -> None:
+        """From now on compute logits at the masked positions only, or at every position, as at first.
+
+        Raises:
+            Exception: the model's head cannot be told from the rest; `probe` is a batch to try.
+        """
+
+    @abstractmethod
+    def logits(self, batch: Batch) -> NDArray[np.float32]:
+        """Logits without dropout: `[batch, slots, vocabulary]` at `masked_positions`, or at every position.
+
+        Without `masked_positions` in the batch they are `[batch, length, vocabulary]`.
+        """
+
+    @abstractmethod
+    def first_batch(self, batch: Batch) -> FirstBatch:
+        """Logits, sums and gradients of one batch, without dropout; nothing is updated."""

@@ -1,0 +1,1 @@
+"""What an update is: learning rates, weight decay, dropout noise, loss scale."""

@@ -1,0 +1,1 @@
+"""The machine: files, memory, processor, signals, locks, the cache, versions of packages."""

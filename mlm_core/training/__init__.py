@@ -1,0 +1,1 @@
+"""A training run: its setup, loop, records, checkpoints and directory."""

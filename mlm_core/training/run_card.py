@@ -1,0 +1,113 @@
+"""The model card of a run: the facts of its training, for `mlm_core.hub.card`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlm_core.config.config import Config
+from mlm_core.data.sources import FROM_PYTHON, embedded_part
+from mlm_core.hub.card import GUIDE_EXAMPLE, CardFacts, Row, write_card
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.architectures import length_limit
+from mlm_core.model.files import STARTER, is_hub_model
+from mlm_core.training.setup import TrainingSetup
+
+_OPTIONS = (
+    "learning_rate", "lr_scheduler", "warmup_steps", "weight_decay", "max_grad_norm", "batch_size",
+    "gradient_accumulation_steps", "block_size", "mlm_probability", "masking", "dropout", "precision", "seed",
+)  # fmt: skip
+"""What decides the result, of all that `run.json` knows."""
+
+
+CORPUS_EXAMPLE = "If the file does not <mask>, an error is raised."
+"""A sentence in the manner of the embedded corpus, which knows of no galaxies."""
+
+
+_PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "torch", "tensorflow", "python")
+
+
+def write_run_card(
+    path: Path,
+    setup: TrainingSetup,
+    step: int,
+    final: MaskedSums | None,
+    versions: Mapping[str, str],
+    metrics: Path,
+) -> None:
+    """Write the card of a run's model.
+
+    Args:
+        path: the directory of the model, the run's or a copy's.
+        setup: the run.
+        step: that the weights are from.
+        final: their evaluation; None: there is none of these weights.
+        versions: of packages.
+        metrics: the run's `metrics.jsonl`.
+    """
+    config, steps = setup.config, setup.plan.steps
+    base = setup.model.name if setup.model.weights is not None and is_hub_model(setup.model.name) else None
+    text = setup.source.name if _on_hub(config, setup.source.name) else Path(setup.source.name).name
+    done = f"{step:,} of {steps:,}" if step < steps else f"{steps:,}"
+    facts = CardFacts(
+        name=(config.hub_model_id or metrics.absolute().parent.name).rpartition("/")[2],
+        summary=f"{_origin(setup, base)}, trained by `mlm` ({config.backend} engine) on "
+        f"{len(setup.documents):,} documents of {text} for {done} steps.",
+        mask=setup.model.tokenizer.mask_token,
+        example=GUIDE_EXAMPLE if setup.source.name == FROM_PYTHON else example_for(config),
+        base_model=base,
+        dataset=_dataset(config) if _on_hub(config, setup.source.name) else None,
+        text=text,
+        final=final,
+        rows=read_rows(metrics),
+        options={name: getattr(config, name) for name in _OPTIONS},
+        versions={name: versions[name] for name in _PACKAGES if name in versions},
+        length=length_limit(setup.model.config),
+    )
+    write_card(path, facts)
+
+
+def read_rows(metrics: Path) -> list[Row]:
+    """How a training went, from its `metrics.jsonl`: an evaluation a row."""
+    rows, losses, epoch = [], [], 0.0
+    for line in map(json.loads, metrics.read_text(encoding="utf-8").splitlines()):
+        if "eval_loss" not in line:
+            losses.append(line["loss"])
+            epoch = line["epoch"]
+            continue
+        known = [loss for loss in losses if loss is not None]
+        mean = math.fsum(known) / len(known) if known else None
+        scores = (line["eval_loss"], line["eval_perplexity"], line["eval_accuracy"])
+        rows.append(Row(line["step"], epoch, mean, *scores))
+        losses = []
+    return rows
+
+
+def example_for(config: Config) -> str:
+    """A sentence with a blank that suits the text that is trained on."""
+    return CORPUS_EXAMPLE if embedded_part(config) else GUIDE_EXAMPLE
+
+
+def _origin(setup: TrainingSetup, base: str | None) -> str:
+    if setup.model.weights is None:
+        return f"A {setup.model.config.model_type} model trained from scratch"
+    if setup.model.name == STARTER:
+        return "Fine-tuned from the starter model of `mlm`"
+    # A card may be published: of a path on this machine it shows the last part only.
+    return f"Fine-tuned from {f'`{base}`' if base else Path(setup.model.name).resolve().name}"
+
+
+def _on_hub(config: Config, source: str) -> bool:
+    local = embedded_part(config) is not None or source == FROM_PYTHON
+    return not local and is_hub_model(source)
+
+
+def _dataset(config: Config) -> dict[str, str | None]:
+    return {
+        "name": config.dataset,
+        "config": config.dataset_config,
+        "split": config.split,
+        "revision": config.dataset_revision,
+    }

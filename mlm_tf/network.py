@@ -1,0 +1,73 @@
+"""The core's network on TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mlm_core.batches.batch import Batch
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.initialization import ParameterSpecs, Weights
+from mlm_core.network import Network
+from mlm_core.training.first_batch import FirstBatch
+from mlm_tf.head import SparseHead
+from mlm_tf.machine import set_up
+from mlm_tf.model import build_model
+from mlm_tf.weights import assign, export, export_gradients, specs
+
+
+@final
+class TensorFlowNetwork(Network):
+    """A slot model; TensorFlow chooses its device."""
+
+    _cpu = True
+
+    def build(self) -> ParameterSpecs:
+        """See `Network.build`."""
+        options = self.options
+        self._cpu = set_up(options.device, options.threads)
+        self.model = build_model(self.source.config, self.source.name, options.seed, options.precision)
+        return specs(self.model)
+
+    def assign(self, weights: Weights) -> None:
+        """See `Network.assign`."""
+        assign(self.model, weights)
+
+    def weights(self) -> Mapping[str, NDArray[np.float32]]:
+        """See `Network.weights`."""
+        return export(self.model)
+
+    def architecture(self) -> str:
+        """See `Network.architecture`."""
+        return str(type(self.model).__name__.removeprefix("TF"))
+
+    def on_cpu(self) -> bool:
+        """See `Network.on_cpu`."""
+        return self._cpu
+
+    def use_head(self, *, sparse: bool, probe: Batch) -> None:
+        """See `Network.use_head`."""
+        if not sparse:
+            self.model.sparse_head = None
+        elif self.options.deep_head:
+            self.model.sparse_head = SparseHead.of(self.model, _tensors(probe))
+        else:
+            self.model.sparse_head = SparseHead(self.model)
+
+    def logits(self, batch: Batch) -> NDArray[np.float32]:
+        """See `Network.logits`."""
+        return tf.cast(self.model(_tensors(batch), training=False).logits, tf.float32).numpy()
+
+    def first_batch(self, batch: Batch) -> FirstBatch:
+        """See `Network.first_batch`."""
+        output, gradients = self.model.loss_gradients(_tensors(batch))
+        sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
+        return FirstBatch(output.logits.numpy(), sums, export_gradients(self.model, gradients))
+
+
+def _tensors(batch: Batch) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(array) for name, array in batch.items()}

@@ -1,0 +1,102 @@
+"""The core's network on PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlm_core.batches.batch import Batch
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.initialization import ParameterSpecs, Weights
+from mlm_core.network import Network
+from mlm_core.training.first_batch import FirstBatch
+from mlm_torch.head import SparseHead
+from mlm_torch.machine import keep_freed_memory, set_up
+from mlm_torch.matmul import speed_up_matmul
+from mlm_torch.model import add_up_lookups, build_model
+from mlm_torch.weights import assign, export, export_gradients, specs
+
+
+@final
+class TorchNetwork(Network):
+    """A slot model on a device.
+
+    Attributes:
+        device: where it is, once it is built.
+    """
+
+    device: torch.device
+
+    def build(self) -> ParameterSpecs:
+        """See `Network.build`."""
+        options = self.options
+        self.device = set_up(options.device, options.threads)
+        model = build_model(self.source.config, self.source.name, options.precision, self.source.code)
+        self.model = model.to(self.device).eval()
+        if self.on_cpu():
+            speed_up_matmul(self.model)
+            if options.training:
+                keep_freed_memory()
+                if not options.compile:
+                    add_up_lookups(self.model)
+        if options.compile:
+            # Without the head, whose positions come from a hook: it is one large product, as fast by itself.
+            self.model.base_model.compile(dynamic=False)
+        return specs(self.model)
+
+    def assign(self, weights: Weights) -> None:
+        """See `Network.assign`."""
+        assign(self.model, weights)
+
+    def weights(self) -> Mapping[str, NDArray[np.float32]]:
+        """See `Network.weights`."""
+        return export(self.model)
+
+    def architecture(self) -> str:
+        """See `Network.architecture`."""
+        return str(type(self.model).__name__)
+
+    def on_cpu(self) -> bool:
+        """See `Network.on_cpu`."""
+        return self.device.type == "cpu"
+
+    def use_head(self, *, sparse: bool, probe: Batch) -> None:
+        """See `Network.use_head`."""
+        deep = self.options.deep_head and not self.options.compile
+        head = SparseHead.of(self.model, self.tensors(probe), deep=deep) if sparse else None
+        self.model.sparse_head = head
+
+    def logits(self, batch: Batch) -> NDArray[np.float32]:
+        """See `Network.logits`."""
+        # Not inference mode: what a class keeps from one pass to the next (ESM does) must serve training,
+        # too.
+        with torch.no_grad():
+            return self.model.eval()(**self.tensors(batch)).logits.float().cpu().numpy()
+
+    def first_batch(self, batch: Batch) -> FirstBatch:
+        """See `Network.first_batch`."""
+        self.model.zero_grad()
+        output = self.model.eval()(**self.tensors(batch))
+        output.loss.backward()
+        gradients = export_gradients(self.model)
+        self.model.zero_grad()
+        sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
+        return FirstBatch(output.logits.detach().cpu().numpy(), sums, gradients)
+
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """See `Network.in_float32`."""
+        before, self.model.precision = self.model.precision, torch.float32
+        try:
+            yield
+        finally:
+            self.model.precision = before
+
+    def tensors(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """A batch on the model's device."""
+        return {name: torch.from_numpy(array).to(self.device) for name, array in batch.items()}
