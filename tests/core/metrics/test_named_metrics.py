@@ -65,7 +65,7 @@ def measured(tmp_path_factory):
     number = same.replace("return {", "return share, {")
     (directory / "number.py").write_text(number, encoding="utf-8")
     ids, tokens = str(directory / "ids.py"), str(directory / "tokens.py")
-    ours = str(Path(__file__).parents[2] / "mlm_core" / "metrics" / "masked.py")
+    ours = str(Path(__file__).parents[3] / "mlm_core" / "metrics" / "masked.py")
     requests = {
         "both": ([ids, tokens], BATCHES, {"scale": 2}),
         "ours": ([ours], BATCHES, {}),

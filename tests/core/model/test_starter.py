@@ -15,7 +15,7 @@ from mlm_core.model.source import load_model_source
 from mlm_core.model.weight_files import read_weights
 
 DIRECTORY = Path(mlm_core.__file__).parent / "model" / "starter"
-BLANKS = Path(__file__).parents[1] / "data" / "blanks.jsonl"
+BLANKS = Path(__file__).parents[2] / "data" / "blanks.jsonl"
 
 
 def blanks():
