@@ -7,12 +7,14 @@ import sys
 
 from mlm_core.cli.parser import Request, build_parser, parse_request
 from mlm_core.errors import MlmError, RunError
+from mlm_core.system.machine import check_system
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        check_system()
         request = parse_request(build_parser(), words)
         return _run(request)
     except MlmError as error:

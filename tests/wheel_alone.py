@@ -31,7 +31,8 @@ assert "train" in mlm("--help", code=0)[0]
 prepared = json.loads(mlm("prepare", "--json", "--quiet", code=0)[0])
 assert prepared["stores"]["training"]["blocks"] > 500
 assert (Path(mlm_core.__file__).parent / "starter" / "model.safetensors").exists()
-assert (Path(mlm_core.__file__).parent / "compare" / "page.css").exists()
+for name in ("page.html", "page.css"):
+    assert (Path(mlm_core.__file__).parent / "compare" / name).exists()
 # No backend works, and it says how to get one.
 findings = json.loads(mlm("doctor", "--json", code=1)[0])
 assert not any(facts["works"] for facts in findings["backends"].values())

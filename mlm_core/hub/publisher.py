@@ -1,4 +1,4 @@
-"""Publishing a run: now and then while it trains, in the background, and at its end, come what may."""
+"""Publishes a run: in the background while it trains, and at its end; repeats what fails for a while."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlm_core.errors import RequestError
 from mlm_core.hub.errors import HubError
@@ -17,30 +17,29 @@ from mlm_core.hub.record import HubRecord
 from mlm_core.hub.repository import HubRepository
 from mlm_core.progress import Progress
 
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
 _VERSION = ".publishing-"
-"""What the name of a directory begins with that holds a version on its way."""
+"""Prefix of the directory that holds a version until it is published."""
 
 _LAST_WAIT = 2.0
-"""Seconds that a run which is asked to end gives a version on its way."""
+"""Seconds that an interrupted run waits for an upload in progress."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How often something is tried that may succeed later.
+    """How often an attempt is repeated after a failure that may pass.
 
     Attributes:
-        attempts: how often.
-        wait: seconds before the second attempt; twice as many before each one after it.
-        longest: seconds of a wait.
+        attempts: number of attempts in all.
+        wait: seconds before the second attempt; doubled before each later one.
+        longest: the longest of these waits, in seconds.
     """
 
     attempts: int = 6
     wait: float = 2.0
     longest: float = 30.0
-
-    def waits(self) -> list[float]:
-        """Seconds between the attempts."""
-        return [min(self.wait * 2**number, self.longest) for number in range(self.attempts - 1)]
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,10 @@ class Target:
     """Where a run is published.
 
     Attributes:
-        name: of the repository, as ORG/NAME, or NAME for the user's own.
-        private: who may read it, if it is made.
-        also_h5: `tf_model.h5` goes with the rest.
-        token: in the place of the one that is found.
+        name: of the repository: ORG/NAME, or NAME for one of the user's own.
+        private: whether a repository made for this run is private.
+        also_h5: publish `tf_model.h5` too.
+        token: used instead of the token that the user has logged in with.
     """
 
     name: str
@@ -61,14 +60,14 @@ class Target:
 
 
 class Publisher:
-    """Publishes one model's versions to one repository.
+    """Publishes versions of one model to one repository.
 
     Args:
-        target: where.
-        tokenizer: the model's; None: it is not published.
-        directory: the run's; what was seen on the Hub is noted in it.
-        progress: where it is said what goes wrong meanwhile.
-        patience: how often an attempt is repeated; None: as `Patience` says.
+        target: the repository.
+        tokenizer: the model's; None: no tokenizer is published.
+        directory: the run's, where the state of the repository is recorded; None: it has none yet.
+        progress: shows failures that do not end the run.
+        patience: how often an attempt is repeated; None: the defaults of `Patience`.
     """
 
     def __init__(
@@ -92,20 +91,20 @@ class Publisher:
 
     @property
     def name(self) -> str:
-        """The repository's, as far as it is known."""
+        """The repository's full name; before the Hub was asked, the name that the user gave."""
         return self._repository.name if self._repository is not None else self.target.name
 
     def keep_in(self, directory: Path) -> None:
-        """From now on note in this run's directory what was seen on the Hub."""
+        """From now on record the state of the repository in this run's directory."""
         self._directory = directory
         self._record.keep_in(directory)
-        # Of a process that was killed.
+        # A process that was killed may have left some.
         self._remove_versions()
 
     def check(self) -> None:
-        """Make sure, as far as one can know, that publishing will work; nothing is published.
+        """Check, as far as possible, that publishing will work; publishes nothing.
 
-        A Hub that cannot be reached now may be there later: that is said, and no more.
+        The Hub may be reachable later even if it is not now: then this only warns.
 
         Raises:
             RequestError: the Hub refuses.
@@ -116,18 +115,18 @@ class Publisher:
         except HubError as error:
             if not error.passing:
                 raise error.as_request_error() from None
-            self._progress.warn(f"{error}; it is tried again when there is something to publish")
+            self._progress.warn(f"{error}; mlm tries again when there is something to publish")
             return
         if repository.private != self.target.private:
             seen = "private" if repository.private else "public"
-            self._progress.warn(f"{repository.name} is there already, and stays {seen}")
+            self._progress.warn(f"{repository.name} exists already and stays {seen}")
 
     def offer(self, what: str, write: Callable[[Path], None]) -> None:
-        """Publish what there is now, beside the work; not where an earlier version is still on its way.
+        """Publish the current version in the background, unless an earlier one is still being published.
 
         Args:
-            what: it is, for the commit's message.
-            write: writes the model's directory; it is called before this returns.
+            what: name of the version, for the commit message.
+            write: writes the model's directory; called before this method returns.
         """
         if self._refused or (self._running is not None and self._running.is_alive()):
             return
@@ -140,8 +139,8 @@ class Publisher:
                 shutil.rmtree(directory, ignore_errors=True)
             if not isinstance(error, OSError):
                 raise
-            # The run itself needs less room than a copy of its model.
-            self._progress.warn(f"not published: {what} (it cannot be written: {error}); training goes on")
+            # The run itself needs less disk space than a copy of its model.
+            self._progress.warn(f"not published: {what} (cannot be written: {error}); training continues")
             return
         self._running = threading.Thread(target=self._publish_beside, args=(what, directory), daemon=True)
         self._running.start()
@@ -152,13 +151,13 @@ class Publisher:
         """Publish a model; returns the address of its repository.
 
         Args:
-            directory: of the model.
+            directory: the model's.
             message: of the commit.
-            card: where neither the directory nor the repository has one.
-            overwrite: also where somebody else has changed the repository meanwhile.
+            card: used if neither the directory nor the repository has one.
+            overwrite: publish even if somebody else has changed the repository.
 
         Raises:
-            HubError: it did not arrive.
+            HubError: the model was not published.
             RequestError: the model is damaged.
         """
         with self._progress.phase("publishing on the Hub"):
@@ -171,7 +170,7 @@ class Publisher:
             return self._with_patience(attempt, threading.Event())
 
     def wait(self) -> None:
-        """Wait for what is on its way; nothing of it is tried again."""
+        """Wait for the attempt in progress; it is not repeated."""
         self._hurry.set()
         if self._running is not None:
             self._running.join()
@@ -179,7 +178,7 @@ class Publisher:
         self._hurry.clear()
 
     def abandon(self) -> None:
-        """The run ends before its end: nobody waits any more for what is on its way."""
+        """The run was interrupted: give the upload in progress `_LAST_WAIT` seconds, then drop it."""
         self._abandoned = True
         self._hurry.set()
         if self._running is not None:
@@ -192,21 +191,32 @@ class Publisher:
         except (HubError, RequestError, OSError) as error:
             self._refused = not getattr(error, "passing", False)
             if not self._abandoned:
-                self._progress.warn(f"not published: {what} ({error}); training goes on")
+                self._progress.warn(f"not published: {what} ({error}); training continues")
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
     def _with_patience(self, attempt: Callable[[], str], hurry: threading.Event) -> str:
-        for wait in self._patience.waits():
-            try:
-                return attempt()
-            except HubError as error:
-                if not error.passing:
-                    raise
-                self._progress.detail(f"{error}; the next attempt follows in {wait:g} s")
-                if hurry.wait(wait):
-                    raise
-        return attempt()
+        """What the first successful attempt returns; once `hurry` is set, no attempt follows a failure."""
+        # Late: importing tenacity takes 21 ms.
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+        def pause(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome is not None else None
+            assert error is not None
+            self._progress.detail(f"{error}; the next attempt follows in {state.upcoming_sleep:g} s")
+            # tenacity's own sleep can be cut short, but not without another attempt.
+            if hurry.wait(state.upcoming_sleep):
+                raise error
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self._patience.attempts),
+            wait=wait_exponential(self._patience.wait, self._patience.longest),
+            retry=retry_if_exception(lambda error: isinstance(error, HubError) and error.passing),
+            before_sleep=pause,
+            sleep=lambda seconds: None,
+            reraise=True,
+        )
+        return retrying(attempt)
 
     def _commit(
         self,
@@ -223,7 +233,7 @@ class Publisher:
             files, self._tokenizer, message, card=None if CARD in files else card, overwrite=overwrite
         )
         seen = "private" if repository.private else "public"
-        self._progress.say(f"{repository.name} ({seen}) has it: {message}, commit {commit[:7]}")
+        self._progress.say(f"published to {repository.name} ({seen}): {message}, commit {commit[:7]}")
         return repository.url
 
     def _open(self) -> HubRepository:
@@ -239,4 +249,4 @@ class Publisher:
             shutil.rmtree(left, ignore_errors=True)
 
     def _unwritable(self, error: OSError) -> None:
-        self._progress.warn(f"what was seen on the Hub cannot be noted ({error})")
+        self._progress.warn(f"the state of the repository cannot be recorded ({error})")

@@ -1,1 +1,1 @@
-"""The machine: files, memory, processor, signals, locks, the cache, versions of packages."""
+"""The machine: files, memory, processor, signals, the cache, versions of packages."""

@@ -1,4 +1,4 @@
-"""Where prepared blocks are kept between runs."""
+"""Where prepared text is kept between runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlm_core.errors import RunError
 
 
 def cache_directory() -> Path:
-    """`$MLM_CACHE`, else `mlm` in the user's cache directory, else in the temporary directory."""
+    """`$MLM_CACHE`; if unset, `mlm` in the user's cache directory; if not writable, in the temporary one."""
     chosen = os.environ.get("MLM_CACHE")
     if chosen:
         return Path(chosen)
@@ -24,11 +24,11 @@ def cache_directory() -> Path:
 
 
 def unwritable_cache(error: OSError) -> RunError:
-    """What to say where something prepared cannot be written."""
+    """The error for prepared text that cannot be written."""
     return RunError(
         f"the prepared text cannot be written ({error.strerror or error})",
         code="cache_unwritable",
         option="MLM_CACHE",
         value=str(cache_directory()),
-        fix="set MLM_CACHE to a directory with space that can be written",
+        fix="set MLM_CACHE to a writable directory with free space",
     )

@@ -1,4 +1,4 @@
-"""Files: digests, and writing that leaves the old file or the new one, never half of it."""
+"""Files: digests, and writes that leave either the old file or the whole new one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 
 def digest_of(path: Path) -> str:
-    """blake2b (16 bytes, hex) of a file."""
+    """blake2b digest of a file (16 bytes, as hex)."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut.
+    """Write a whole file or none of it, even through a power cut.
 
     Raises:
-        OSError: it cannot be written; a file of that name is as it was.
+        OSError: the file cannot be written; an earlier file of that name is unchanged.
     """
     temporary = path.with_name(partial_name(path.name))
     try:
@@ -34,5 +34,5 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def partial_name(name: str) -> str:
-    """What a file is called while it is being written."""
+    """The temporary name of a file while it is being written."""
     return f".{name}.partial"

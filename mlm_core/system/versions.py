@@ -1,4 +1,4 @@
-"""Versions that belong to a run's record."""
+"""Package versions for the record of a run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ CORE_PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "safetensors",
 
 
 def core_versions() -> dict[str, str]:
-    """Python's version and those of the core's packages; nothing is imported."""
+    """The versions of Python and of the core's packages; imports none of them."""
     return {"python": platform.python_version()} | installed_versions(CORE_PACKAGES)
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of those packages that are installed; nothing is imported."""
+    """The versions of those of these packages that are installed; imports none of them."""
     found = {}
     for package in packages:
         try:
