@@ -1,5 +1,6 @@
 """The TensorFlow engine of mlm, on Keras `compile` and `fit`."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,12 @@ def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is asked for: `import mlm_tf` alone loads no framework.
-    if name == "MaskingCollator":
-        from mlm_core.batches.collator import MaskingCollator
-
-        return MaskingCollator
-    if name == "PushToHubCallback":
-        from mlm_tf.push_to_hub import PushToHubCallback
-
-        return PushToHubCallback
+    # Imported on first use: `import mlm_tf` alone loads no framework.
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
+_MODULES = {"MaskingCollator": "mlm_core.batches.collator", "PushToHubCallback": "mlm_tf.push_to_hub"}
 
 __all__ = ["MaskingCollator", "PushToHubCallback", "from_pretrained"]

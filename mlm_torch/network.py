@@ -57,19 +57,9 @@ class TorchNetwork(Network):
         """See `Network.weights`."""
         return export(self.model)
 
-    def architecture(self) -> str:
-        """See `Network.architecture`."""
-        return str(type(self.model).__name__)
-
     def on_cpu(self) -> bool:
         """See `Network.on_cpu`."""
         return self.device.type == "cpu"
-
-    def use_head(self, *, sparse: bool, probe: Batch) -> None:
-        """See `Network.use_head`."""
-        deep = self.options.deep_head and not self.options.compile
-        head = SparseHead.of(self.model, self.tensors(probe), deep=deep) if sparse else None
-        self.model.sparse_head = head
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """See `Network.logits`."""
@@ -87,6 +77,10 @@ class TorchNetwork(Network):
         self.model.zero_grad()
         sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
         return FirstBatch(output.logits.detach().cpu().numpy(), sums, gradients)
+
+    def _sparse_head(self, probe: Batch) -> SparseHead:
+        deep = self.options.deep_head and not self.options.compile
+        return SparseHead.of(self.model, self.tensors(probe), deep=deep)
 
     @contextmanager
     def in_float32(self) -> Iterator[None]:
