@@ -21,8 +21,8 @@ from mlm_tf.weights import export
 class PushToHubCallback(HubCallback, transformers.PushToHubCallback):
     """Publishes a model while `fit` trains it, without git; either the last weights arrive, or `fit` fails.
 
-    The repository holds `model.safetensors`, which PyTorch opens as well. Earlier versions are uploaded in the
-    background; they never stop the training.
+    The repository holds `model.safetensors`, which PyTorch opens as well. Earlier versions are uploaded in
+    the background; they never stop the training.
 
     Args:
         output_dir, save_strategy, save_steps, tokenizer, hub_model_id, hub_token, hub_private,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -98,13 +97,3 @@ def lab(
     engine: Engine, device: Device, jsonl: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lab]:
     yield Lab(engine, device, jsonl, tmp_path_factory.mktemp("lab"))
-
-
-def metrics(run: Path) -> list[dict]:
-    """The lines of `metrics.jsonl`."""
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def steps(run: Path) -> list[dict]:
-    """The lines of optimizer steps."""
-    return [line for line in metrics(run) if "loss" in line]

@@ -1,11 +1,9 @@
-"""The Hub: from it, to it, and what may go wrong on the way; a server on this machine stands in for it."""
+"""From the Hub and to the Hub; a server on this machine stands in for it."""
 
 import io
 import json
 import os
-import pickle
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,42 +13,25 @@ from pathlib import Path
 import pytest
 import yaml
 from file_kinds import ANSWERS, as_parquet, sample_rows
-from hub_faults import FAULTS, LASTING, PASSING, REFUSED, TOKEN
+from hub_faults import TOKEN
+from hub_processes import no_token_in, python
 from hub_repositories import User
 from hub_server import HubServer
 
-from mlm_core.__main__ import main
-
 HERE = Path(__file__).parent
+
+
 ELI5, MODEL = "someone/eli5_category", "someone/distilroberta"
+
+
 TEXT = "The Milky Way is a <mask> galaxy."
+
 
 MODEL_FILES = {
     ".gitattributes", "README.md", "config.json", "model.safetensors", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "added_tokens.json",
 }  # fmt: skip
 """What may be in a repository; versions of transformers differ in what they write of a tokenizer."""
-
-
-def python(*words, code=0, **environment):
-    """Run Python in a process of its own; what it printed last, and all it said."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        capture_output=True,
-        text=True,
-        env=inherited | environment,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr[-5000:]
-    assert TOKEN not in done.stdout + done.stderr
-    return (done.stdout.splitlines() or [""])[-1], done.stderr
-
-
-def no_token_in(directory):
-    """Nothing that was written knows the token."""
-    found = [path for path in directory.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
-    assert not found
 
 
 @pytest.fixture(scope="module")
@@ -203,60 +184,6 @@ def test_publishing_goes_on_where_a_run_was_resumed(hub, trained, engine, enviro
     assert "is finished already" in said and len(hub.models["org/walk"].branches["main"]) == before
 
 
-_SLOWER = [*list(PASSING)[::3], *LASTING, *REFUSED]
-"""The faults are met by the core: where every training takes seconds, a third of the passing ones will do."""
-
-
-@pytest.fixture(scope="module")
-def outcomes(engine, lab, tmp_path_factory):
-    """What came of every fault."""
-    directory = tmp_path_factory.mktemp("faults")
-    points = _SLOWER if engine.name == "tf" else list(FAULTS)
-    model = lab.model("roberta", dropout=0.0)
-    words = [HERE / "hub_side.py", engine.name, model, lab.jsonl, directory, *points]
-    printed, said = python(*words)
-    no_token_in(directory)
-    found = json.loads(printed)
-    assert list(found["faults"]) == points
-    return found["faults"], said, found["by_hand"]
-
-
-def chosen(outcomes, kind):
-    found = {name: outcome for name, outcome in outcomes[0].items() if name in kind}
-    assert len(found) > 1
-    return found
-
-
-def test_faults_that_pass(outcomes):
-    for name, outcome in chosen(outcomes, PASSING).items():
-        assert outcome["error"] is None and outcome["trained"] and outcome["arrived"], (name, outcome)
-        # Once, also where the answer to a commit was lost; the version before it may have come late.
-        versions = outcome["messages"][1:-1]
-        assert outcome["messages"][-1] == "Trained for 2 steps", (name, outcome)
-        if PASSING[name].waits and PASSING[name].kind != 403:
-            assert versions == ["Step 1 of 2"], (name, outcome)
-        assert versions in ([], ["Step 1 of 2"]), (name, outcome)
-        assert not versions or PASSING[name].strategy == "checkpoint", (name, outcome)
-        assert outcome["left"] == [], (name, outcome)
-
-
-def test_faults_that_last(outcomes):
-    for name, outcome in chosen(outcomes, LASTING).items():
-        assert outcome["exit"] == 1 and outcome["trained"] and not outcome["arrived"], (name, outcome)
-        assert outcome["retried"] and outcome["left"] == [], (name, outcome)
-        assert "is trained and saved in" in outcome["said"], (name, outcome)
-        overwritten = " --overwrite" in outcome["fix"]
-        assert overwritten == (name == "moved_on"), (name, outcome)
-        # Somebody else's work is still there.
-        assert outcome["notes"] == ("mine" if name == "moved_on" else "")
-
-
-def test_what_is_refused_at_once(outcomes):
-    for name, outcome in chosen(outcomes, REFUSED).items():
-        assert outcome["exit"] == 2 and not outcome["trained"], (name, outcome)
-        assert "messages" not in outcome and "Traceback" not in outcomes[1]
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_while_it_is_published(hub, engine, environment, lab, tmp_path, number, code):
     """The model is there, and what to do is said."""
@@ -281,98 +208,3 @@ def test_a_signal_while_it_is_published(hub, engine, environment, lab, tmp_path,
     assert process.returncode == code and "Traceback" not in said
     assert f"mlm push {tmp_path / 'run'} {name} publishes it" in said
     assert (tmp_path / "run" / "model.safetensors").is_file()
-
-
-def test_published_by_hand(outcomes):
-    """trainer.push_to_hub()"""
-    by_hand = outcomes[2]
-    addresses = [by_hand[name].rpartition(":")[2].partition("/")[2] for name in ("before", "after", "own")]
-    assert addresses == ["org/before", "org/after", "me/by-hand"]
-    # Before training it is another model.
-    assert by_hand["arrived"] == [False, True, True] and by_hand["private"] == [True, False, True]
-    assert "# before" in by_hand["card"] and '"org/before"' in by_hand["card"]
-
-
-def test_training_goes_on_beside_failing_uploads(outcomes):
-    assert "not published: Step 1 of 2" in outcomes[1]
-    assert "it is tried again when there is something to publish" in outcomes[1]
-
-
-_OWN_CODE = """
-from transformers import BertConfig, BertForMaskedLM
-
-class OwnConfig(BertConfig):
-    model_type = "own"
-
-class OwnForMaskedLM(BertForMaskedLM):
-    config_class = OwnConfig
-"""
-
-
-def test_code_that_comes_with_a_model(lab, engine, tmp_path, capsys):
-    """Run where that is asked for, and kept with what was trained; TensorFlow has no such classes."""
-    shutil.copytree(lab.model("bert"), tmp_path / "own")
-    settings = json.loads((tmp_path / "own" / "config.json").read_text())
-    places = {"AutoConfig": "code.OwnConfig", "AutoModelForMaskedLM": "code.OwnForMaskedLM"}
-    settings |= {"model_type": "own", "auto_map": places}
-    (tmp_path / "own" / "config.json").write_text(json.dumps(settings))
-    (tmp_path / "own" / "code.py").write_text(_OWN_CODE)
-    words = ["train", "--dataset", lab.jsonl, "--model", tmp_path / "own", "--backend", engine.name]
-    words += ["--max-steps", "2", "--block-size", "16", "--output-dir", tmp_path / "run", "--quiet"]
-    home = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
-
-    def mlm(*words, code=0):
-        return python("-m", "mlm_core", *words, code=code, **home)[1]
-
-    assert "--trust-remote-code runs it" in mlm(*words, code=2)
-    if engine.name != "torch":
-        assert "use --backend torch" in mlm(*words, "--trust-remote-code", code=2)
-        return
-    mlm(*words, "--trust-remote-code")
-    assert (tmp_path / "run" / "code.py").read_text() == _OWN_CODE
-    fill = ["fill", tmp_path / "run", "the [MASK] sat", "--backend", engine.name]
-    mlm(*fill, "--trust-remote-code")
-    # A run's record does not make its code any safer.
-    mlm(*fill, code=2)
-    mlm("evaluate", tmp_path / "run", "--backend", engine.name, code=2)
-
-
-class _Harm:
-    """What a pickle may hold."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (Path(self.path),)
-
-
-def test_pickled_weights(lab, engine, numpy_side, tmp_path, capsys):
-    """Read where that is asked for, as data alone."""
-    model = shutil.copytree(lab.model("bert", dropout=0.0), tmp_path / "model")
-    from mlm_core.model.weight_files import read_weights
-
-    weights = read_weights(model)
-    (model / "model.safetensors").unlink()
-    words = ["fill", str(model), "the [MASK] sat", "--backend", engine.name]
-    harm = tmp_path / "harm"
-    (model / "pytorch_model.bin").write_bytes(pickle.dumps(_Harm(harm)))
-    assert main(words) == 2
-    assert "--allow-pickle" in capsys.readouterr().err
-    assert main([*words, "--allow-pickle"]) == 2
-    said = capsys.readouterr().err
-    assert not harm.exists() and ("use --backend torch" in said) == (engine.name != "torch")
-    if engine.name == "torch":
-        numpy_side.write_pickled(model / "pytorch_model.bin", weights)
-        assert main([*words, "--allow-pickle", "--json"]) == 0
-        fills = json.loads(capsys.readouterr().out)
-        assert main(["fill", str(lab.model("bert", dropout=0.0)), *words[2:], "--json"]) == 0
-        assert json.loads(capsys.readouterr().out) == fills
-
-
-def test_h5_needs_the_engine_that_writes_it(lab, engine, capsys):
-    words = ["train", "--dataset", str(lab.jsonl), "--also-h5", "--backend", engine.name, "--max-steps", "1"]
-    words += ["--model", str(lab.model("roberta")), "--output-dir", str(lab.directory / "h5"), "--quiet"]
-    assert main(words) == (0 if engine.writes_h5 else 2)
-    assert (lab.directory / "h5" / "tf_model.h5").is_file() == engine.writes_h5
-    assert engine.writes_h5 or "use --backend tf" in capsys.readouterr().err
