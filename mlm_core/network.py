@@ -1,4 +1,4 @@
-"""A masked-language model in a framework's hands: built, given its weights, asked for logits."""
+"""A framework's masked language model: building it, assigning its weights, computing its logits."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class NetworkOptions:
     """How a network is built.
 
     Attributes:
-        device: as `--device`.
-        threads: processor threads; None leaves the framework's own setting alone.
+        device: see `--device`.
+        threads: processor threads; None keeps the framework's own setting.
         precision: of matrix products: "float32", "bf16" or "fp16".
         compile: whether its forward pass is compiled.
-        training: whether it is going to be trained, not only to predict.
-        seed: keys its dropout.
-        deep_head: whether the sparse head may begin within the last layer. Looking for the place takes as
-            long as a few texts do.
+        training: whether the network is trained; False: it only predicts.
+        seed: keys the dropout noise.
+        deep_head: whether the sparse head may begin within the last layer. The search for the place takes as
+            long as a few texts take.
     """
 
     device: Device = "auto"
@@ -44,7 +44,7 @@ class NetworkOptions:
 
     @classmethod
     def for_training(cls, config: Config) -> Self:
-        """The options of a run or an evaluation, every option of its config resolved."""
+        """The options of a run or an evaluation from its resolved config."""
         return cls(
             device=config.device,
             threads=config.threads,
@@ -119,7 +119,7 @@ class Network(ABC):
 
     @abstractmethod
     def on_cpu(self) -> bool:
-        """Whether the model is on the CPU, where looking at what it receives costs nothing."""
+        """Whether the model is on the CPU, where verifying its batches costs nothing."""
 
     @abstractmethod
     def _sparse_head(self, probe: Batch) -> MaskedPass:
@@ -131,9 +131,9 @@ class Network(ABC):
 
     @abstractmethod
     def logits(self, batch: Batch) -> NDArray[np.float32]:
-        """Logits without dropout: `[batch, slots, vocabulary]` at `masked_positions`, or at every position.
+        """Logits without dropout: `[batch, slots, vocabulary]` float32 at `masked_positions`.
 
-        Without `masked_positions` in the batch they are `[batch, length, vocabulary]`.
+        A batch without `masked_positions` gives `[batch, length, vocabulary]`.
         """
 
     @abstractmethod

@@ -6,13 +6,13 @@ from typing import Any
 
 
 def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
-    """The masked-language model in a directory, or of this name on the Hub, as a TensorFlow model.
+    """Load a masked language model, from a directory or by its Hub name, as a TensorFlow model.
 
-    It reads `model.safetensors` in PyTorch's layout without PyTorch. Besides the arguments of its
-    transformers class, its `call` takes `masked_positions` `[batch, slots]` and `labels` `[batch, slots]`.
+    This reads `model.safetensors` in PyTorch's layout without PyTorch. Besides the arguments of its
+    transformers class, the model's `call` accepts `masked_positions` and `labels`, both `[batch, slots]`.
 
     Raises:
-        RequestError: the directory is no model directory, or there is no such model on the Hub.
+        RequestError: the directory holds no model, or the Hub has no such model.
     """
     from mlm_tf.engine import TensorFlowEngine
 

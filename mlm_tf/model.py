@@ -16,26 +16,34 @@ CLASS_PREFIX = "TF"
 """What transformers puts in front of a class name in TensorFlow."""
 
 _OUTPUT_MATRIX_OF_ITS_OWN = ("rembert",)
-"""Families whose output matrix is a parameter of its own, in both frameworks."""
+"""Architectures whose output matrix is a separate parameter in both frameworks."""
 
 _UNTIED_IN_TENSORFLOW = ("esm", "mobilebert")
-"""Families whose output matrix is the word embeddings in PyTorch, but another variable in TensorFlow:
-ESM ties it to a table that building the model again replaces."""
+"""Architectures whose output matrix is the word embeddings in PyTorch, but another variable in TensorFlow.
+
+ESM ties it to a table that is replaced when the model is built again.
+"""
 
 _POSITIONS_AFTER_1_IN_TENSORFLOW = (
     "camembert", "longformer", "roberta", "roberta-prelayernorm", "xlm-roberta"
 )  # fmt: skip
-"""Families whose positions begin after `pad_token_id` in PyTorch, and after 1 in TensorFlow."""
-
+"""Architectures whose positions begin after `pad_token_id` in PyTorch, but after 1 in TensorFlow."""
 
 POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32") -> Any:
-    """A model of a transformers config, its weights, float32, still to be assigned; `seed` keys its dropout.
+    """Build a slot model from a transformers config; its float32 weights are not assigned yet.
+
+    Args:
+        config: transformers' config.
+        name: what the user calls the model.
+        seed: keys the dropout noise.
+        precision: of matrix products: "float32", "bf16" or "fp16".
 
     Raises:
-        RequestError: transformers has no masked-LM class for it in TensorFlow.
+        RequestError: transformers has no masked-LM class for the config in TensorFlow, or the class ties the
+            output matrix to the word embeddings and the config does not.
     """
     transformers_logging.set_verbosity_error()
     if type(config) not in TF_MODEL_FOR_MASKED_LM_MAPPING:
@@ -49,7 +57,7 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
     tied = getattr(config, "tie_word_embeddings", True)
     if not tied and config.model_type not in _OUTPUT_MATRIX_OF_ITS_OWN:
         raise RequestError(
-            "its output matrix is not the word embeddings, as TensorFlow's classes have it",
+            "the model has a separate output matrix, but TensorFlow's class uses the word embeddings",
             code="untied_output",
             option="--model",
             value=name,
@@ -57,7 +65,7 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
         )
     base = TF_MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     before = keras.mixed_precision.global_policy()
-    # A layer takes the policy that is in force while it is made.
+    # A layer keeps the global policy of the moment it is created.
     keras.mixed_precision.set_global_policy(POLICIES[precision])
     try:
         model = slot_class(base)(config)
@@ -71,14 +79,14 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
 
 
 def check_trainable(config: Any, name: str) -> None:
-    """Refuse a model whose training cannot be repeated.
+    """Check that the training of a model is repeatable.
 
     Raises:
-        RequestError: its layers are dropped by Python's own random numbers, while the step is traced.
+        RequestError: the model has layerdrop: Python's random numbers drop layers while the step is traced.
     """
     if getattr(config, "layerdrop", 0):
         raise RequestError(
-            f"drops layers at random (layerdrop {config.layerdrop}), which TensorFlow's class cannot repeat",
+            f"drops layers at random (layerdrop {config.layerdrop}), which TensorFlow cannot repeat",
             code="unsupported_model",
             option="--model",
             value=name,
@@ -87,7 +95,7 @@ def check_trainable(config: Any, name: str) -> None:
 
 
 def _correct(model: Any) -> None:
-    """Make a class compute what its PyTorch counterpart does."""
+    """Correct a TensorFlow model so that it computes the same as its PyTorch counterpart."""
     if model.config.model_type in _UNTIED_IN_TENSORFLOW:
         model.set_output_embeddings(model.get_input_embeddings().weights[0])
     if model.config.model_type in _POSITIONS_AFTER_1_IN_TENSORFLOW:

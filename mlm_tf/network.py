@@ -1,4 +1,4 @@
-"""The core's network on TensorFlow."""
+"""The core's network in TensorFlow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlm_tf.weights import assign, export, export_gradients, specs
 
 @final
 class TensorFlowNetwork(Network):
-    """A slot model; TensorFlow chooses its device."""
+    """A slot model. TensorFlow chooses its device."""
 
     class_prefix = CLASS_PREFIX
     _cpu = True

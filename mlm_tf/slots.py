@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class SlotOutput(ModelOutput):
-    """What `call` returns where there are masked positions or labels.
+    """The output of `call` for inputs with masked positions or labels.
 
     Attributes:
-        loss: `[1]`, the mean over the masked tokens, for a stock `fit`.
+        loss: `[1]` float32, the mean over the masked tokens, for a stock `fit`.
         logits: `[batch, slots, vocabulary]` float32; `[batch, length, vocabulary]` without positions.
         loss_sum: scalar float32, the sum of the token losses.
         correct: scalar int64, masked tokens whose most likely prediction is right.
         masked_tokens: scalar int64, labels that are not -100.
-        hidden_states, attentions: as from the class itself, where they are asked for.
+        hidden_states, attentions: those of the class itself, if requested.
     """
 
     loss: tf.Tensor | None = None
@@ -44,21 +44,27 @@ class SlotOutput(ModelOutput):
 
 
 class SlotCall:
-    """Adds the slot format, and training on sums, to a transformers masked-LM class.
+    """Adds the slot format, and training with sums, to a transformers masked-LM class.
 
-    Without `masked_positions` labels are `[batch, length]`, and without labels it is that class.
+    Without `masked_positions`, labels are `[batch, length]`; without both, the class is unchanged.
+
+    Attributes:
+        verifier: records the batches received in training; None: nothing is recorded.
+        sparse_head: computes logits only at the masked positions; None: at every position.
+        micro_batches: micro-batches per optimizer step.
+        dropout_key: keys the dropout noise.
     """
 
     verifier: BatchVerifier | None = None
     sparse_head: SparseHead | None = None
     micro_batches: int = 1
     dropout_key: DropoutKey
-    # What Keras gives every model.
+    # Set by Keras.
     optimizer: Any
     __call__: Any
 
     def _call_slots(self, inputs: dict[str, Any]) -> SlotOutput:
-        """The base class's logits at the masked positions, and their sums."""
+        """The base class's logits at the masked positions, and the sums over them."""
         positions, labels = inputs.pop("masked_positions", None), inputs.pop("labels", None)
         block_key = inputs.pop("block_key", None)
         if self.verifier is not None and inputs["training"] and block_key is not None:
@@ -76,7 +82,7 @@ class SlotCall:
         return SlotOutput(logits=logits, **sums, **extras)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One global batch, micro-batch by micro-batch; the loss is divided by all its masked tokens."""
+        """Train on a global batch, micro-batch by micro-batch; all its masked tokens divide the loss."""
         batch = _as_inputs(data)
         count = tf.math.count_nonzero(batch["labels"] != IGNORED)
         divisor = tf.cast(tf.maximum(count, 1), tf.float32)
@@ -90,20 +96,20 @@ class SlotCall:
         return shown if norm is None else shown | {"grad_norm": norm}
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """One batch of an evaluation; the sums run on until Keras resets them."""
+        """Evaluate a batch; the sums accumulate until Keras resets them."""
         output = self(_as_inputs(data), training=False)
         for total in self.totals:
             total.update_state(getattr(output, total.name))
         sums = {total.name: total.result() for total in self.totals}
         count = tf.maximum(sums["masked_tokens"], 1)
-        # What Keras' own callbacks watch, as val_loss.
+        # Keras's own callbacks watch it as val_loss.
         return {"loss": sums["loss_sum"] / tf.cast(count, sums["loss_sum"].dtype), **sums}
 
     @property
     def totals(self) -> list[Any]:
-        """The sums of an evaluation, as Keras metrics."""
+        """The sums of an evaluation as Keras metrics."""
         if "_totals" not in self.__dict__:
-            # Past Keras's own way of setting attributes: as part of the model they would be saved as weights.
+            # Bypasses Keras's __setattr__, which would track the metrics and save them as weights.
             self.__dict__["_totals"] = [
                 keras.metrics.Sum(name="loss_sum", dtype=tf.float64),
                 keras.metrics.Sum(name="correct", dtype=tf.int64),
@@ -119,7 +125,7 @@ class SlotCall:
     def loss_gradients(
         self, batch: dict[str, tf.Tensor], divisor: tf.Tensor | None = None, *, training: bool = False
     ) -> tuple[SlotOutput, list[tf.Tensor]]:
-        """The output, and dense gradients of its loss over `divisor`, or over the batch's masked tokens."""
+        """The output, and dense gradients of `loss_sum / divisor` (None: the batch's masked tokens)."""
         with tf.GradientTape() as tape:
             output = self(batch, training=training)
             loss = output.loss if divisor is None else output.loss_sum / divisor
@@ -128,7 +134,7 @@ class SlotCall:
                 loss *= scale
         unused = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(loss, trained_variables(self), unconnected_gradients=unused)
-        # Lookups of the same row are summed: a global norm over the separate slices is too small.
+        # Dense: slices of the same row must be summed, because the norm of separate slices is too small.
         return output, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _micro_step(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor, micro_batch: tf.Tensor) -> Any:
@@ -137,7 +143,7 @@ class SlotCall:
         return output.loss_sum, output.correct, gradients
 
     def _accumulate(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor) -> Any:
-        # Reshaped, not sliced: XLA wants to know how many rows a micro-batch has.
+        # Reshaped, not sliced: XLA must know the number of rows of a micro-batch.
         parts = {
             name: tf.reshape(tensor, tf.concat([[self.micro_batches, -1], tf.shape(tensor)[1:]], axis=0))
             for name, tensor in batch.items()
@@ -151,7 +157,7 @@ class SlotCall:
 
         zeros = [tf.zeros_like(variable) for variable in trained_variables(self)]
         start = (tf.constant(0), tf.constant(0.0), tf.constant(0, tf.int64), *zeros)
-        # One micro-batch at a time: side by side they would need the memory of the whole batch.
+        # One micro-batch at a time: in parallel they would need the memory of the whole batch.
         _, loss_sum, correct, *gradients = tf.while_loop(
             lambda index, *_: index < self.micro_batches, add, start, parallel_iterations=1
         )
@@ -159,7 +165,7 @@ class SlotCall:
 
 
 def slot_class(base: type) -> type:
-    """The slot format added to a transformers masked-LM class, under the same name."""
+    """Derive a class with the slot format from a transformers masked-LM class, under the same name."""
     signature = inspect.signature(base.call)  # type: ignore[attr-defined]
     keyword = inspect.Parameter.KEYWORD_ONLY
     names = [name for name in ("labels", "masked_positions", "block_key") if name not in signature.parameters]
@@ -173,7 +179,7 @@ def slot_class(base: type) -> type:
             inputs.pop(parameter.name, None)
         return super(slotted, self).call(**inputs)
 
-    # transformers and Keras sort the entries of a batch by the signature, so it names them all.
+    # transformers and Keras match the entries of a batch to the signature, so it must name them all.
     own = [
         parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD
     ]

@@ -6,13 +6,13 @@ from typing import Any
 
 
 def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
-    """The masked-language model in a directory, or of this name on the Hub, as a PyTorch model.
+    """Load a masked language model, from a directory or by its Hub name, as a PyTorch model.
 
-    Besides the arguments of its transformers class, its forward pass takes `masked_positions`
-    `[batch, slots]` and `labels` `[batch, slots]`.
+    Besides the arguments of its transformers class, the model's forward pass accepts `masked_positions` and
+    `labels`, both `[batch, slots]`.
 
     Raises:
-        RequestError: the directory is no model directory, or there is no such model on the Hub.
+        RequestError: the directory holds no model, or the Hub has no such model.
     """
     from mlm_torch.engine import TorchEngine
 

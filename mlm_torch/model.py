@@ -17,16 +17,16 @@ PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.fl
 
 
 def build_model(config: Any, name: str, precision: str = "float32", code: Path | None = None) -> Any:
-    """A model of a transformers config, its weights, float32, still to be assigned.
+    """Build a slot model from a transformers config; its float32 weights are not assigned yet.
 
     Args:
-        config: of transformers.
-        name: what the user calls it.
-        precision: of its matrix products.
-        code: the directory of code that comes with the model and may run.
+        config: transformers' config.
+        name: what the user calls the model.
+        precision: of matrix products: "float32", "bf16" or "fp16".
+        code: directory of the model's own code, which may run; None: there is none, or it may not run.
 
     Raises:
-        RequestError: transformers has no masked-LM class for it in PyTorch.
+        RequestError: transformers has no masked-LM class for the config in PyTorch.
     """
     transformers_logging.set_verbosity_error()
     base = _masked_lm_class(config, code)
@@ -43,14 +43,14 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
     model.precision = PRECISIONS[precision]
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
-            # It would keep the padding token's row from being trained, which TensorFlow does not do. Only a
-            # config that takes a word for padding tells the two apart: padding itself has no gradient.
+            # With it the padding token's row would not be trained; TensorFlow has no such rule. It matters
+            # only if a config uses a word as padding: padding itself has no gradient.
             module.padding_idx = None
     return model
 
 
 def _masked_lm_class(config: Any, code: Path | None) -> Any:
-    """The class for a config: transformers', or the one that comes with the model; None: there is none."""
+    """The class for a config: the model's own, else transformers'; None: there is none."""
     own = (getattr(config, "auto_map", None) or {}).get("AutoModelForMaskedLM")
     if code is not None and own is not None:
         return get_class_from_dynamic_module(own, str(code), local_files_only=True)
@@ -58,7 +58,7 @@ def _masked_lm_class(config: Any, code: Path | None) -> Any:
 
 
 def add_up_lookups(model: Any) -> None:
-    """Where words are tied to the output matrix, have the gradients of both added up in place."""
+    """If the word table is also the output matrix, add the gradients of both uses in place."""
     words = model.get_input_embeddings()
     output = getattr(model.get_output_embeddings(), "weight", None)
     plain = type(words) is torch.nn.Embedding and words.max_norm is None and not words.scale_grad_by_freq
@@ -67,10 +67,10 @@ def add_up_lookups(model: Any) -> None:
 
 
 class _TiedWords(torch.nn.Embedding):
-    """A word table that is the output matrix, too.
+    """A word table that is also the output matrix.
 
-    The gradient of the rows that were looked up is added to the head's, which is of all rows, where that
-    is: autograd would spread them over as large a matrix of zeros first, or copy the head's.
+    The head's gradient covers all rows; the gradient of the looked-up rows is added to it in place. Autograd
+    would first expand those rows to a matrix of zeros of the same size, or copy the head's gradient.
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -80,7 +80,7 @@ class _TiedWords(torch.nn.Embedding):
 
 
 class _Lookup(torch.autograd.Function):
-    """Rows of a table, for whose gradient `anchor` has autograd come here."""
+    """Looks up rows of a table; `anchor` requires a gradient, so that autograd calls `backward`."""
 
     @staticmethod
     def forward(ctx: Any, anchor: torch.Tensor, ids: torch.Tensor, table: torch.nn.Embedding) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The core's network on PyTorch."""
+"""The core's network in PyTorch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TorchNetwork(Network):
     """A slot model on a device.
 
     Attributes:
-        device: where it is, once it is built.
+        device: the device of the model, once it is built.
     """
 
     device: torch.device
@@ -45,7 +45,8 @@ class TorchNetwork(Network):
                 if not options.compile:
                     add_up_lookups(self.model)
         if options.compile:
-            # Without the head, whose positions come from a hook: it is one large product, as fast by itself.
+            # Not the head: its positions come from a hook, and it is one large product, which compiling does
+            # not speed up.
             self.model.base_model.compile(dynamic=False)
         return specs(self.model)
 
@@ -63,8 +64,8 @@ class TorchNetwork(Network):
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """See `Network.logits`."""
-        # Not inference mode: what a class keeps from one pass to the next (ESM does) must serve training,
-        # too.
+        # Not inference mode: tensors that a class caches between passes (ESM does) must also work in
+        # training.
         with torch.no_grad():
             return self.model.eval()(**self.tensors(batch)).logits.float().cpu().numpy()
 

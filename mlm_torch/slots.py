@@ -17,15 +17,15 @@ from mlm_torch.head import SparseHead, gather_slots
 
 @dataclass
 class SlotOutput(ModelOutput):
-    """What the forward pass returns where there are masked positions or labels.
+    """The output of the forward pass for inputs with masked positions or labels.
 
     Attributes:
-        loss: scalar; `loss_sum` over `num_items_in_batch`, or over `masked_tokens` without it.
+        loss: scalar float32; `loss_sum` divided by `num_items_in_batch`, or by `masked_tokens` without it.
         logits: `[batch, slots, vocabulary]` float32; `[batch, length, vocabulary]` without positions.
         loss_sum: scalar float32, the sum of the token losses.
-        correct: scalar, masked tokens whose most likely prediction is right.
-        masked_tokens: scalar, labels that are not -100.
-        hidden_states, attentions: as from the class itself, where they are asked for.
+        correct: scalar int64, masked tokens whose most likely prediction is right.
+        masked_tokens: scalar int64, labels that are not -100.
+        hidden_states, attentions: those of the class itself, if requested.
     """
 
     loss: torch.Tensor | None = None
@@ -40,7 +40,12 @@ class SlotOutput(ModelOutput):
 class SlotForward(torch.nn.Module):
     """Adds the slot format to a transformers masked-LM class.
 
-    Without `masked_positions` labels are `[batch, length]`, and without labels it is that class.
+    Without `masked_positions`, labels are `[batch, length]`; without both, the class is unchanged.
+
+    Attributes:
+        verifier: records the batches received in training; None: nothing is recorded.
+        sparse_head: computes logits only at the masked positions; None: at every position.
+        precision: of matrix products.
     """
 
     verifier: BatchVerifier | None = None
@@ -63,7 +68,7 @@ class SlotForward(torch.nn.Module):
             received = (input_ids, masked_positions, labels, block_key)
             self.verifier.receive(*(tensor.cpu().numpy() for tensor in received if tensor is not None))
         sparse = self.sparse_head if masked_positions is not None else None
-        with sparse.at(masked_positions) if sparse is not None else nullcontext(), self._products():
+        with sparse.at(masked_positions) if sparse is not None else nullcontext(), self._autocast():
             output = super().forward(input_ids, **(inputs | {"return_dict": True}))
         logits = output.logits
         if masked_positions is not None and sparse is None:
@@ -73,8 +78,8 @@ class SlotForward(torch.nn.Module):
         extras = {"hidden_states": output.hidden_states, "attentions": output.attentions}
         return SlotOutput(logits=logits, **sums, **extras)
 
-    def _products(self) -> torch.autocast:
-        """While inside, matrix products are of the model's precision; the weights stay as they are."""
+    def _autocast(self) -> torch.autocast:
+        """While inside, matrix products have the model's precision; the weights stay float32."""
         reduced = self.precision != torch.float32
         return torch.autocast(self.device.type, dtype=self.precision, enabled=reduced)
 
@@ -96,5 +101,5 @@ def _sums(
 
 
 def slot_class(base: type) -> type:
-    """The slot format added to a transformers masked-LM class, under the same name."""
+    """Derive a class with the slot format from a transformers masked-LM class, under the same name."""
     return type(base.__name__, (SlotForward, base), {"__module__": base.__module__})

@@ -114,7 +114,7 @@ class Publisher:
             with self._progress.phase("asking the Hub"):
                 repository = self._open()
         except HubError as error:
-            if not error.passing:
+            if not error.transient:
                 raise error.as_request_error() from None
             self._progress.warn(f"{error}; it is tried again when there is something to publish")
             return
@@ -190,7 +190,7 @@ class Publisher:
         try:
             self._with_patience(lambda: self._commit(directory, what), self._hurry)
         except (HubError, RequestError, OSError) as error:
-            self._refused = not getattr(error, "passing", False)
+            self._refused = not getattr(error, "transient", False)
             if not self._abandoned:
                 self._progress.warn(f"not published: {what} ({error}); training goes on")
         finally:
@@ -201,7 +201,7 @@ class Publisher:
             try:
                 return attempt()
             except HubError as error:
-                if not error.passing:
+                if not error.transient:
                     raise
                 self._progress.detail(f"{error}; the next attempt follows in {wait:g} s")
                 if hurry.wait(wait):

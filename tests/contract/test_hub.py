@@ -181,7 +181,7 @@ def test_publishing_goes_on_where_a_run_was_resumed(hub, trained, engine, enviro
     words = ["train", "--output-dir", run, "--resume", "--backend", engine.name, "--json"]
     printed, said = python("-m", "mlm_core", *words, **environment)
     assert json.loads(printed)["hub_url"] == results["hub_url"]
-    assert "is finished already" in said and len(hub.models["org/walk"].branches["main"]) == before
+    assert "has already finished" in said and len(hub.models["org/walk"].branches["main"]) == before
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

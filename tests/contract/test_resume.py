@@ -36,10 +36,10 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     kill_while_saving(runs, "killed", draw)
     code, said = runs.stop("killed", STEPS - 8, signal.SIGTERM)
     assert code == 143 and said.splitlines()[-1].startswith("mlm: error: SIGTERM after step ")
-    assert f"mlm train --output-dir {runs.directory / 'killed'} --resume goes on" in said
+    assert f"mlm train --output-dir {runs.directory / 'killed'} --resume resumes it" in said
     # What it was begun with is in its record.
     results, said = runs.go_on("killed")
-    assert "going on from step" in said
+    assert "resuming from step" in said
     assert runs.bytes("killed") == runs.bytes("whole")
     assert runs.metrics("killed") == runs.metrics("whole")
     steps = [line["step"] for line in runs.metrics("killed") if "loss" in line]
@@ -48,7 +48,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     # Finished: nothing changes any more.
     before = {path: path.stat().st_mtime_ns for path in (runs.directory / "killed").rglob("*")}
     again, said = runs.finish("killed", "--resume")
-    assert "is finished already" in said
+    assert "has already finished" in said
     assert again == results
     assert before == {path: path.stat().st_mtime_ns for path in (runs.directory / "killed").rglob("*")}
 
@@ -91,7 +91,7 @@ def test_another_plan_is_refused_and_a_damaged_checkpoint_passed_over(runs):
     weights = newest / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     _, said = runs.finish("other", "--resume")
-    assert f"not used: {weights} is not what was written" in said
+    assert f"not used: {weights} has changed since it was written" in said
     assert runs.bytes("other") == runs.bytes("whole")
     assert runs.metrics("other") == runs.metrics("whole")
 
@@ -143,7 +143,7 @@ def test_a_finished_run_is_trained_for_longer_with_leave(runs):
     assert "--allow-change max-steps" in error["error"]["fix"]
     # With nothing left to train the record would speak of a run that never was.
     error, _ = runs.finish("longer", "--resume", "--seed", "7", "--allow-change", "seed", code=2)
-    assert f"the run is at step {STEPS} already" in error["error"]["message"]
+    assert f"the run is already at step {STEPS}" in error["error"]["message"]
     # Without a checkpoint it would begin anew, and replace what is finished.
     runs.checkpoints("longer").rename(runs.directory / "kept")
     error, _ = runs.finish("longer", *longer, "--allow-change", "max-steps", code=2)
@@ -151,13 +151,13 @@ def test_a_finished_run_is_trained_for_longer_with_leave(runs):
     assert runs.metrics("longer") == runs.metrics("whole")
     (runs.directory / "kept").rename(runs.checkpoints("longer"))
     results, said = runs.finish("longer", *longer, "--allow-change", "max-steps")
-    assert f"going on from step {STEPS}" in said and "changed, as allowed: --max-steps was 60, is 70" in said
+    assert f"resuming from step {STEPS}" in said and "changed, as allowed: --max-steps was 60, is 70" in said
     assert results["steps"] == STEPS + 10
     one, two = runs.metrics("longer"), runs.metrics("whole")
     assert one[: len(two)] == two
     assert [line["step"] for line in one if "loss" in line] == list(range(1, STEPS + 11))
     error, _ = runs.finish("longer", "--resume", "--max-steps", "5", "--allow-change", "max-steps", code=2)
-    assert "step 70 already" in error["error"]["message"]
+    assert "already at step 70" in error["error"]["message"]
     # The text is part of the plan, too.
     text = runs.directory / "other.txt"
     text.write_text("Another text altogether, in every line of it.\n" * 300)
@@ -206,7 +206,7 @@ def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(runs):
     error, _ = runs.finish("nan", *change, "--learning-rate", "1e30", code=1)
     assert error["error"]["code"] == "not_finite"
     good = runs.checkpoints("nan") / f"step-{STEPS:08}"
-    assert f"it goes on from {good}, the last good checkpoint" in error["error"]["fix"]
+    assert f"continues from {good}, the last good checkpoint" in error["error"]["fix"]
     assert sorted(runs.checkpoints("nan").iterdir())[-1] == good
     # What had been finished is as it was.
     assert runs.bytes("nan") == runs.bytes("whole")
@@ -219,6 +219,6 @@ def test_a_finished_run_that_has_lost_its_model_makes_it_again(runs):
     shutil.copytree(runs.directory / "whole", runs.directory / "lost")
     (runs.directory / "lost" / "model.safetensors").unlink()
     _, said = runs.go_on("lost")
-    assert f"going on from step {STEPS}" in said
+    assert f"resuming from step {STEPS}" in said
     assert runs.bytes("lost") == runs.bytes("whole")
     assert runs.metrics("lost") == runs.metrics("whole")

@@ -126,7 +126,7 @@ def test_fill_targets_and_refusals(run, lab, capsys):
     assert len(found) == 2 and found[0]["score"] >= found[1]["score"]
     assert predictor.fill("the cat <mask> on.", top_k=2) == predictor.fill(["the cat <mask> on."], top_k=2)
     predictor.fill(["the cat <mask> on."], targets=["sat", "the cat"])
-    assert "target 'the cat' is no token of this model; its first piece" in capsys.readouterr().err
+    assert "target 'the cat' is not a single token of this model; its first piece" in capsys.readouterr().err
     with pytest.raises(RequestError, match="no mask"):
         predictor.fill(["nothing to fill"])
     with pytest.raises(RequestError, match="at most 48"):

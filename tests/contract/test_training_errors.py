@@ -14,7 +14,7 @@ def test_evaluators_refuse(lab):
     config = lab.config(model=str(lab.model("bert")), output_dir=None)
     with pytest.raises(RequestError, match="has changed since"):
         lab.engine.evaluator(config, fingerprint="another")
-    with pytest.raises(RequestError, match="evaluate only"):
+    with pytest.raises(RequestError, match="can only evaluate"):
         lab.engine.evaluator(config).train()
     headless = replace(config, model=str(lab.model("bert", head=False)))
     with pytest.raises(RequestError, match="train it first"):

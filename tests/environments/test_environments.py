@@ -75,7 +75,7 @@ def test_a_run_begun_in_one_goes_on_in_the_other(runs, first, second):
 def test_a_finished_run_is_finished_there_too(runs):
     for run, view in (("tf", "newest"), ("newest", "tf")):
         _, said = runs[view].finish(run, "--resume")
-        assert f"{runs[view].directory / run} is finished already" in said
+        assert f"{runs[view].directory / run} has already finished" in said
 
 
 def test_the_same_batches_learned_from_the_same_tokenizer(other, jsonl, tmp_path):

@@ -74,7 +74,7 @@ def test_a_state_that_says_something_else_is_not_believed(tmp_path, change):
     path = save(made, 2) / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert made.newest().step == 1
-    assert made.damaged == [f"{path} is not what was written"]
+    assert made.damaged == [f"{path} has changed since it was written"]
     path.write_text("[]")
     assert made.newest().step == 1
 
@@ -120,7 +120,7 @@ def test_another_models_checkpoint_is_refused(tmp_path):
     shapes = {"a.weight": (2, 3), "a.bias": (3,)}
     assert equal(found.newest().weights_for(ParameterSpecs(shapes, "a")), arrays(1))
     for other in ({"a.weight": (2, 3)}, shapes | {"a.bias": (4,)}, shapes | {"b": (1,)}):
-        with pytest.raises(RequestError, match="is another model's"):
+        with pytest.raises(RequestError, match="is a checkpoint of another model"):
             found.newest().weights_for(ParameterSpecs(other, "a"))
 
 

@@ -45,7 +45,7 @@ def test_a_replaced_run_is_kept_until_the_new_one_is_complete(tmp_path):
     path = finished(tmp_path / "run")
     config = Config(output_dir=str(path), overwrite=True)
     with (
-        pytest.raises(RunError, match=r"the run before is in .*run\.replaced"),
+        pytest.raises(RunError, match=r"the previous run is in .*run\.replaced"),
         RunDirectory.claim(config, "tf"),
     ):
         raise RunError("the loss is nan", code="not_finite")
@@ -90,7 +90,7 @@ def test_a_run_killed_at_its_start_can_be_replaced(tmp_path):
     RunDirectory.claim(Config(output_dir=str(path)), "torch")
     # Killed while its record was being filled in.
     (path / ".run.json.partial").write_text("{")
-    with pytest.raises(RequestError, match="holds a run; go on with it with --resume"):
+    with pytest.raises(RequestError, match="holds a run; resume it with --resume"):
         check_output(Config(output_dir=str(path)))
     check_output(Config(output_dir=str(path), resume=True))
     assert RunDirectory.reopen(Config(output_dir=str(path), resume=True)).path == path
@@ -145,7 +145,7 @@ def test_a_run_with_a_damaged_record_does_not_go_on(tmp_path, content):
 
 def test_what_is_no_run_does_not_go_on(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(RequestError, match="is no run, so there is nothing to go on with"):
+    with pytest.raises(RequestError, match="not a run, so there is nothing to resume"):
         check_output(Config(output_dir=str(tmp_path), resume=True))
 
 
