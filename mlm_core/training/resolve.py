@@ -60,7 +60,7 @@ def with_recorded(config: Config) -> Config:
 
 
 def resolve(config: Config, framework: Framework | None, files: ModelFiles, source: Source) -> Config:
-    """Resolve every option, except for the model's limit and the run's length (see `fit_...`).
+    """Resolve every option, except for those that depend on the model's limit or on the run's length.
 
     Args:
         config: given and recorded options.

@@ -1,4 +1,4 @@
-"""Python in a process of its own, which never prints the token of the Hub."""
+"""Runs Python in its own process and checks that nothing prints or writes the Hub token."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from hub_faults import TOKEN
 
 
 def python(*words, code=0, **environment):
-    """Run Python in a process of its own; what it printed last, and all it said."""
+    """Run Python in its own process; return its last line of stdout, and all of stderr."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     done = subprocess.run(
         [sys.executable, *map(str, words)],
@@ -23,6 +23,6 @@ def python(*words, code=0, **environment):
 
 
 def no_token_in(directory):
-    """Nothing that was written knows the token."""
+    """Check that no file contains the token."""
     found = [path for path in directory.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
     assert not found

@@ -5,34 +5,34 @@ import pytest
 from training_runs import steps
 
 
-def test_dropout_noise_is_keyed(numpy_side, lab):
-    """Equal for the same seed, step and micro-batch whatever was drawn before; else different."""
-    model = numpy_side.noisy_model(lab.model("bert", dropout=0.3))
+def test_dropout_noise_is_keyed(numpy_engine, lab):
+    """Noise is equal for the same seed, step and micro-batch, whatever was drawn before; else it differs."""
+    model = numpy_engine.noisy_model(lab.model("bert", dropout=0.3))
     ids = np.arange(5, 21)[None].repeat(3, axis=0)
     first = model(ids, seed=1, step=4, micro_batch=2)
     model(ids, seed=1, step=9, micro_batch=0)
     assert (model(ids, seed=1, step=4, micro_batch=2) == first).all()
     for other in ({"seed": 2}, {"step": 5}, {"micro_batch": 3}):
         assert np.abs(model(ids, **({"seed": 1, "step": 4, "micro_batch": 2} | other)) - first).max() > 1e-3
-    # Rows of a batch have noise of their own.
+    # Rows of a batch have different noise.
     assert np.abs(first[0] - first[1]).max() > 1e-3
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bf16"])
 @pytest.mark.parametrize("rate", [0.1, 0.5])
-def test_dropout_keeps_the_mean_and_drops_its_share(numpy_side, half, rate):
+def test_dropout_keeps_the_mean_and_drops_its_share(numpy_engine, half, rate):
     values = 1 + np.arange(60_000, dtype=np.float32).reshape(3, 200, 100) % 7
-    dropped = numpy_side.dropout(values, rate, seed=3, half=half)
+    dropped = numpy_engine.dropout(values, rate, seed=3, half=half)
     assert_dropped(dropped, values, rate, 4e-3 if half else 1e-4)
-    other = numpy_side.dropout(values, rate, seed=4, half=half)
+    other = numpy_engine.dropout(values, rate, seed=4, half=half)
     both = ((dropped == 0) & (other == 0)).mean()
     assert both == pytest.approx(rate**2, abs=5 * np.sqrt(rate**2 / values.size))
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bf16"])
 @pytest.mark.parametrize("padded", [False, True])
-def test_dropout_of_attention_weights(numpy_side, half, padded):
-    """Values that pick one position each show the weights themselves."""
+def test_dropout_of_attention_weights(numpy_engine, half, padded):
+    """With the identity as values, the output is the attention weights."""
     draw = np.random.default_rng(5)
     query, key = draw.normal(size=(2, 4, 3, 32, 16)).astype(np.float32)
     value = np.broadcast_to(np.eye(32, dtype=np.float32), (4, 3, 32, 32)).copy()
@@ -41,22 +41,22 @@ def test_dropout_of_attention_weights(numpy_side, half, padded):
         mask[:, :, :, 25:] = False
     scores = np.where(mask, query @ key.swapaxes(-1, -2) / 4, -np.inf)
     weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
-    seen = numpy_side.attention(query, key, value, mask if padded else None, 0.2, seed=1, half=half)
+    seen = numpy_engine.attention(query, key, value, mask if padded else None, 0.2, seed=1, half=half)
     assert (seen[..., ~mask[0, 0, 0]] == 0).all()
     assert_dropped(seen[..., mask[0, 0, 0]], weights[..., mask[0, 0, 0]], 0.2, 5e-2 if half else 1e-4)
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bf16"])
-def test_a_row_of_attention_that_sees_nothing_is_still_a_number(numpy_side, half):
+def test_a_row_of_attention_that_sees_nothing_is_still_a_number(numpy_engine, half):
     query = np.ones((2, 1, 8, 16), np.float32)
     mask = np.ones((2, 1, 1, 8), bool)
     mask[1] = False
-    seen = numpy_side.attention(query, query, query, mask, 0.2, seed=1, half=half, least=True)
+    seen = numpy_engine.attention(query, query, query, mask, 0.2, seed=1, half=half, least=True)
     assert np.isfinite(seen).all()
 
 
 def assert_dropped(dropped, values, rate, tolerance):
-    """Some are 0, as many as they should be, and the others larger by what these lack."""
+    """Check that a share `rate` is 0 and that the others are scaled up."""
     kept = dropped != 0
     np.testing.assert_allclose(dropped[kept], (values / (1 - rate))[kept], rtol=tolerance)
     assert 1 - kept.mean() == pytest.approx(rate, abs=5 * np.sqrt(rate * (1 - rate) / values.size))

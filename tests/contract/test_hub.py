@@ -31,7 +31,7 @@ MODEL_FILES = {
     ".gitattributes", "README.md", "config.json", "model.safetensors", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "added_tokens.json",
 }  # fmt: skip
-"""What may be in a repository; versions of transformers differ in what they write of a tokenizer."""
+"""Possible files of a repository; versions of transformers write different tokenizer files."""
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +75,11 @@ def test_the_model_is_there_and_nothing_else(trained, hub, engine, environment):
         if name != ".gitattributes":
             own = (run / name).read_bytes().replace(b"DIRECTORY-OR-REPOSITORY", b"org/walk")
             assert content == own
-            # Paths of this machine.
+            # No local paths.
             assert str(run.parent).encode() not in content and b"/snapshots/" not in content
     messages = [commit.message for commit in hub.models["org/walk"].branches["main"]]
     steps = json.loads((run / "run.json").read_text())["results"]["steps"]
-    # A version after the first epoch, unless that was faster than the upload, and the model itself.
+    # The final model, and a version after the first epoch, unless training was faster than the upload.
     assert messages[0] == "" and messages[-1] == f"Trained for {steps} steps"
     assert set(messages[1:-1]) <= {f"Step {steps // 2} of {steps}"}
     no_token_in(run)
@@ -126,7 +126,7 @@ def test_the_pipeline_and_the_command_by_name(trained, environment, engine):
         assert [fill["token"] for fill in fills] == [fill["token"] for fill in results["example"]["fills"]]
         scores = [fill["score"] for fill in results["example"]["fills"]]
         assert [fill["score"] for fill in fills] == pytest.approx(scores, abs=1e-4)
-    # What was downloaded serves where the Hub is not asked, by name and by commit.
+    # Offline, the downloaded files work, by name and by commit.
     commit = json.loads((run / "hub.json").read_text())["org/walk"]["commit"]
     for offline in ([], ["--model-revision", commit]):
         again = python("-m", "mlm_core", *words, *offline, **(environment | {"HF_HUB_OFFLINE": "1"}))
@@ -134,7 +134,7 @@ def test_the_pipeline_and_the_command_by_name(trained, environment, engine):
 
 
 def test_stock_classes_open_it(trained, environment, engine):
-    """The h5 file is for them in TensorFlow."""
+    """In TensorFlow, stock classes read the h5 file."""
     code = {
         "torch": "from transformers import AutoModelForMaskedLM\n"
         "model = AutoModelForMaskedLM.from_pretrained('org/walk')\n"
@@ -153,7 +153,7 @@ def test_stock_classes_open_it(trained, environment, engine):
     assert "newly initialized" not in said
 
 
-def test_a_loop_of_ones_own(hub, engine, environment, tmp_path):
+def test_the_users_own_loop(hub, engine, environment, tmp_path):
     """PushToHubCallback in `fit`, or in a stock Trainer."""
     run = tmp_path / "by-hand"
     words = [HERE / "hub_walk.py", engine.name, ELI5, MODEL, "org/by-hand", run]
@@ -169,13 +169,13 @@ def test_a_loop_of_ones_own(hub, engine, environment, tmp_path):
     # Losses of both epochs, training and held-out.
     rows = re.findall(r"^\| \d+ \| \d+ \| [\d.]+ \| [\d.]+ \|", card, re.MULTILINE)
     assert len(rows) == 2 and {"torch": "torch", "tf": "tensorflow"}[engine.name] in card
-    # The version after the last epoch, if that is the same to the last byte.
+    # If the last version equals the final model to the byte, there is no further commit.
     assert hub.models["org/by-hand"].branches["main"][-1].message in ("Epoch 2", "End of training")
     no_token_in(run)
 
 
-def test_publishing_goes_on_where_a_run_was_resumed(hub, trained, engine, environment):
-    """A finished run that is asked to go on has only its push to do, and here nothing to send."""
+def test_a_resumed_run_publishes(hub, trained, engine, environment):
+    """A finished run that is resumed only has to push, and here there is nothing to upload."""
     run, results, _ = trained
     before = len(hub.models["org/walk"].branches["main"])
     words = ["train", "--output-dir", run, "--resume", "--backend", engine.name, "--json"]
@@ -186,7 +186,7 @@ def test_publishing_goes_on_where_a_run_was_resumed(hub, trained, engine, enviro
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_while_it_is_published(hub, engine, environment, lab, tmp_path, number, code):
-    """The model is there, and what to do is said."""
+    """The model is saved, and the error names the command that publishes it."""
     words = ["train", "--dataset", lab.jsonl, "--model", lab.model("roberta"), "--backend", engine.name]
     words += ["--block-size", "16", "--max-steps", "1", "--output-dir", tmp_path / "run", "--push-to-hub"]
     name = f"org/signal-{code}"

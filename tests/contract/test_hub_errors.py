@@ -1,4 +1,4 @@
-"""Errors on the way to the Hub: after each, what was trained, published and said."""
+"""Errors of the Hub: after each, the saved model, the repository and the message."""
 
 import json
 from pathlib import Path
@@ -10,16 +10,16 @@ from hub_processes import no_token_in, python
 HERE = Path(__file__).parent
 
 _SLOWER = [*list(PASSING)[::3], *LASTING, *REFUSED]
-"""The faults are met by the core: where every training takes seconds, a third of the passing ones will do."""
+"""The core handles the faults: where each training takes seconds, a third of the transient ones suffices."""
 
 
 @pytest.fixture(scope="module")
 def outcomes(engine, lab, tmp_path_factory):
-    """What came of every fault."""
+    """The outcome of every fault."""
     directory = tmp_path_factory.mktemp("faults")
     points = _SLOWER if engine.name == "tf" else list(FAULTS)
     model = lab.model("roberta", dropout=0.0)
-    words = [HERE / "hub_side.py", engine.name, model, lab.jsonl, directory, *points]
+    words = [HERE / "hub_worker.py", engine.name, model, lab.jsonl, directory, *points]
     printed, said = python(*words)
     no_token_in(directory)
     found = json.loads(printed)
@@ -36,7 +36,7 @@ def chosen(outcomes, kind):
 def test_faults_that_pass(outcomes):
     for name, outcome in chosen(outcomes, PASSING).items():
         assert outcome["error"] is None and outcome["trained"] and outcome["arrived"], (name, outcome)
-        # Once, also where the answer to a commit was lost; the version before it may have come late.
+        # Published once, even if the answer to a commit was lost; the earlier version may have come too late.
         versions = outcome["messages"][1:-1]
         assert outcome["messages"][-1] == "Trained for 2 steps", (name, outcome)
         if PASSING[name].waits and PASSING[name].kind != 403:
@@ -53,7 +53,7 @@ def test_faults_that_last(outcomes):
         assert "is trained and saved in" in outcome["said"], (name, outcome)
         overwritten = " --overwrite" in outcome["fix"]
         assert overwritten == (name == "moved_on"), (name, outcome)
-        # Somebody else's work is still there.
+        # The other user's commit is still there.
         assert outcome["notes"] == ("mine" if name == "moved_on" else "")
 
 
@@ -68,7 +68,7 @@ def test_published_by_hand(outcomes):
     by_hand = outcomes[2]
     addresses = [by_hand[name].rpartition(":")[2].partition("/")[2] for name in ("before", "after", "own")]
     assert addresses == ["org/before", "org/after", "me/by-hand"]
-    # Before training it is another model.
+    # Before training the model is different.
     assert by_hand["arrived"] == [False, True, True] and by_hand["private"] == [True, False, True]
     assert "# before" in by_hand["card"] and '"org/before"' in by_hand["card"]
 

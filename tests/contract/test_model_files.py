@@ -1,4 +1,4 @@
-"""Files that run code, hold pickles, or belong to one framework: each needs its own option."""
+"""Files with code, pickles or TensorFlow weights: each requires its option."""
 
 import json
 import pickle
@@ -21,7 +21,7 @@ class OwnForMaskedLM(BertForMaskedLM):
 
 
 def test_code_that_comes_with_a_model(lab, engine, tmp_path, capsys):
-    """Run where that is asked for, and kept with what was trained; TensorFlow has no such classes."""
+    """Code runs only with its option and is saved with the trained model; TensorFlow has no such classes."""
     shutil.copytree(lab.model("bert"), tmp_path / "own")
     settings = json.loads((tmp_path / "own" / "config.json").read_text())
     places = {"AutoConfig": "code.OwnConfig", "AutoModelForMaskedLM": "code.OwnForMaskedLM"}
@@ -43,13 +43,13 @@ def test_code_that_comes_with_a_model(lab, engine, tmp_path, capsys):
     assert (tmp_path / "run" / "code.py").read_text() == _OWN_CODE
     fill = ["fill", tmp_path / "run", "the [MASK] sat", "--backend", engine.name]
     mlm(*fill, "--trust-remote-code")
-    # A run's record does not make its code any safer.
+    # The record of a run does not allow its code.
     mlm(*fill, code=2)
     mlm("evaluate", tmp_path / "run", "--backend", engine.name, code=2)
 
 
 class _Harm:
-    """What a pickle may hold."""
+    """A pickle that runs code when it is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -58,8 +58,8 @@ class _Harm:
         return Path.touch, (Path(self.path),)
 
 
-def test_pickled_weights(lab, engine, numpy_side, tmp_path, capsys):
-    """Read where that is asked for, as data alone."""
+def test_pickled_weights(lab, engine, numpy_engine, tmp_path, capsys):
+    """Pickles are read only with their option, and no code in them runs."""
     model = shutil.copytree(lab.model("bert", dropout=0.0), tmp_path / "model")
     from mlm_core.model.weight_files import read_weights
 
@@ -74,7 +74,7 @@ def test_pickled_weights(lab, engine, numpy_side, tmp_path, capsys):
     said = capsys.readouterr().err
     assert not harm.exists() and ("use --backend torch" in said) == (engine.name != "torch")
     if engine.name == "torch":
-        numpy_side.write_pickled(model / "pytorch_model.bin", weights)
+        numpy_engine.write_pickled(model / "pytorch_model.bin", weights)
         assert main([*words, "--allow-pickle", "--json"]) == 0
         fills = json.loads(capsys.readouterr().out)
         assert main(["fill", str(lab.model("bert", dropout=0.0)), *words[2:], "--json"]) == 0

@@ -19,25 +19,25 @@ def test_16_bits_train_float32_weights(lab, precision):
     exact = lab.train(**options)
     reduced, again = (lab.train(**options, precision=precision) for _ in range(2))
     losses = [[line["loss"] for line in steps(run.run_dir)] for run in (exact, reduced, again)]
-    # On a GPU sums may be made in another order.
+    # On a GPU sums may be computed in another order.
     assert losses[1] == pytest.approx(losses[2], rel=0.0 if lab.device == "cpu" else 1e-3, abs=0.0)
     assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.02)
     weights = read_weights(reduced.run_dir)
     assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
-    # They are more than 16 bits could hold.
+    # They have more bits than 16-bit numbers.
     table = weights["roberta.embeddings.word_embeddings.weight"].view(np.uint32)
     assert (table & 0xFFF).any()
 
 
 @dataclass
 class TooLarge(LossScale):
-    """A scale that float16 has no gradients for."""
+    """A scale with which float16 gradients overflow."""
 
     value: float = 2.0**34
 
 
 def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
-    """Steps that overflow change nothing; a run interrupted among them goes on with the same scale."""
+    """Steps that overflow change nothing; a run interrupted among them resumes with the same scale."""
     monkeypatch.setattr("mlm_core.training.loop.LossScale", TooLarge)
     options = {"model": str(lab.model("roberta", dropout=0.0)), "max_steps": 30, "learning_rate": 5e-3}
     options |= {"precision": "fp16", "lr_scheduler": "constant"}
@@ -69,15 +69,15 @@ def test_a_compiled_model_trains_as_one_that_is_not(lab):
         [line["loss"] for line in steps(run.run_dir)] for run in (plain, compiled, again)
     )
     assert found == pytest.approx(wanted, rel=1e-4)
-    # PyTorch's compiled lookups add rows up in whatever order its threads come.
+    # PyTorch's compiled lookups add rows in an order that depends on its threads.
     assert found == pytest.approx(repeated, rel=1e-6)
     assert all(line["batch_digest"] is None for line in steps(compiled.run_dir))
     with pytest.raises(RequestError, match="--verify-batches"):
         lab.trainer(**options, compile=True, verify_batches=True)
 
 
-def test_a_compiled_model_with_dropout_goes_on_where_it_ended(lab, monkeypatch):
-    """Its noise is keyed as well: steps after a resume see that of a run that was not ended."""
+def test_a_compiled_model_with_dropout_resumes(lab, monkeypatch):
+    """Its noise is keyed as well: steps after a resume have the noise of an uninterrupted run."""
     options = {"model": str(lab.model("roberta", dropout=0.2)), "learning_rate": 5e-3, "compile": True}
     options |= {"max_steps": 6, "verify_batches": None}
     whole = steps(lab.train(**options).run_dir)

@@ -1,4 +1,4 @@
-"""Where a run's first weights come from: a checkpoint, the seed, or both."""
+"""The first weights of a run: from the model, drawn with the seed, or both."""
 
 import json
 
@@ -35,7 +35,7 @@ def test_from_scratch_takes_the_architecture_only(lab):
 
 
 def test_a_short_run_is_not_all_warm_up(lab):
-    """The recommended warm-up gives way to a run that is shorter; one that was asked for does not."""
+    """A short run caps the recommended warm-up, but not a given one."""
     assert lab.trainer(from_scratch=True, max_steps=4).setup.config.warmup_steps == 0
     assert lab.trainer(from_scratch=True, max_steps=50).setup.config.warmup_steps == 10
     assert lab.trainer(from_scratch=True, max_steps=5000).setup.config.warmup_steps == 300

@@ -16,12 +16,12 @@ from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import read_weights
 
 STEPS = 50
-"""Several epochs, the last one in part."""
+"""Several epochs, the last one incomplete."""
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def run(request, lab):
-    """A finished run of each family, at a rate that learns."""
+    """A finished run of each architecture, at a learning rate high enough to learn."""
     model = lab.model(request.param)
     trainer = lab.trainer(model=str(model), max_steps=STEPS, learning_rate=1e-2, test_size=0.3)
     return trainer, trainer.train()
@@ -39,7 +39,7 @@ def test_the_model_received_the_plans_batches(run):
     lines = steps(result.run_dir)
     assert [line["batch_digest"] for line in lines] == [batch_digest([made]) for made in batches]
     assert [line["masked_tokens"] for line in lines] == [(made["labels"] != -100).sum() for made in batches]
-    # Padding rows did occur.
+    # Some batches had padding rows.
     assert any((made["block_key"] == -1).any() for made in batches)
     assert setup.plan.epochs > 2
 
@@ -81,7 +81,7 @@ def test_run_json_says_how_long_batches_took(run):
 
 def test_a_saved_run_evaluates_the_same(run, lab):
     trainer, result = run
-    # Another batch size, so other padding: sums do not care.
+    # Another batch size has other padding, which does not affect the sums.
     config = replace(trainer.setup.config, model=str(result.run_dir), output_dir=None, batch_size=5)
     sums = lab.engine.evaluator(config, fingerprint=trainer.setup.source.fingerprint).evaluate()
     assert sums.masked_tokens == result.after.masked_tokens
@@ -89,14 +89,14 @@ def test_a_saved_run_evaluates_the_same(run, lab):
     assert sums.loss == pytest.approx(result.after.loss, rel=1e-6)
 
 
-def test_fill_agrees_with_the_pipeline(run, lab, numpy_side):
+def test_fill_agrees_with_the_pipeline(run, lab, numpy_engine):
     _, result = run
     predictor = lab.predictor(result.run_dir)
     mask = predictor._loaded().source.tokenizer.mask_token
     one, two = f"the cat {mask} on the mat.", f"the {mask} sat on {mask} mat."
     found_one, found_two = predictor.fill([one.replace(mask, "[MASK]"), two.replace(mask, "<mask>")], top_k=3)
     for found, text in ((found_one, one), (found_two, two)):
-        expected = numpy_side.fill_mask_pipeline(result.run_dir, text, 3)
+        expected = numpy_engine.fill_mask_pipeline(result.run_dir, text, 3)
         for ours, theirs in zip(flat(found), flat(expected), strict=True):
             assert ours.keys() == theirs.keys()
             assert ours["score"] == pytest.approx(theirs["score"], abs=1e-5)
@@ -118,7 +118,7 @@ def test_logits_of_texts(run, lab):
         assert logits.dtype == np.float32
 
 
-def test_fill_targets_and_refusals(run, lab, capsys):
+def test_fill_targets_and_errors(run, lab, capsys):
     predictor = lab.predictor(run[1].run_dir)
     with pytest.raises(RequestError, match="at least 1"):
         predictor.fill(["the <mask>"], top_k=0)
@@ -145,7 +145,7 @@ def test_steps_agree_with_a_larger_micro_batch(lab):
         assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
     first, second = read_weights(whole.run_dir), read_weights(parts.run_dir)
     for name in first:
-        if not name.endswith("key.bias"):  # its gradient is zero but for rounding, which Adam enlarges
+        if not name.endswith("key.bias"):  # its gradient is only rounding noise, which Adam amplifies
             assert np.abs(first[name] - second[name]).max() < 1e-4, name
 
 
@@ -171,7 +171,7 @@ def test_a_run_that_ends_where_it_was_interrupted_is_evaluated_there(lab, monkey
 def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
     options = {"model": str(lab.model("bert", dropout=0.0)), "max_steps": 6, "learning_rate": 5e-3}
     runs = {"sparse": lab.train(**options), "dense": lab.train(**options, mlm_head="dense")}
-    # A model whose head needs all positions.
+    # A model whose head needs every position.
     monkeypatch.setattr(
         "mlm_core.model.sparse_head.sparse_head_problem", lambda dense, sparse: "it looks around"
     )
@@ -194,7 +194,7 @@ def test_a_trainer_evaluates_and_saves_without_training(lab, tmp_path):
 
 
 def test_evaluating_before_training_is_step_0(lab):
-    """Also where the tokenizer is learned from the training text."""
+    """Also if the tokenizer is trained on the training text."""
     trainer = lab.trainer(from_scratch=True, max_steps=1)
     before = trainer.evaluate()
     result = trainer.train()
@@ -202,5 +202,5 @@ def test_evaluating_before_training_is_step_0(lab):
     assert trainer.evaluate() == result.after
 
 
-def test_the_other_framework_was_never_imported(numpy_side):
-    assert not set(numpy_side.OTHER_FRAMEWORKS) & set(sys.modules)
+def test_the_other_framework_was_never_imported(numpy_engine):
+    assert not set(numpy_engine.OTHER_FRAMEWORKS) & set(sys.modules)

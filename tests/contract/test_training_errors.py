@@ -30,7 +30,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(lab):
     lines = metrics(lab.directory / config.output_dir)
     assert len([line for line in lines if "loss" in line]) < 20
     assert not (lab.directory / config.output_dir / "model.safetensors").exists()
-    # Already at the first step: the model that would be saved predicts nothing.
+    # Even at the first step: the model would be useless.
     hopeless = replace(config, max_steps=1, output_dir=config.output_dir + "-hopeless")
     with pytest.raises(RunError, match=r"held-out loss|loss at step 1"):
         lab.engine.trainer(hopeless).train()
@@ -65,7 +65,7 @@ def short_of_words(directory):
         ({}, short_of_words, "its embedding only 10 rows"),
     ],
 )
-def test_refusals_leave_nothing_behind(lab, tmp_path, options, change, message):
+def test_errors_leave_nothing_behind(lab, tmp_path, options, change, message):
     model = shutil.copytree(lab.model("bert"), tmp_path / "model")
     if change is not None:
         change(model)

@@ -1,4 +1,4 @@
-"""What the tests of training share: the lines of a run, the batches of its plan, an interrupt."""
+"""Helpers for the tests of training: the metrics of a run, the batches of its plan, an interrupt."""
 
 import json
 import signal
@@ -14,14 +14,14 @@ from mlm_core.training.setup import training_setup
 
 
 def planned(config):
-    """The batches that the plan has for a run, by the core alone."""
+    """The setup of a run and all batches of its plan, made by the core alone."""
     progress = Progress.of(config)
     setup = training_setup(config, load_source(config, progress=progress), progress)
     return setup, [setup.train(setup.plan.keys(step)) for step in range(setup.plan.steps)]
 
 
 def interrupt(trainer, at, monkeypatch):
-    """Train, and be asked to end while a step is at work."""
+    """Train, and receive SIGTERM during step `at`."""
     step_done = TrainingLoop.step_done
 
     def interrupted(loop, step, *facts):
@@ -40,5 +40,5 @@ def metrics(run: Path) -> list[dict]:
 
 
 def steps(run: Path) -> list[dict]:
-    """The lines of optimizer steps."""
+    """The lines of the optimizer steps in `metrics.jsonl`."""
     return [line for line in metrics(run) if "loss" in line]

@@ -1,4 +1,4 @@
-"""A model directory, a server in place of the Hub, and `mlm push` in a process of its own."""
+"""A model directory, a server instead of the Hub, and `mlm push` in its own process."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tiny_models import write_model
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    """A model, and beside it what is nobody's business."""
+    """A model directory that also holds private files."""
     path = write_model(tmp_path_factory.mktemp("models") / "tiny", "bert")
     settings = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(settings | {"_name_or_path": str(path)}))
@@ -37,7 +37,7 @@ def hub():
 
 @pytest.fixture
 def push(hub, tmp_path):
-    """Runs `mlm push`; what it answered and said."""
+    """A function that runs `mlm push` and returns the repository's address, or the error."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     home = {"HF_HOME": str(tmp_path / "home"), "HOME": str(tmp_path / "home")}
 

@@ -1,4 +1,4 @@
-"""What the tests of `mlm push` share."""
+"""Constants of the tests of `mlm push`."""
 
 from mlm_core import Config
 

@@ -1,4 +1,4 @@
-"""mlm push, with a server on this machine in place of the Hub; no framework is needed."""
+"""`mlm push` with a server on this machine instead of the Hub; no framework is needed."""
 
 import json
 import shutil
@@ -61,9 +61,9 @@ def test_what_is_ignored_there_is_missed(push, hub, directory):
 
 
 def test_words_of_a_vocabulary_stay(push, hub, tmp_path):
-    """Also those that are the names of settings."""
+    """Even words that are also names of settings."""
     model = write_model(tmp_path / "tiny", "roberta")
-    # transformers 5 writes no vocab.json of its own.
+    # transformers 5 writes no vocab.json.
     words = json.loads((model / "tokenizer.json").read_text())["model"]["vocab"]
     words["name_or_path"] = words["cache_dir"] = len(words)
     (model / "vocab.json").write_text(json.dumps(words))
@@ -108,7 +108,7 @@ def test_a_model_without_its_tokenizer_leaves_that_of_the_repository(push, hub, 
     push(alone, REPOSITORY)
     after = hub.files(REPOSITORY)
     assert {name for name in before if before[name] != after.get(name)} == {"README.md"}
-    # A card written by hand is not replaced by one that says nothing.
+    # A generated card does not replace a card written by hand.
     (alone / "README.md").unlink()
     push(alone, REPOSITORY)
     assert hub.files(REPOSITORY)["README.md"].endswith(b"mine")

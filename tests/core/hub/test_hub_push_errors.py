@@ -1,4 +1,4 @@
-"""What `mlm push` refuses, and where it finds its token."""
+"""Errors of `mlm push`, and where it finds its token."""
 
 import json
 import os
@@ -38,13 +38,13 @@ def test_what_is_refused(push, hub, directory, words, environment, code, kind, s
 
 
 def test_somebody_elses_repository(push, hub, directory):
-    """Making it says nothing where it is there already."""
+    """Creating a repository that exists already raises no error."""
     hub.models["other/tiny"] = Repository.of("models", {"main": {}})
     assert push(directory, "other/tiny", code=2)["code"] == "hub_refused"
 
 
 def test_a_token_from_a_file(push, hub, directory, tmp_path):
-    """As `hf auth login` and `notebook_login` leave it, or where HF_TOKEN_PATH says."""
+    """Stored by `hf auth login` or `notebook_login`, or at HF_TOKEN_PATH."""
     for place, environment in (("home/token", {}), ("other", {"HF_TOKEN_PATH": str(tmp_path / "other")})):
         (tmp_path / "home").mkdir(exist_ok=True)
         (tmp_path / place).write_text(TOKEN)

@@ -1,4 +1,4 @@
-"""What a run remembers of its repositories: it never overwrites commits of others."""
+"""The record of the repositories of a run: a push never overwrites other users' commits."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from hub_pushes import RECORD, REPOSITORY
 
 
 def test_a_commit_between_is_not_overwritten(push, hub, directory, tmp_path):
-    """Between looking and committing: nobody can know but the Hub."""
+    """A commit by somebody else, after this run last saw the repository."""
     push(directory, REPOSITORY)
     run = tmp_path / "run"
     shutil.copytree(directory, run)
@@ -25,7 +25,7 @@ def test_a_commit_between_is_not_overwritten(push, hub, directory, tmp_path):
     assert hub.files(REPOSITORY)["README.md"] == b"mine"
     push(run, REPOSITORY, "--overwrite")
     assert hub.files(REPOSITORY)["vocab.txt"].endswith(b"more")
-    # It knows of that commit now.
+    # That commit is now recorded.
     (run / "vocab.txt").write_text((run / "vocab.txt").read_text() + "\nmore")
     push(run, REPOSITORY)
 
@@ -49,7 +49,7 @@ except Exception as error:
 
 
 def test_a_version_whose_answer_was_lost_is_ours(push, hub, directory, tmp_path):
-    """The process that sent it may be gone: a later one knows what was on its way."""
+    """Even if the process that sent it has ended: its record lists the uploaded files."""
     run, version = (shutil.copytree(directory, tmp_path / name) for name in ("run", "version"))
     (version / "vocab.txt").write_text((version / "vocab.txt").read_text() + "\nmore")
     (run / "run.json").write_text(json.dumps(RECORD))

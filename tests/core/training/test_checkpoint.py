@@ -1,4 +1,4 @@
-"""Checkpoints are whole or not there."""
+"""Checkpoints are complete or absent."""
 
 import json
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_in_another_place_is_not_believed(tmp_path):
 
 
 def test_what_was_just_saved_is_never_removed(tmp_path):
-    """Neither for damaged ones of later steps, nor for what a user has put there."""
+    """Damaged checkpoints of later steps do not replace it, nor do files of the user."""
     made = Checkpoints(tmp_path, 1)
     for name in ("step-00000900", "step-backup", "step-00000001-backup"):
         (made.directory / name).mkdir(parents=True)
@@ -109,7 +109,7 @@ def test_the_best_is_kept(tmp_path):
         made.save(step, arrays(step), Moments(arrays(1), arrays(1)), {}, best=1)
     assert {path.name for path in made.directory.iterdir()} == {"step-00000001", "step-00000003"}
     assert equal(made.weights_at(1), arrays(1)) and made.weights_at(2) is None
-    # The moments are not what a run ends with.
+    # The final model does not need the moments.
     (made.directory / "step-00000001" / "optimizer.safetensors").unlink()
     assert equal(made.weights_at(1), arrays(1))
 
