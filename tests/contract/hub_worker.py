@@ -2,8 +2,8 @@
 
     python hub_worker.py BACKEND MODEL TEXT DIRECTORY [FAULT ...]
 
-The clients read their environment on import, so the server starts first. Prints the outcomes of the faults and of
-`push_to_hub` as JSON.
+The clients read their environment on import, so the server starts first. Prints the outcomes of the faults
+and of `push_to_hub` as JSON.
 """
 
 import json
