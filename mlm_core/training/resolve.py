@@ -49,7 +49,7 @@ def with_recorded(config: Config) -> Config:
         # Opening the run raises the error of a damaged record.
         return config
     if chosen.get("precision") == "auto" and "precision" in recorded:
-        # The run's start resolved it.
+        # It was resolved when the run began.
         del chosen["precision"]
     if "dataset" in chosen and str(Path(str(chosen["dataset"])).absolute()) != recorded.get("dataset"):
         recorded = {name: value for name, value in recorded.items() if name not in TEXT_OPTIONS}

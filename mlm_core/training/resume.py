@@ -171,7 +171,7 @@ def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> lis
             code="changed_plan",
             option=flag_of(refused[0]),
             value=now[refused[0]],
-            fix=_way_out(changed, refused),
+            fix=_fix_for(changed, refused),
         )
     if before.get("model") != setup.model.digest:
         raise RequestError(
@@ -202,11 +202,11 @@ def _check_changed_text(setup: TrainingSetup, place: str, allowed: Iterable[str]
         code="changed_data",
         option=flag_of(text),
         value=setup.source.name,
-        fix=_way_out([text], [_FIXED[0] if learned else text]),
+        fix=_fix_for([text], [_FIXED[0] if learned else text]),
     )
 
 
-def _way_out(changed: Iterable[str], refused: Iterable[str]) -> str:
+def _fix_for(changed: Iterable[str], refused: Iterable[str]) -> str:
     another = "start a new run in another --output-dir"
     if set(_FIXED) & set(refused):
         return another

@@ -160,7 +160,7 @@ def check_output(config: Config) -> None:
             set; it holds something else; or the run to replace holds the new run's data or model.
     """
     if config.resume and (config.output_dir is None or config.overwrite):
-        message = "resumes the run in --output-dir"
+        message = "cannot be combined with --overwrite" if config.overwrite else "requires --output-dir"
         fix = "leave --overwrite out" if config.overwrite else "name the run with --output-dir"
         raise RequestError(message, code="usage", option="--resume", fix=fix)
     path = Path(config.output_dir if config.output_dir is not None else _DEFAULT_PARENT)
