@@ -1,4 +1,4 @@
-"""What an engine is: a framework that makes trainers and predictors."""
+"""An engine: a framework that makes trainers and predictors."""
 
 from __future__ import annotations
 
@@ -25,19 +25,18 @@ if TYPE_CHECKING:
 
 
 class Engine(Framework):
-    """A way to train: found through the entry-point group `mlm.engines`."""
+    """A framework that trains and predicts; found through the entry-point group `mlm.engines`."""
 
     def trainer(self, config: Config, dataset: Any = None) -> Trainer:
-        """A trainer for a config. Text and model are read, checked and prepared here.
+        """Make a trainer for a config. This reads, checks and prepares the text and the model.
 
         Args:
             config: every option.
-            dataset: a `datasets.Dataset` or `DatasetDict` to take the text from, in the place of
-                `config.dataset`.
+            dataset: a `datasets.Dataset` or `DatasetDict` with the text, instead of `config.dataset`.
 
         Raises:
             RequestError: the data, the model or the output directory is wrong.
-            RunError: as `prepare_process`.
+            RunError: see `prepare_process`.
         """
         from mlm_core.model.files import find_model
         from mlm_core.training.resolve import with_recorded
@@ -45,7 +44,7 @@ class Engine(Framework):
 
         if dataset is not None and config.dataset is not None:
             raise RequestError(
-                "is given twice, in the config and beside it",
+                "given twice, in the config and as an argument",
                 code="duplicate_option",
                 option="dataset",
                 value=config.dataset,
@@ -60,7 +59,7 @@ class Engine(Framework):
         return self._trainer_of(training_setup(config, source, progress, framework=self, files=files))
 
     def _check(self, config: Config) -> None:
-        """Refuse what can be seen to be wrong before the text is read."""
+        """Raise the errors that show before the text is read."""
         from mlm_core.hub.request import check_publishing
         from mlm_core.training.resume import check_resume
         from mlm_core.training.run_directory import check_output
@@ -74,11 +73,11 @@ class Engine(Framework):
     def evaluator(
         self, config: Config, dataset: Any = None, *, whole: bool = False, fingerprint: str | None = None
     ) -> Trainer:
-        """A trainer that can only evaluate `config.model`; see `mlm_core.training.setup.evaluation_setup`.
+        """Make a trainer that can only evaluate `config.model`; see `training.setup.evaluation_setup`.
 
         Raises:
             RequestError: the data or the model is wrong, or the text has another fingerprint.
-            RunError: as `prepare_process`.
+            RunError: see `prepare_process`.
         """
         from mlm_core.model.files import find_model
         from mlm_core.training.setup import evaluation_setup
@@ -91,7 +90,7 @@ class Engine(Framework):
         return self._trainer_of(setup)
 
     def _source(self, config: Config, dataset: Any) -> tuple[Progress, Source]:
-        """The text, read before anything of the framework is loaded."""
+        """Read the text, then prepare the process; the framework is not loaded yet."""
         from mlm_core.data.sources import load_source
         from mlm_core.progress import Progress
 
@@ -102,13 +101,13 @@ class Engine(Framework):
         return progress, source
 
     def _trainer_of(self, setup: EvaluationSetup) -> Trainer:
-        """A trainer for a setup; imports the framework."""
+        """Make a trainer for a setup; imports the framework."""
         from mlm_core.network import NetworkOptions
         from mlm_core.progress import Progress
 
         if self.modules[0] not in sys.modules:
-            # A framework may silence stderr while it starts, so nothing can move there meanwhile.
-            Progress.of(setup.config).aside(f"starting {self.modules[0]}, which takes seconds")
+            # A framework may silence stderr while it starts, so a moving display cannot work.
+            Progress.of(setup.config).aside(f"starting {self.modules[0]}; this takes some seconds")
         network = self._network(setup.model, NetworkOptions.for_training(setup.config))
         return self._trainer_class()(self, setup, network)
 
@@ -123,19 +122,19 @@ class Engine(Framework):
         threads: int | None = None,
         quiet: bool = False,
     ) -> Predictor:
-        """A predictor on a model directory; its weights are read when they are first needed.
+        """Make a predictor for a model directory; it reads the weights on first use.
 
         Args:
             run: the directory of a run, any model directory, or a Hub name.
             revision: branch, tag or commit of a model on the Hub.
-            allow_pickle, trust_remote_code: as the options of these names.
-            device: as `--device`.
-            threads: processor threads; None leaves the framework's own setting alone.
-            quiet: say nothing of targets that are no tokens.
+            allow_pickle, trust_remote_code: see the options of these names.
+            device: see `--device`.
+            threads: processor threads; None keeps the framework's own setting.
+            quiet: do not report targets that are not single tokens.
 
         Raises:
-            RequestError: it is no model directory, or an option is wrong.
-            RunError: as `prepare_process`.
+            RequestError: the directory holds no model, or an option is wrong.
+            RunError: see `prepare_process`.
         """
         from mlm_core.config.config import Config
         from mlm_core.model.files import find_model
@@ -156,10 +155,10 @@ class Engine(Framework):
         return Predictor(self, config, files, self._network)
 
     def train_hf_recipe(self, setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
-        """Train a setup's model on its blocks by the Hugging Face recipe, with masks of the recipe's own.
+        """Train a setup's model on its blocks by the Hugging Face recipe, with the recipe's own masks.
 
-        `step_done` is called after each step, which has as many blocks as the setup's, with the seconds it
-        took; its own time is not counted.
+        A step has as many blocks as a step of the setup. After each step, `step_done` receives the seconds it
+        took; the time of `step_done` itself is not counted.
 
         Raises:
             RequestError: there is no recipe for this framework.
@@ -173,8 +172,8 @@ class Engine(Framework):
 
     @abstractmethod
     def _network(self, model: ModelSource, options: NetworkOptions) -> Network:
-        """The engine's network, not built yet; imports the framework."""
+        """Make the engine's network, not built yet; imports the framework."""
 
     @abstractmethod
     def _trainer_class(self) -> type[Trainer]:
-        """The engine's trainer; imports the framework."""
+        """The engine's trainer class; imports the framework."""

@@ -1,4 +1,4 @@
-"""What a framework is and can: versions, devices, memory, its errors."""
+"""A framework: its versions, devices, memory and errors."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Framework(ABC):
         name: the value of `--backend`.
         modules: modules that must be importable.
         packages: distributions whose versions are recorded in `run.json`.
-        needs: version ranges of other packages that it requires, as `{"transformers": "<5"}`.
+        needs: version ranges of other packages that it requires, for example `{"transformers": "<5"}`.
         install: the command that installs what is missing.
-        environment: variables that transformers and the framework read when they are imported.
-        transformers_check: the function of `transformers.utils` that says whether it sees the framework.
+        environment: variables that transformers and the framework read on import.
+        transformers_check: the function of `transformers.utils` that tells whether it sees the framework.
         writes_h5: whether it can write `tf_model.h5`.
     """
 
@@ -49,18 +49,18 @@ class Framework(ABC):
     writes_h5: ClassVar[bool] = False
 
     def missing(self) -> list[str]:
-        """What is not installed, or not in a version that it works with; nothing is imported."""
+        """Modules and packages that are absent or have an unsupported version; nothing is imported."""
         absent = [f"{module} is missing" for module in self._absent()]
         found = installed_versions(self.needs)
         unfit = [
-            f"{package} is {number}, it needs {package}{self.needs[package]}"
+            f"{package} is {number}, but {package}{self.needs[package]} is required"
             for package, number in found.items()
             if not SpecifierSet(self.needs[package], prereleases=True).contains(number)
         ]
         return absent + unfit
 
     def installed(self) -> bool:
-        """Whether its framework is there, in whatever version; nothing is imported."""
+        """Whether the framework is installed, in any version; nothing is imported."""
         return not self._absent()
 
     def _absent(self) -> list[str]:
@@ -71,14 +71,14 @@ class Framework(ABC):
         return not self.missing()
 
     def versions(self) -> dict[str, str]:
-        """Versions of the engine's packages, those that are installed; nothing is imported."""
+        """Versions of the engine's installed packages; nothing is imported."""
         return installed_versions(self.packages)
 
     def prepare_process(self) -> None:
-        """Set what must be set before the framework and transformers are first imported.
+        """Set the environment variables that the framework and transformers read on their first import.
 
         Raises:
-            RunError: transformers was imported before, without this framework.
+            RunError: transformers is already imported, without this framework.
         """
         os.environ.update(self.environment)
         transformers = sys.modules.get("transformers")
@@ -86,11 +86,11 @@ class Framework(ABC):
             raise RunError(
                 f"this process has loaded transformers without {self.modules[0]}",
                 code="wrong_process",
-                fix="use one backend in a process, and call load_engine before importing transformers",
+                fix="use one backend per process, and call load_engine before importing transformers",
             )
 
     def check_device(self, device: Device) -> None:
-        """Refuse a device that this engine's framework does not see.
+        """Check that the framework sees a device.
 
         Raises:
             RequestError: there is no GPU.
@@ -106,7 +106,7 @@ class Framework(ABC):
 
     @contextmanager
     def memory_errors_as(self, error: MlmError) -> Iterator[None]:
-        """Raise `error` where the framework runs out of memory."""
+        """While inside, raise `error` when memory runs out, and an error with a fix when compiling fails."""
         try:
             yield
         except MlmError:
@@ -119,54 +119,54 @@ class Framework(ABC):
                     f"the model cannot be compiled here ({first_line(raised)})",
                     code="not_compiled",
                     option="--compile",
-                    fix="leave it out, or install what the framework compiles with",
+                    fix="leave it out, or install the compiler that the framework needs",
                 ) from None
             raise
 
     def auto_precision(self, device: Device) -> Literal["bf16", "float32"]:
-        """What `--precision auto` means here: "bf16" where the processor or the GPU multiplies it fast."""
+        """The value of `--precision auto`: "bf16" where the processor or the GPU multiplies it fast."""
         on_gpu = device != "cpu" and "gpu" in self.devices()
         fast = self._has_fast_bf16() if on_gpu else has_fast_bf16()
         return "bf16" if fast else "float32"
 
     @abstractmethod
     def _is_memory_error(self, error: Exception) -> bool:
-        """Whether an exception is the framework's way of saying that memory ran out."""
+        """Whether an exception of the framework means that memory ran out."""
 
     def _is_compile_error(self, error: Exception) -> bool:
-        """Whether an exception is the framework's way of saying that it cannot compile."""
+        """Whether an exception of the framework means that it cannot compile."""
         return False
 
     def _has_fast_bf16(self) -> bool:
-        """Whether the GPU multiplies bfloat16 numbers by itself, as far as the framework knows."""
+        """Whether the GPU multiplies bfloat16 numbers in hardware, as far as the framework knows."""
         return False
 
     @abstractmethod
     def devices(self) -> list[str]:
-        """What the framework can compute on, "cpu" and "gpu"; imports it."""
+        """The devices that the framework sees, "cpu" and "gpu"; imports the framework."""
 
     def device_name(self, device: Device) -> str:
-        """What computes where `--device` says so, as it calls itself."""
+        """The product name of the processor or GPU that `--device` selects."""
         return processor_name()
 
     def device_memory(self) -> float | None:
-        """The most memory of a GPU that this process has used at once, in MB; None: it uses none."""
+        """Peak GPU memory of this process in MB; None: it uses no GPU."""
         return None
 
     def matmul(
         self, shapes: Sequence[tuple[int, int, int]], precision: str, device: Device
     ) -> Callable[[], None] | None:
-        """A function that multiplies matrices of these shapes `(rows, inner, columns)`, one after the other.
+        """Make a function that multiplies matrices of shapes `(rows, inner, columns)`, one after the other.
 
-        It returns when the last product is done. None: the framework has no such function.
+        The function returns when the last product is done. None: the framework has no such function.
         """
         return None
 
     def read_pickled(self, path: Path) -> dict[str, NDArray[Any]]:
-        """The floating-point arrays in a file that PyTorch has pickled, as data alone, by stored name.
+        """Read the floating-point arrays, by stored name, in a file pickled by PyTorch; no code in it runs.
 
         Raises:
-            RequestError: the engine cannot read it.
+            RequestError: the engine cannot read such files.
         """
         raise RequestError(
             f"{self.name} cannot read {path.name}",
@@ -176,10 +176,10 @@ class Framework(ABC):
         )
 
     def write_h5(self, directory: Path) -> None:
-        """Write `tf_model.h5` beside `model.safetensors`, with the same weights.
+        """Write the weights of `model.safetensors` also as `tf_model.h5`.
 
         Raises:
-            RequestError: the engine cannot.
+            RequestError: the engine cannot write it.
         """
         raise self._no_h5()
 

@@ -1,4 +1,4 @@
-"""A masked-language model in a framework's hands: built, given its weights, asked for logits."""
+"""A framework's masked language model: building it, assigning its weights, computing its logits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Self, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from mlm_core.batches.batch import Batch
 from mlm_core.config.config import Config, Device
 from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.model.source import ModelSource
-from mlm_core.model.sparse_head import choose_head
+from mlm_core.model.sparse_head import MaskedPass, choose_head
 from mlm_core.training.first_batch import FirstBatch
 
 
@@ -24,14 +24,14 @@ class NetworkOptions:
     """How a network is built.
 
     Attributes:
-        device: as `--device`.
-        threads: processor threads; None leaves the framework's own setting alone.
+        device: see `--device`.
+        threads: processor threads; None keeps the framework's own setting.
         precision: of matrix products: "float32", "bf16" or "fp16".
         compile: whether its forward pass is compiled.
-        training: whether it is going to be trained, not only to predict.
-        seed: keys its dropout.
-        deep_head: whether the sparse head may begin within the last layer. Looking for the place takes as
-            long as a few texts do.
+        training: whether the network is trained; False: it only predicts.
+        seed: keys the dropout noise.
+        deep_head: whether the sparse head may begin within the last layer. The search for the place takes as
+            long as a few texts take.
     """
 
     device: Device = "auto"
@@ -44,7 +44,7 @@ class NetworkOptions:
 
     @classmethod
     def for_training(cls, config: Config) -> Self:
-        """The options of a run or an evaluation, every option of its config resolved."""
+        """The options of a run or an evaluation from its resolved config."""
         return cls(
             device=config.device,
             threads=config.threads,
@@ -57,16 +57,19 @@ class NetworkOptions:
 
 
 class Network(ABC):
-    """A model of a framework. Trainer and predictor hold one each; engines fill in the hooks.
+    """A framework's model. Each trainer and each predictor holds one; engines implement the hooks.
 
     Args:
-        source: what the model is.
-        options: how it is built.
+        source: config, tokenizer and origin of the model.
+        options: how the network is built.
 
     Attributes:
+        class_prefix: what the framework's class name has in front of the PyTorch class name.
         model: the framework's model itself; None until `build`.
-        head: "sparse" where logits are computed at the masked positions alone, else "dense".
+        head: "sparse" where logits are computed only at the masked positions, else "dense".
     """
+
+    class_prefix: ClassVar[str] = ""
 
     def __init__(self, source: ModelSource, options: NetworkOptions) -> None:
         self.source = source
@@ -76,24 +79,30 @@ class Network(ABC):
 
     @final
     def choose_head(self, probe: Batch) -> str | None:
-        """Use the sparse head where it computes what the dense one does.
+        """Use the sparse head if its logits agree with the dense head's.
 
         Args:
-            probe: a batch with masked positions, to compare the two on.
+            probe: a batch with masked positions, on which the heads are compared.
 
         Returns:
-            Why the dense head stays; None: the sparse one is in use.
+            Why the dense head stays; None: the sparse head is in use.
         """
+
+        def use(sparse: bool) -> None:
+            self.model.sparse_head = self._sparse_head(probe) if sparse else None
+
         with self.in_float32():
-            problem = choose_head(
-                lambda sparse: self.use_head(sparse=sparse, probe=probe), lambda: self.logits(probe)
-            )
+            problem = choose_head(use, lambda: self.logits(probe))
         if problem is None:
             self.head = "sparse"
         return problem
 
+    def architecture(self) -> str:
+        """The PyTorch class name of the model, as `config.json` records it."""
+        return type(self.model).__name__.removeprefix(self.class_prefix)
+
     def in_float32(self) -> AbstractContextManager[None]:
-        """While inside, products are float32 whatever the precision, if the framework can change it."""
+        """While inside, matrix products are float32 whatever the precision, if the framework can do that."""
         return nullcontext()
 
     @abstractmethod
@@ -109,26 +118,22 @@ class Network(ABC):
         """Every parameter now, float32 by canonical name."""
 
     @abstractmethod
-    def architecture(self) -> str:
-        """The PyTorch class name of the model, as `config.json` records it."""
-
-    @abstractmethod
     def on_cpu(self) -> bool:
-        """Whether the model is on the CPU, where looking at what it receives costs nothing."""
+        """Whether the model is on the CPU, where verifying its batches costs nothing."""
 
     @abstractmethod
-    def use_head(self, *, sparse: bool, probe: Batch) -> None:
-        """From now on compute logits at the masked positions only, or at every position, as at first.
+    def _sparse_head(self, probe: Batch) -> MaskedPass:
+        """A head that computes logits only at the masked positions; `probe` is a batch to try.
 
         Raises:
-            Exception: the model's head cannot be told from the rest; `probe` is a batch to try.
+            Exception: the head cannot be told from the rest of the model.
         """
 
     @abstractmethod
     def logits(self, batch: Batch) -> NDArray[np.float32]:
-        """Logits without dropout: `[batch, slots, vocabulary]` at `masked_positions`, or at every position.
+        """Logits without dropout: `[batch, slots, vocabulary]` float32 at `masked_positions`.
 
-        Without `masked_positions` in the batch they are `[batch, length, vocabulary]`.
+        A batch without `masked_positions` gives `[batch, length, vocabulary]`.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Filling the blank, with the structure and the scores of transformers' fill-mask pipeline."""
+"""Fills masks, with the result format and the scores of transformers' fill-mask pipeline."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _MASK_SPELLINGS = ("<mask>", "[MASK]")
 
 
 class Predictor:
-    """Predicts masked tokens with a model directory.
+    """Predicts masked tokens with the model of a directory.
 
     Args:
-        framework: what it predicts with.
-        config: the options about the model, the device and what is shown.
-        files: of the model.
+        framework: computes.
+        config: the options of the model, the device and the display.
+        files: the model's.
         network: makes the framework's network for a model.
     """
 
@@ -47,25 +47,25 @@ class Predictor:
         self._head_chosen = False
 
     def model(self) -> Any:
-        """The framework's model itself, ready to predict."""
+        """The framework's own model, ready to predict."""
         return self._loaded().model
 
     def fill(
         self, texts: Sequence[str] | str, *, top_k: int = 5, targets: Sequence[str] | None = None
     ) -> list[list[Any]]:
-        """The most likely tokens for each blank.
+        """Find the most likely tokens for each mask.
 
         Args:
-            texts: texts with one or more masks, written `<mask>` or `[MASK]`; or one text.
+            texts: one text or several, each with one or more masks, written `<mask>` or `[MASK]`.
             top_k: how many tokens for each mask.
-            targets: only these words are considered.
+            targets: consider only these words; None: all tokens.
 
         Returns:
-            For each text, what the fill-mask pipeline returns: a list of `{score, token, token_str,
-            sequence}` by falling score, or a list of such lists if the text has several masks.
+            For each text, the result of the fill-mask pipeline: a list of `{score, token, token_str,
+            sequence}` in order of falling score, or a list of such lists if the text has several masks.
 
         Raises:
-            RequestError: a text has no mask or is too long, or a target is no token.
+            RequestError: a text has no mask or is too long, or the model does not know a target.
         """
         if top_k < 1:
             raise RequestError("must be at least 1", code="out_of_range", option="--top-k", value=top_k)
@@ -83,7 +83,7 @@ class Predictor:
         return [results[row] for row in range(len(ids))]
 
     def logits(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """The logits of each text, `[length, vocabulary]` float32, special tokens included.
+        """Compute the logits of each text, `[length, vocabulary]` float32, including special tokens.
 
         Raises:
             RequestError: a text is too long.
@@ -92,11 +92,11 @@ class Predictor:
         return [self.token_logits(self._token_ids(text, tokenizer)[None])[0] for text in texts]
 
     def token_logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Logits `[batch, length, vocabulary]` float32 for `[batch, length]` token ids without padding."""
+        """Logits `[batch, length, vocabulary]` float32 for token ids `[batch, length]` without padding."""
         return self._loaded().logits({"input_ids": np.asarray(input_ids, dtype=np.int64)})
 
     def _slot_logits(self, batch: Batch) -> NDArray[np.float32]:
-        """Logits at the masked positions; from the first batch on with the sparse head, where it is right."""
+        """Logits at the masked positions; the first batch decides between the sparse and the dense head."""
         network = self._loaded()
         if not self._head_chosen:
             network.choose_head({name: array[:1] for name, array in batch.items()})
@@ -111,7 +111,7 @@ class Predictor:
                 code="no_mask",
                 option="TEXT",
                 value=text,
-                fix=f"write {tokenizer.mask_token} for the blank",
+                fix=f"write {tokenizer.mask_token} where a word is to be predicted",
             )
         return ids
 
@@ -122,7 +122,7 @@ class Predictor:
         limit = length_limit(self._loaded().source.config)
         if limit is not None and len(ids) > limit:
             raise RequestError(
-                f"the text has {len(ids)} tokens, the model takes at most {limit}",
+                f"the text has {len(ids)} tokens, but the model takes at most {limit}",
                 code="text_too_long",
                 option="TEXT",
                 value=text[:40] + "...",
@@ -131,7 +131,7 @@ class Predictor:
         return ids
 
     def _loaded(self) -> Network:
-        """The network; it is built and given its weights the first time."""
+        """The network; the first call builds it and assigns its weights."""
         if self._network is None:
             model = load_model_source(self.config, self._files.fetched(self.config))
             check_mask_token(model.tokenizer, model.name)
@@ -146,13 +146,13 @@ class Predictor:
 
 
 _LOGITS_AT_ONCE = 2**27
-"""Half a gigabyte, should a model's head need all positions."""
+"""Logits per batch: half a gigabyte, if the model's head needs every position."""
 
 
 def _rows_of_one_length(ids: Sequence[NDArray[np.int64]], tokens: int) -> Iterator[list[int]]:
-    """The numbers of texts that go through the model together, at most so many tokens.
+    """Group the texts, by number, into batches of equal length and at most `tokens` tokens.
 
-    Equally long ones, so that none is padded: scores do not depend on what a model makes of padding.
+    Equal length needs no padding, so scores do not depend on how a model treats padding.
     """
     by_length: dict[int, list[int]] = {}
     for row, text in enumerate(ids):
@@ -177,10 +177,11 @@ def _fillings(
     wanted: NDArray[np.int64] | None,
     tokenizer: Any,
 ) -> list[Any]:
-    """What `fill` says of one text, given the logits of its masks, `[masks or more, vocabulary]`."""
+    """The result of `fill` for one text, from the logits of its masks, `[masks or more, vocabulary]`."""
     positions = np.flatnonzero(ids == tokenizer.mask_token_id)
     blanks = [_ranked(of_mask, top_k, wanted) for of_mask in logits[: len(positions)]]
-    # As in the pipeline: the other masks of a text stay visible, a single mask's text reads plainly.
+    # Like the pipeline: a text with one mask loses its special tokens; a text with several keeps them, and
+    # so shows its other masks.
     alone = len(blanks) == 1
     filled = [
         [_filled(ids, position, token, score, tokenizer, plain=alone) for token, score in blank]
@@ -196,11 +197,11 @@ def _target_ids(targets: Sequence[str], tokenizer: Any, progress: Progress) -> N
         if target in vocabulary:
             ids.append(vocabulary[target])
             continue
-        # As the pipeline does: a word that is no token stands for its first piece.
+        # Like the pipeline: a word that is not a single token is replaced by its first piece.
         pieces = tokenizer(target, add_special_tokens=False)["input_ids"]
         if not pieces or pieces[0] == tokenizer.unk_token_id:
             raise RequestError(
-                "is no word this model knows", code="bad_target", option="--targets", value=target
+                "unknown to this model's tokenizer", code="bad_target", option="--targets", value=target
             )
         ids.append(pieces[0])
         if len(pieces) > 1:
@@ -210,21 +211,21 @@ def _target_ids(targets: Sequence[str], tokenizer: Any, progress: Progress) -> N
 
 def _piece_note(target: str, piece: int, tokenizer: Any) -> str:
     scored = tokenizer.decode([piece])
-    note = f"target {target!r} is no token of this model; its first piece {scored!r} is scored"
+    note = f"target {target!r} is not a single token of this model; its first piece {scored!r} is scored"
     spaced = f" {target}"
     if len(tokenizer(spaced, add_special_tokens=False)["input_ids"]) == 1:
-        note += f" (with a space before it, {spaced!r} is one)"
+        note += f" (with a space before it, {spaced!r} is a single token)"
     return note
 
 
 def _ranked(
     logits: NDArray[np.float32], top_k: int, wanted: NDArray[np.int64] | None
 ) -> list[tuple[int, float]]:
-    """The `top_k` most likely (token, probability) among all tokens or the wanted ones."""
+    """The `top_k` most likely (token, probability) among all tokens or among the wanted tokens."""
     shifted = np.exp(logits.astype(np.float64) - logits.max())
     scores = shifted / shifted.sum()
     if wanted is None:
-        # Sorting a whole vocabulary takes as long as the model.
+        # Sorting the whole vocabulary would take as long as the model.
         least = np.partition(scores, -min(top_k, len(scores)))[-min(top_k, len(scores))]
         wanted = np.flatnonzero(scores >= least)
     ranked = wanted[np.argsort(-scores[wanted], kind="stable")[:top_k]]

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it runs; always on stderr."""
+"""Progress of a run on stderr: bars on a terminal, else lines."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PATIENCE = 1.0
-"""Seconds after which something that takes longer is shown."""
+"""Seconds after which a slow operation is shown on a terminal."""
 
 _INTERVAL = 10.0
-"""Seconds between lines about it where there is no terminal."""
+"""Seconds between lines about an operation without a terminal."""
 
 _RECENT = 20
-"""Steps of whose speed the median is shown."""
+"""Number of recent steps; the median of their speeds is shown."""
 
 
 class Progress:
-    """A progress bar with loss, tokens/s and time left; lines where stderr is no terminal.
+    """Shows loss, tokens/s and time left: a progress bar, or lines if stderr is not a terminal.
 
     Attributes:
-        quiet: nothing is shown.
-        running_bar: the bar of the run, while there is one.
+        quiet: show only warnings.
+        running_bar: the bar of the run, while it is shown; else None.
     """
 
     def __init__(self, *, quiet: bool, verbose: bool, logging_steps: int) -> None:
@@ -46,7 +46,7 @@ class Progress:
 
     @classmethod
     def of(cls, config: RuntimeConfig) -> Progress:
-        """The progress that a run's options ask for."""
+        """Make the progress display that a run's options request."""
         return cls(quiet=config.quiet, verbose=config.verbose, logging_steps=config.logging_steps)
 
     def say(self, text: str) -> None:
@@ -59,25 +59,25 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
-        """Show a line that nobody should miss, however quiet it is to be."""
+        """Show a warning, even if `quiet`."""
         if self.quiet:
             print(f"mlm: {text}", file=sys.stderr, flush=True)
         else:
             self.say(text)
 
     def aside(self, text: str) -> None:
-        """Show a line that is of use only to someone who watches."""
+        """Show a line only on a terminal, to someone who watches."""
         if sys.stderr.isatty():
             self.say(text)
 
     def detail(self, text: str) -> None:
-        """Show a line that only `--verbose` asks for."""
+        """Show a line only with `--verbose`."""
         if self._verbose:
             self.say(text)
 
     @contextmanager
     def phase(self, description: str) -> Iterator[None]:
-        """Show that something is going on that cannot say how far it is."""
+        """While inside, show that an operation of unknown length is running, once it has taken a while."""
         shown = self._status(description)
         timer = threading.Timer(patience(), shown.start)
         timer.daemon = True
@@ -90,7 +90,7 @@ class Progress:
             shown.stop()
 
     def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
-        """The items, while it is shown how many of them have been taken."""
+        """Yield the items and show how many have been taken."""
         counter = self.counter(description, total)
         try:
             for item in items:
@@ -100,7 +100,7 @@ class Progress:
             counter.stop()
 
     def evaluated_batch(self, total: int) -> None:
-        """One batch more of an evaluation of `total` batches is done."""
+        """Count one more finished batch of an evaluation with `total` batches."""
         if self._evaluation is None:
             self._evaluation = self.counter("evaluating", total)
         self._evaluation.advance()
@@ -109,7 +109,7 @@ class Progress:
             self._evaluation = None
 
     def counter(self, description: str, total: int) -> Counter:
-        """Something that goes on in `total` steps, shown once it has taken a while."""
+        """Make a counter for an operation of `total` steps, shown once it has taken a while."""
         return Counter(self, description, total)
 
     def _status(self, description: str) -> Any:
@@ -120,7 +120,7 @@ class Progress:
         return Console(stderr=True).status(description)
 
     def start(self, steps: int) -> None:
-        """Begin a run of `steps` steps."""
+        """Start the display of a run with `steps` steps."""
         self._total, self._started = steps, time.perf_counter()
         if not self.quiet and sys.stderr.isatty():
             self.running_bar = _bar()
@@ -128,7 +128,7 @@ class Progress:
             self.running_bar.start()
 
     def stop(self) -> None:
-        """End the run, or leave it."""
+        """End the display of the run."""
         if self.running_bar is not None:
             self.running_bar.stop()
             self.running_bar = None
@@ -145,7 +145,7 @@ class Progress:
             self.say(f"step {line['step']}/{self._total}  {loss}  {speed}  {left:.0f} s left")
 
     def _speed(self) -> float:
-        """The median of the recent steps: an epoch's last batch may be a single block."""
+        """The median speed of the recent steps: an epoch's last batch may hold a single block."""
         return sorted(self._speeds)[len(self._speeds) // 2]
 
     def evaluation(self, line: dict[str, Any]) -> None:
@@ -157,7 +157,7 @@ class Progress:
 
 
 class _Line:
-    """A line in the place of a moving sign, where there is no terminal."""
+    """A line instead of a spinner, without a terminal."""
 
     def __init__(self, progress: Progress, description: str) -> None:
         self._progress = progress
@@ -171,7 +171,7 @@ class _Line:
 
 
 class Counter:
-    """How many of so many steps are done: a bar, or a line now and then where there is no terminal.
+    """Shows how many steps of an operation are done: a bar, or a line at intervals without a terminal.
 
     Attributes:
         done: steps so far.
@@ -187,7 +187,7 @@ class Counter:
         self._next = time.perf_counter() + patience()
 
     def advance(self) -> None:
-        """One step more is done."""
+        """Count one more step."""
         self.done += 1
         if self._progress.quiet or time.perf_counter() < self._next:
             return
@@ -199,7 +199,7 @@ class Counter:
             self._next = time.perf_counter() + _INTERVAL
 
     def stop(self) -> None:
-        """It has ended, or was left; its bar goes away."""
+        """Remove the bar: the operation has ended."""
         if self._bar is None:
             return
         self._bar.remove_task(self._task)
@@ -209,7 +209,7 @@ class Counter:
 
     def _show_bar(self) -> None:
         if self._bar is None:
-            # Two bars at once must be lines of the same display.
+            # Two bars at once must belong to one display.
             self._bar = self._progress.running_bar or _bar(transient=True)
             self._task = self._bar.add_task(self._description, total=self._total, loss="", speed="")
             self._bar.start()
@@ -217,7 +217,7 @@ class Counter:
 
 
 def patience() -> float:
-    """Seconds after which something that takes longer is shown; lines are for what takes long."""
+    """Seconds after which a slow operation is shown; without a terminal, only a very slow one."""
     return _PATIENCE if sys.stderr.isatty() else _INTERVAL
 
 

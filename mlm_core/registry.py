@@ -15,7 +15,7 @@ _ALIASES = {"pytorch": "torch", "tensorflow": "tf", "keras": "tf"}
 
 
 def engines() -> dict[str, Engine]:
-    """Every registered engine that can be loaded, by name, installed or not; no framework is imported."""
+    """Every registered engine that can be loaded, installed or not, by name; imports no framework."""
     found = {}
     for name in engine_names():
         with suppress(RequestError):
@@ -24,15 +24,15 @@ def engines() -> dict[str, Engine]:
 
 
 def engine_names() -> list[str]:
-    """The names of every registered engine; none is loaded."""
+    """The names of all registered engines; loads no engine."""
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
 def find_engine(name: str | None = None) -> Engine:
-    """The engine for `--backend`: the name, else `$MLM_BACKEND`, else the only one installed, else torch.
+    """Find the engine for `--backend`: `name`, else `$MLM_BACKEND`, else the only installed one, else torch.
 
     Raises:
-        RequestError: there is no engine of that name, or its framework is not installed.
+        RequestError: no engine has that name, or its framework is not installed.
     """
     option, chosen = "--backend", name
     if chosen is None and os.environ.get("MLM_BACKEND"):
@@ -62,7 +62,7 @@ def find_engine(name: str | None = None) -> Engine:
 
 def _default() -> str:
     found = engines()
-    # An engine that is there but for a version is nearer to what was meant than one that is not there.
+    # An installed engine with an unsupported version is a better guess than an absent one.
     for usable in (Engine.available, Engine.installed):
         names = [name for name, engine in found.items() if usable(engine)]
         if names:
@@ -71,33 +71,33 @@ def _default() -> str:
 
 
 def load(name: str) -> Engine:
-    """A registered engine; its framework is not imported.
+    """Load a registered engine; its framework is not imported.
 
     Raises:
-        RequestError: the package that registered it is broken.
+        RequestError: the engine's package is broken.
     """
     (entry, *_) = entry_points(group=GROUP, name=name)
     try:
         engine: Engine = entry.load()()
     except Exception as error:
-        # It is somebody else's code: anything can go wrong in it.
+        # Third-party code may fail in any way.
         raise RequestError(
             f"is broken ({type(error).__name__}: {error})",
             code="broken_backend",
             option="--backend",
             value=name,
-            fix=f"install {entry.dist.name if entry.dist else 'its package'} again",
+            fix=f"reinstall {entry.dist.name if entry.dist else 'its package'}",
         ) from None
     return engine
 
 
 def load_engine(name: str | None = None) -> Engine:
-    """The engine for a backend, with this process made ready for its framework.
+    """Find the engine for a backend and prepare this process for its framework.
 
-    `load_engine("tf").trainer(Config(...))`. One process works with one framework.
+    For example `load_engine("tf").trainer(Config(...))`. One process works with one framework.
 
     Raises:
-        RequestError: as `find_engine`.
+        RequestError: see `find_engine`.
         RunError: this process has loaded transformers for another framework.
     """
     engine = find_engine(name)

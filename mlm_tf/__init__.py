@@ -1,17 +1,18 @@
 """The TensorFlow engine of mlm, on Keras `compile` and `fit`."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 
 def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
-    """The masked-language model in a directory, or of this name on the Hub, as a TensorFlow model.
+    """Load a masked language model, from a directory or by its Hub name, as a TensorFlow model.
 
-    It reads `model.safetensors` in PyTorch's layout without PyTorch. Besides the arguments of its
-    transformers class, its `call` takes `masked_positions` `[batch, slots]` and `labels` `[batch, slots]`.
+    This reads `model.safetensors` in PyTorch's layout without PyTorch. Besides the arguments of its
+    transformers class, the model's `call` accepts `masked_positions` and `labels`, both `[batch, slots]`.
 
     Raises:
-        RequestError: the directory is no model directory, or there is no such model on the Hub.
+        RequestError: the directory holds no model, or the Hub has no such model.
     """
     from mlm_tf.engine import TensorFlowEngine
 
@@ -19,16 +20,12 @@ def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is asked for: `import mlm_tf` alone loads no framework.
-    if name == "MaskingCollator":
-        from mlm_core.batches.collator import MaskingCollator
-
-        return MaskingCollator
-    if name == "PushToHubCallback":
-        from mlm_tf.push_to_hub import PushToHubCallback
-
-        return PushToHubCallback
+    # Imported on first use: `import mlm_tf` alone loads no framework.
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
+_MODULES = {"MaskingCollator": "mlm_core.batches.collator", "PushToHubCallback": "mlm_tf.push_to_hub"}
 
 __all__ = ["MaskingCollator", "PushToHubCallback", "from_pretrained"]

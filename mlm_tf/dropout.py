@@ -13,10 +13,9 @@ from mlm_core.optimization.dropout import noise_key, noise_position
 
 
 class DropoutKey:
-    """The key of the noise of the forward pass that is being traced.
+    """The noise key of the forward pass that is being traced.
 
-    The step and the micro-batch are tensors; the layer is a number for each dropout in the order in
-    which they are traced.
+    Step and micro-batch are tensors; layers are numbered in the order in which they are traced.
     """
 
     def __init__(self, seed: int) -> None:
@@ -25,12 +24,12 @@ class DropoutKey:
         self._dropouts = 0
 
     def advance(self, step: tf.Tensor, micro_batch: tf.Tensor) -> None:
-        """Go to a micro-batch of an optimizer step, both counted from 0, int64 scalars."""
+        """Set the optimizer step and the micro-batch, int64 scalars counted from 0."""
         self._position = noise_position(tf.cast(step, tf.int64), micro_batch)
         self._dropouts = 0
 
     def next(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Philox's key `[1]` and counter `[2]`, uint64, of the next dropout in this forward pass."""
+        """Philox's key `[1]` and counter `[2]`, uint64, for the next dropout in this forward pass."""
         self._dropouts += 1
         layer = tf.constant([self._key * 2**20 + self._dropouts], tf.uint64)
         # The lower half counts the elements.
@@ -40,10 +39,10 @@ class DropoutKey:
 def keyed_dropout(
     inputs: tf.Tensor, rate: float, key: tuple[tf.Tensor, tf.Tensor], noise_shape: Any = None
 ) -> tf.Tensor:
-    """Inputs of any shape, floating, with this share of 0 and the others scaled up.
+    """Set a share `rate` of the floating-point inputs, of any shape, to 0 and scale the others up.
 
-    The noise is compared as the 32 bits that Philox gives: made into floats first, it is another one under
-    XLA than without, and in bfloat16 so coarse that a rate of 0.1 is 0.1015.
+    Philox's 32 random bits are compared as integers. Converted to floats first, they would differ between XLA
+    and plain TensorFlow, and in bfloat16 they are so coarse that a rate of 0.1 becomes 0.1015.
     """
     if rate == 0:
         return inputs
@@ -57,7 +56,7 @@ def keyed_dropout(
 
 
 def key_dropout_layers(model: Any, key: DropoutKey) -> None:
-    """Make every dropout layer of a model take its noise from the key."""
+    """Make every dropout layer of a model draw its noise with the key."""
 
     def dropout(inputs: tf.Tensor, rate: float, noise_shape: Any = None) -> tf.Tensor:
         return keyed_dropout(inputs, rate, key.next(), noise_shape)
@@ -66,12 +65,12 @@ def key_dropout_layers(model: Any, key: DropoutKey) -> None:
         if isinstance(layer, keras.layers.Dropout):
             layer._random_generator.dropout = dropout
         elif type(layer).__name__.endswith("StableDropout"):
-            # DeBERTa's own layers.
+            # DeBERTa has its own dropout layers.
             layer.xdropout = partial(dropout, rate=layer.drop_prob)
 
 
 def _dropout_holders(model: Any) -> Iterator[Any]:
-    """Every layer, those included that Funnel keeps in a plain object, where Keras does not see them."""
+    """Every layer, including those that Funnel keeps in a plain object, where Keras does not find them."""
     for layer in model.submodules:
         yield layer
         for held in vars(layer).values():

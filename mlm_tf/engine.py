@@ -32,8 +32,8 @@ class TensorFlowEngine(Engine):
     # From version 5 on transformers has no TensorFlow classes.
     needs = MappingProxyType({"transformers": "<5"})
     install = "pip install 'mlm[tf]'"
-    # transformers 4 imports every framework it finds unless told not to, and its TensorFlow classes
-    # are tf_keras's.
+    # transformers 4 imports every installed framework unless these say otherwise, and its TensorFlow
+    # classes need tf_keras.
     environment = MappingProxyType(
         {"USE_TF": "1", "USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     )
@@ -45,8 +45,8 @@ class TensorFlowEngine(Engine):
         super().prepare_process()
         import transformers.utils.import_utils as found
 
-        # transformers 4.57 cannot import its pipelines, nor `evaluate` itself, without PyTorch where
-        # accelerate is installed. accelerate is for PyTorch: here it is as good as not there.
+        # If accelerate is installed, transformers 4.57 cannot import its pipelines without PyTorch, nor can
+        # `evaluate` be imported. accelerate is for PyTorch, so treat it as not installed.
         if hasattr(found, "_accelerate_available"):
             found._accelerate_available = False
 
@@ -78,7 +78,7 @@ class TensorFlowEngine(Engine):
         import tensorflow as tf
 
         (gpu, *_) = tf.config.list_physical_devices("GPU")
-        # NVIDIA's Ampere is the first generation that has it.
+        # Ampere (compute capability 8.0) is NVIDIA's first generation with bfloat16.
         return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) >= (8, 0)
 
     def _is_memory_error(self, error: Exception) -> bool:
@@ -122,10 +122,10 @@ class TensorFlowEngine(Engine):
 
 @contextlib.contextmanager
 def _silent_import() -> Iterator[None]:
-    """Send file descriptor 2 nowhere while TensorFlow is first imported.
+    """Redirect file descriptor 2 to /dev/null during the first import of TensorFlow.
 
-    Its start-up messages come from C++ before any log level is read. Python's own stderr, and so
-    the traceback of an import that fails, is restored before it is written.
+    Its start-up messages come from C++ before any log level is read. The descriptor is restored before Python
+    writes the traceback of a failed import.
     """
     if "tensorflow" in sys.modules:
         yield

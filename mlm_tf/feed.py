@@ -1,4 +1,4 @@
-"""Batches of the plan as `tf.data`, through `prepare_tf_dataset`."""
+"""The batches of the plan as a `tf.data.Dataset`, through `prepare_tf_dataset`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from mlm_core.batches.batch import Batch, BatchAssembler
 
 CHUNK = 2**17
-"""Tokens that are assembled at once: a call from TensorFlow into Python takes longer than a small batch."""
+"""Tokens per call: a call from TensorFlow into Python takes longer than assembling a small batch."""
 
 
 def planned_dataset(model: Any, assemble: BatchAssembler, keys: NDArray[np.int64]) -> tf.data.Dataset:
-    """The batches of `[batches, batch]` block keys, in that order.
+    """The batches of block keys `[batches, batch]`, in that order.
 
-    The dataset behind it has one column, the block keys in plan order; the collator turns a batch of
-    them into a batch of masked blocks. `prepare_tf_dataset` drops columns that the model's `call`
-    does not name, and tries the collator on single rows: hence the name, and a pure collator.
+    The underlying dataset has one column, the block keys in plan order; the collator turns a batch of keys
+    into a batch of masked blocks. `prepare_tf_dataset` drops columns that the model's `call` does not name,
+    so the column is called `block_key`; it also tries the collator on single rows, so the collator has no
+    state.
     """
     rows = datasets.Dataset.from_dict({"block_key": keys.reshape(-1)})
 

@@ -1,4 +1,4 @@
-"""The masked-LM head, and what comes before it in the last layer, on the masked positions alone."""
+"""The sparse head: the masked-LM head and the end of the last layer, only at the masked positions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mlm_core.model.sparse_head import MaskedPass
 
 
 class SparseHead(MaskedPass):
-    """Hands a model's head the hidden states of the masked positions only.
+    """Passes only the hidden states of the masked positions to a model's head.
 
-    The head is what comes after the main layer, whose output is gathered.
+    The head is everything after the main layer; the main layer's output is gathered.
     """
 
     def __init__(self, model: Any) -> None:
@@ -32,12 +32,12 @@ class SparseHead(MaskedPass):
 
     @classmethod
     def of(cls, model: Any, batch: Mapping[str, tf.Tensor], *, deep: bool = True) -> Self:
-        """The head of a model, found by forward passes on a batch.
+        """Find the head of a model by forward passes on a batch.
 
         Args:
             model: a slot model.
-            batch: two rows or more of what it will be given.
-            deep: begin within the last layer, where the model allows it.
+            batch: a batch like those of training, with two rows or more.
+            deep: begin within the last layer if the model allows it.
         """
         head = cls(model)
         if deep:
@@ -54,7 +54,7 @@ class SparseHead(MaskedPass):
                 return call(hidden, *arguments, **options)
 
             def gathered(argument: Any) -> Any:
-                # What is added to the hidden states comes with them.
+                # Tensors that are added to the hidden states must be gathered as well.
                 return gather_slots(argument, positions) if _is_like(argument, hidden) else argument
 
             others = {name: gathered(value) for name, value in options.items()}
@@ -86,7 +86,7 @@ def _is_like(argument: Any, hidden: tf.Tensor) -> bool:
 
 
 def _replace_call(layer: Any, call: Callable[..., Any]) -> Callable[[], None]:
-    """Let a layer call something else; returns what ends that."""
+    """Replace a layer's `call`; return a function that restores it."""
     before = layer.call
     layer.call = call
 
@@ -97,13 +97,13 @@ def _replace_call(layer: Any, call: Callable[..., Any]) -> Callable[[], None]:
 
 
 def _last_layer(model: Any, run: Callable[[], Any]) -> list[Any]:
-    """What is called within the last of the encoder's layers, with hidden states, in that order."""
+    """The layers within the encoder's last layer that receive hidden states, in the order of their calls."""
     main = getattr(model, model.base_model_prefix)
     lists = [
         held
         for part in (main, *main.submodules)
         for name, held in vars(part).items()
-        # Keras keeps lists of its own.
+        # Names with an underscore are Keras's own lists.
         if isinstance(held, list) and not name.startswith("_")
     ]
     longest = max(lists, key=len, default=[])

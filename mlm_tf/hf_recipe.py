@@ -1,4 +1,4 @@
-"""The guide's own recipe in TensorFlow, to be compared with: stock class, collator, `compile` and `fit`."""
+"""The Hugging Face recipe in TensorFlow, a baseline: stock class, collator, `compile` and `fit`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def train_hf_recipe(setup: TrainingSetup, step_done: Callable[[float], None]) ->
     config = setup.config
     set_up(config.device, config.threads)
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
-    # Its own loader cannot read the files of newer safetensors.
+    # Not from_pretrained: its loader cannot read the files of newer safetensors.
     model = transformers.TFAutoModelForMaskedLM.from_config(setup.model.config)
     model.build_in_name_scope()
     assign(model, setup.model.starting_weights(specs(model), config.seed).weights)
     collator = transformers.DataCollatorForLanguageModeling(
         tokenizer=setup.model.tokenizer, mlm_probability=config.mlm_probability, return_tensors="tf"
     )
-    # Keras has no accumulation: a step is one batch. The last one of an epoch is dropped, as in the guide.
+    # Keras has no accumulation, so a step is one batch. An epoch's last batch is dropped, as in the recipe.
     batches = model.prepare_tf_dataset(
         recipe_rows(setup), shuffle=True, batch_size=setup.plan.batch_size, collate_fn=collator
     )
@@ -47,9 +47,9 @@ class _Clock(keras.callbacks.Callback):
         self._clock = clock
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """The first step begins."""
+        """Start the clock: the first step begins."""
         self._clock.begin()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """A step has ended."""
+        """Report a finished step."""
         self._clock.end()

@@ -1,4 +1,4 @@
-"""The process and the device: threads, memory."""
+"""The process: threads, device, memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mlm_core.system.machine import cores
 
 
 def set_up(device: str, threads: int | None) -> bool:
-    """Give TensorFlow its threads (None: as they are) and device; returns whether it computes on the CPU.
+    """Set TensorFlow's threads (None: unchanged) and device; return whether it computes on the CPU.
 
     Raises:
-        RunError: TensorFlow already runs with other settings, which it cannot change.
+        RunError: TensorFlow already runs with other settings and cannot change them.
     """
-    # float32 means float32 on a GPU, too, as it does in PyTorch.
+    # float32 products are float32 on a GPU as well (not TF32), as in PyTorch.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
-        # 0 stands for all cores. What is set already is not set again: TensorFlow may have started.
+        # 0 means all cores. An equal value is not set again: TensorFlow may have started.
         if threads not in (None, tf.config.threading.get_intra_op_parallelism_threads() or cores()):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
         if device == "cpu" and tf.config.get_visible_devices("GPU"):
@@ -28,12 +28,12 @@ def set_up(device: str, threads: int | None) -> bool:
         raise RunError(
             "TensorFlow has started with another number of threads or another device",
             code="wrong_process",
-            fix="use one setting in a process",
+            fix="use one setting per process",
         ) from None
     gpus = tf.config.get_visible_devices("GPU")
     for gpu in gpus if device != "cpu" else []:
-        # By itself TensorFlow takes all of a GPU's memory, which others may be using. Where it has started,
-        # or the GPU is divided, somebody has decided that already.
+        # By default TensorFlow allocates all GPU memory, which others may need. If TensorFlow has started, or
+        # the GPU is partitioned, memory growth is already decided.
         with suppress(RuntimeError, ValueError):
             tf.config.experimental.set_memory_growth(gpu, True)
     return not gpus

@@ -1,4 +1,4 @@
-"""Matrix products alone, as fast as TensorFlow does them."""
+"""Matrix products, at TensorFlow's full speed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def matmul(shapes: Sequence[tuple[int, int, int]], precision: str, device: Devic
 
     @tf.function
     def last_elements() -> tf.Tensor:
-        # An element of each, so that none is left out.
+        # One element of each product, so that none is optimized away.
         return tf.add_n([tf.cast(tf.matmul(one, other)[-1, -1], tf.float32) for one, other in pairs])
 
     def multiply() -> None:

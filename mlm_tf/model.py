@@ -1,233 +1,49 @@
-"""Masked-language models that take the slot format."""
+"""Masked-language models in TensorFlow: which class builds one, and where it differs from PyTorch's."""
 
 from __future__ import annotations
 
-import inspect
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import tensorflow as tf
 import tf_keras as keras
 from transformers import TF_MODEL_FOR_MASKED_LM_MAPPING
-from transformers.modeling_tf_utils import unpack_inputs
-from transformers.utils import ModelOutput
 from transformers.utils import logging as transformers_logging
 
-from mlm_core.batches.masking import IGNORED
 from mlm_core.errors import RequestError
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
-from mlm_tf.head import SparseHead, gather_slots
-from mlm_tf.weights import trained_variables
+from mlm_tf.slots import slot_class
 
-if TYPE_CHECKING:
-    from mlm_core.batches.batch import BatchVerifier
-
-
-@dataclass
-class SlotOutput(ModelOutput):
-    """What `call` returns where there are masked positions or labels.
-
-    Attributes:
-        loss: `[1]`, the mean over the masked tokens, for a stock `fit`.
-        logits: `[batch, slots, vocabulary]` float32; `[batch, length, vocabulary]` without positions.
-        loss_sum: scalar float32, the sum of the token losses.
-        correct: scalar int64, masked tokens whose most likely prediction is right.
-        masked_tokens: scalar int64, labels that are not -100.
-        hidden_states, attentions: as from the class itself, where they are asked for.
-    """
-
-    loss: tf.Tensor | None = None
-    logits: tf.Tensor | None = None
-    loss_sum: tf.Tensor | None = None
-    correct: tf.Tensor | None = None
-    masked_tokens: tf.Tensor | None = None
-    hidden_states: tuple[tf.Tensor, ...] | None = None
-    attentions: tuple[tf.Tensor, ...] | None = None
-
-
-class SlotCall:
-    """Adds the slot format, and training on sums, to a transformers masked-LM class.
-
-    Without `masked_positions` labels are `[batch, length]`, and without labels it is that class.
-    """
-
-    verifier: BatchVerifier | None = None
-    sparse_head: SparseHead | None = None
-    micro_batches: int = 1
-    dropout_key: DropoutKey
-    # What Keras gives every model.
-    optimizer: Any
-    __call__: Any
-
-    def _call_slots(self, inputs: dict[str, Any]) -> SlotOutput:
-        """The base class's logits at the masked positions, and their sums."""
-        positions, labels = inputs.pop("masked_positions", None), inputs.pop("labels", None)
-        block_key = inputs.pop("block_key", None)
-        if self.verifier is not None and inputs["training"] and block_key is not None:
-            received = [inputs["input_ids"], positions, labels, block_key]
-            tf.numpy_function(self.verifier.receive, received, Tout=[], stateful=True)
-        sparse = self.sparse_head if positions is not None else None
-        with sparse.at(positions) if sparse is not None else nullcontext():
-            output = super().call(**(inputs | {"return_dict": True}))  # type: ignore[misc]
-        logits = output.logits
-        if positions is not None and sparse is None:
-            logits = gather_slots(logits, positions)
-        logits = tf.cast(logits, tf.float32)
-        sums = {} if labels is None else _sums(logits, labels)
-        extras = {"hidden_states": output.hidden_states, "attentions": output.attentions}
-        return SlotOutput(logits=logits, **sums, **extras)
-
-    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One global batch, micro-batch by micro-batch; the loss is divided by all its masked tokens."""
-        batch = _as_inputs(data)
-        count = tf.math.count_nonzero(batch["labels"] != IGNORED)
-        divisor = tf.cast(tf.maximum(count, 1), tf.float32)
-        if self.micro_batches == 1:
-            loss_sum, correct, gradients = self._micro_step(batch, divisor, tf.constant(0, tf.int64))
-        else:
-            loss_sum, correct, gradients = self._accumulate(batch, divisor)
-        self.optimizer.apply_gradients(zip(gradients, trained_variables(self), strict=True))
-        shown = {"loss": loss_sum / divisor, "loss_sum": loss_sum, "correct": correct, "masked_tokens": count}
-        norm = getattr(self.optimizer, "grad_norm", None)
-        return shown if norm is None else shown | {"grad_norm": norm}
-
-    def test_step(self, data: Any) -> dict[str, Any]:
-        """One batch of an evaluation; the sums run on until Keras resets them."""
-        output = self(_as_inputs(data), training=False)
-        for total in self.totals:
-            total.update_state(getattr(output, total.name))
-        sums = {total.name: total.result() for total in self.totals}
-        count = tf.maximum(sums["masked_tokens"], 1)
-        # What Keras' own callbacks watch, as val_loss.
-        return {"loss": sums["loss_sum"] / tf.cast(count, sums["loss_sum"].dtype), **sums}
-
-    @property
-    def totals(self) -> list[Any]:
-        """The sums of an evaluation, as Keras metrics."""
-        if "_totals" not in self.__dict__:
-            # Past Keras's own way of setting attributes: as part of the model they would be saved as weights.
-            self.__dict__["_totals"] = [
-                keras.metrics.Sum(name="loss_sum", dtype=tf.float64),
-                keras.metrics.Sum(name="correct", dtype=tf.int64),
-                keras.metrics.Sum(name="masked_tokens", dtype=tf.int64),
-            ]
-        return self.__dict__["_totals"]
-
-    @property
-    def metrics(self) -> list[Any]:
-        """Keras resets these before each evaluation."""
-        return [*super().metrics, *self.totals]  # type: ignore[misc]
-
-    def loss_gradients(
-        self, batch: dict[str, tf.Tensor], divisor: tf.Tensor | None = None, *, training: bool = False
-    ) -> tuple[SlotOutput, list[tf.Tensor]]:
-        """The output, and dense gradients of its loss over `divisor`, or over the batch's masked tokens."""
-        with tf.GradientTape() as tape:
-            output = self(batch, training=training)
-            loss = output.loss if divisor is None else output.loss_sum / divisor
-            scale = getattr(self.optimizer, "loss_scale", None)
-            if training and scale is not None:
-                loss *= scale
-        unused = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(loss, trained_variables(self), unconnected_gradients=unused)
-        # Lookups of the same row are summed: a global norm over the separate slices is too small.
-        return output, [tf.convert_to_tensor(gradient) for gradient in gradients]
-
-    def _micro_step(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor, micro_batch: tf.Tensor) -> Any:
-        self.dropout_key.advance(self.optimizer.iterations, micro_batch)
-        output, gradients = self.loss_gradients(batch, divisor, training=True)
-        return output.loss_sum, output.correct, gradients
-
-    def _accumulate(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor) -> Any:
-        # Reshaped, not sliced: XLA wants to know how many rows a micro-batch has.
-        parts = {
-            name: tf.reshape(tensor, tf.concat([[self.micro_batches, -1], tf.shape(tensor)[1:]], axis=0))
-            for name, tensor in batch.items()
-        }
-
-        def add(index: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor, *sums: tf.Tensor) -> Any:
-            part = {name: tensor[index] for name, tensor in parts.items()}
-            more, right, gradients = self._micro_step(part, divisor, tf.cast(index, tf.int64))
-            summed = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
-            return index + 1, loss + more, correct + right, *summed
-
-        zeros = [tf.zeros_like(variable) for variable in trained_variables(self)]
-        start = (tf.constant(0), tf.constant(0.0), tf.constant(0, tf.int64), *zeros)
-        # One micro-batch at a time: side by side they would need the memory of the whole batch.
-        _, loss_sum, correct, *gradients = tf.while_loop(
-            lambda index, *_: index < self.micro_batches, add, start, parallel_iterations=1
-        )
-        return loss_sum, correct, gradients
-
-
-def slot_class(base: type) -> type:
-    """The slot format added to a transformers masked-LM class, under the same name."""
-    signature = inspect.signature(base.call)  # type: ignore[attr-defined]
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    names = [name for name in ("labels", "masked_positions", "block_key") if name not in signature.parameters]
-    added = [inspect.Parameter(name, keyword, default=None) for name in names]
-
-    def call(self: Any, input_ids: Any = None, **inputs: Any) -> Any:
-        inputs["input_ids"] = input_ids
-        if inputs.get("masked_positions") is not None or inputs.get("labels") is not None:
-            return self._call_slots(inputs)
-        for parameter in added:
-            inputs.pop(parameter.name, None)
-        return super(slotted, self).call(**inputs)
-
-    # transformers and Keras sort the entries of a batch by the signature, so it names them all.
-    own = [
-        parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD
-    ]
-    call.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    content = {"__module__": base.__module__, "call": unpack_inputs(call)}
-    slotted: Any = type(base.__name__, (SlotCall, base), content)
-    return slotted
-
-
-def _as_inputs(data: Any) -> dict[str, tf.Tensor]:
-    inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    return inputs | {"labels": labels} if labels is not None else dict(inputs)
-
-
-def _sums(logits: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-    known = labels != IGNORED
-    wanted = tf.where(known, labels, 0)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=wanted, logits=logits)
-    loss_sum = tf.reduce_sum(tf.where(known, losses, 0.0))
-    masked_tokens = tf.math.count_nonzero(known)
-    right = tf.argmax(logits, -1, output_type=wanted.dtype) == wanted
-    loss = loss_sum / tf.cast(tf.maximum(masked_tokens, 1), tf.float32)
-    return {
-        "loss": tf.reshape(loss, [1]),
-        "loss_sum": loss_sum,
-        "correct": tf.math.count_nonzero(right & known),
-        "masked_tokens": masked_tokens,
-    }
-
+CLASS_PREFIX = "TF"
+"""What transformers puts in front of a class name in TensorFlow."""
 
 _OUTPUT_MATRIX_OF_ITS_OWN = ("rembert",)
-"""Families whose output matrix is a parameter of its own, in both frameworks."""
+"""Architectures whose output matrix is a separate parameter in both frameworks."""
 
 _UNTIED_IN_TENSORFLOW = ("esm", "mobilebert")
-"""Families whose output matrix is the word embeddings in PyTorch, but another variable in TensorFlow:
-ESM ties it to a table that building the model again replaces."""
+"""Architectures whose output matrix is the word embeddings in PyTorch, but another variable in TensorFlow.
+
+ESM ties it to a table that is replaced when the model is built again.
+"""
 
 _POSITIONS_AFTER_1_IN_TENSORFLOW = (
     "camembert", "longformer", "roberta", "roberta-prelayernorm", "xlm-roberta"
 )  # fmt: skip
-"""Families whose positions begin after `pad_token_id` in PyTorch, and after 1 in TensorFlow."""
-
+"""Architectures whose positions begin after `pad_token_id` in PyTorch, but after 1 in TensorFlow."""
 
 POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32") -> Any:
-    """A model of a transformers config, its weights, float32, still to be assigned; `seed` keys its dropout.
+    """Build a slot model from a transformers config; its float32 weights are not assigned yet.
+
+    Args:
+        config: transformers' config.
+        name: what the user calls the model.
+        seed: keys the dropout noise.
+        precision: of matrix products: "float32", "bf16" or "fp16".
 
     Raises:
-        RequestError: transformers has no masked-LM class for it in TensorFlow.
+        RequestError: transformers has no masked-LM class for the config in TensorFlow, or the class ties the
+            output matrix to the word embeddings and the config does not.
     """
     transformers_logging.set_verbosity_error()
     if type(config) not in TF_MODEL_FOR_MASKED_LM_MAPPING:
@@ -241,7 +57,7 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
     tied = getattr(config, "tie_word_embeddings", True)
     if not tied and config.model_type not in _OUTPUT_MATRIX_OF_ITS_OWN:
         raise RequestError(
-            "its output matrix is not the word embeddings, as TensorFlow's classes have it",
+            "the model has a separate output matrix, but TensorFlow's class uses the word embeddings",
             code="untied_output",
             option="--model",
             value=name,
@@ -249,7 +65,7 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
         )
     base = TF_MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     before = keras.mixed_precision.global_policy()
-    # A layer takes the policy that is in force while it is made.
+    # A layer keeps the global policy of the moment it is created.
     keras.mixed_precision.set_global_policy(POLICIES[precision])
     try:
         model = slot_class(base)(config)
@@ -263,14 +79,14 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
 
 
 def check_trainable(config: Any, name: str) -> None:
-    """Refuse a model whose training cannot be repeated.
+    """Check that the training of a model is repeatable.
 
     Raises:
-        RequestError: its layers are dropped by Python's own random numbers, while the step is traced.
+        RequestError: the model has layerdrop: Python's random numbers drop layers while the step is traced.
     """
     if getattr(config, "layerdrop", 0):
         raise RequestError(
-            f"drops layers at random (layerdrop {config.layerdrop}), which TensorFlow's class cannot repeat",
+            f"drops layers at random (layerdrop {config.layerdrop}), which TensorFlow cannot repeat",
             code="unsupported_model",
             option="--model",
             value=name,
@@ -279,7 +95,7 @@ def check_trainable(config: Any, name: str) -> None:
 
 
 def _correct(model: Any) -> None:
-    """Make a class compute what its PyTorch counterpart does."""
+    """Correct a TensorFlow model so that it computes the same as its PyTorch counterpart."""
     if model.config.model_type in _UNTIED_IN_TENSORFLOW:
         model.set_output_embeddings(model.get_input_embeddings().weights[0])
     if model.config.model_type in _POSITIONS_AFTER_1_IN_TENSORFLOW:

@@ -1,4 +1,4 @@
-"""The core's network on TensorFlow."""
+"""The core's network in TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from mlm_core.network import Network
 from mlm_core.training.first_batch import FirstBatch
 from mlm_tf.head import SparseHead
 from mlm_tf.machine import set_up
-from mlm_tf.model import build_model
+from mlm_tf.model import CLASS_PREFIX, build_model
 from mlm_tf.weights import assign, export, export_gradients, specs
 
 
 @final
 class TensorFlowNetwork(Network):
-    """A slot model; TensorFlow chooses its device."""
+    """A slot model. TensorFlow chooses its device."""
 
+    class_prefix = CLASS_PREFIX
     _cpu = True
 
     def build(self) -> ParameterSpecs:
@@ -41,22 +42,9 @@ class TensorFlowNetwork(Network):
         """See `Network.weights`."""
         return export(self.model)
 
-    def architecture(self) -> str:
-        """See `Network.architecture`."""
-        return str(type(self.model).__name__.removeprefix("TF"))
-
     def on_cpu(self) -> bool:
         """See `Network.on_cpu`."""
         return self._cpu
-
-    def use_head(self, *, sparse: bool, probe: Batch) -> None:
-        """See `Network.use_head`."""
-        if not sparse:
-            self.model.sparse_head = None
-        elif self.options.deep_head:
-            self.model.sparse_head = SparseHead.of(self.model, _tensors(probe))
-        else:
-            self.model.sparse_head = SparseHead(self.model)
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """See `Network.logits`."""
@@ -67,6 +55,9 @@ class TensorFlowNetwork(Network):
         output, gradients = self.model.loss_gradients(_tensors(batch))
         sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
         return FirstBatch(output.logits.numpy(), sums, export_gradients(self.model, gradients))
+
+    def _sparse_head(self, probe: Batch) -> SparseHead:
+        return SparseHead.of(self.model, _tensors(probe), deep=self.options.deep_head)
 
 
 def _tensors(batch: Batch) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""AdamWeightDecay with the update of PyTorch's AdamW, and the learning rates of the core's table."""
+"""AdamW with clipping, and the learning rates of the core's table."""
 
 from __future__ import annotations
 
@@ -16,28 +16,32 @@ from mlm_core.optimization.decay import BETA_1, BETA_2, CLIP_EPSILON, EPSILON, i
 
 
 class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of each step, looked up; the last one stays."""
+    """Looks up the learning rate of each step; after the table its last rate stays."""
 
     def __init__(self, table: NDArray[np.float32]) -> None:
         self._table = np.asarray(table, dtype=np.float32)
 
     def __call__(self, step: Any) -> tf.Tensor:
-        """The rate of a step, counted from 0: a float32 scalar."""
+        """The rate of a step, counted from 0, as a float32 scalar."""
         last = len(self._table) - 1
         return tf.gather(tf.constant(self._table), tf.minimum(tf.cast(step, tf.int32), last))
 
     def get_config(self) -> dict[str, Any]:
-        """The table, as Keras stores it."""
+        """The table in Keras's format."""
         return {"table": self._table.tolist()}
 
 
 class ClippedAdamWeightDecay(AdamWeightDecay):
-    """`AdamWeightDecay` that clips like PyTorch, adds epsilon where AdamW does, and decays by canonical name.
+    """`AdamWeightDecay` with the clipping and the epsilon of PyTorch's AdamW, and decay by canonical name.
 
-    Stock `AdamWeightDecay` takes the global norm before repeated embedding rows are summed, and adds
-    epsilon before the second moment's bias correction. `grad_norm` is a variable that holds the
-    norm before clipping. A `max_grad_norm` of 0 never scales. With a `loss_scale` gradients are divided by it
-    first, and a step where they are not finite only counts.
+    Stock `AdamWeightDecay` computes the global norm before it sums repeated embedding rows, and adds epsilon
+    before the second moment's bias correction.
+
+    Attributes:
+        grad_norm: scalar float32 variable, the norm before clipping.
+        max_grad_norm: 0: gradients are not clipped.
+        loss_scale: gradients are divided by it first; a step where they are not finite only counts. None: no
+            scale.
     """
 
     loss_scale: tf.Variable | None = None
@@ -73,7 +77,7 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
         )
 
     def scale_loss(self, value: float) -> None:
-        """Set the loss's scale; of a variable, so that the step is not traced again."""
+        """Set the loss scale; it is a variable, so that the step is not traced again."""
         if self.loss_scale is None:
             self.loss_scale = tf.Variable(value, trainable=False, name="loss_scale")
         else:
@@ -90,7 +94,7 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
     def _prepare_local(self, var_device: str, var_dtype: Any, apply_state: Any) -> None:
         super()._prepare_local(var_device, var_dtype, apply_state)
         local = apply_state[(var_device, var_dtype)]
-        # Keras folds both bias corrections into the rate, which leaves epsilon outside of the second.
+        # Keras folds both bias corrections into the rate, so epsilon would miss the second correction.
         local["epsilon"] *= tf.sqrt(1.0 - local["beta_2_power"])
 
     def _do_use_weight_decay(self, param_name: str) -> bool:
@@ -100,7 +104,7 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
 def build_optimizer(
     names: Mapping[str, str], config: OptimizationConfig, table: NDArray[np.float32]
 ) -> ClippedAdamWeightDecay:
-    """The optimizer of a model whose variables have these canonical names."""
+    """Make the optimizer of a model, given the canonical names of its variables."""
     return ClippedAdamWeightDecay(
         TableSchedule(table),
         weight_decay_rate=config.weight_decay,

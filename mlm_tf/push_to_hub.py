@@ -1,4 +1,4 @@
-"""Publishing from a Keras `fit` of one's own."""
+"""Publishing from the user's own Keras `fit`."""
 
 from __future__ import annotations
 
@@ -10,34 +10,31 @@ import tf_keras as keras
 import transformers
 
 from mlm_core.errors import RequestError
-from mlm_core.hub.callback import CallbackPublisher
+from mlm_core.hub.callback import HubCallback, strategy_word
 from mlm_core.hub.card import Row
 from mlm_core.metrics.sums import MaskedSums, finite
-from mlm_core.model.directory import write_model
 from mlm_tf.engine import TensorFlowEngine
+from mlm_tf.model import CLASS_PREFIX
 from mlm_tf.weights import export
 
 
-class PushToHubCallback(transformers.PushToHubCallback):
-    """transformers' callback, without git: the last weights always arrive, or `fit` fails.
+class PushToHubCallback(HubCallback, transformers.PushToHubCallback):
+    """Publishes a model while `fit` trains it, without git; either the last weights arrive, or `fit` fails.
 
-    What is published is `model.safetensors`, which PyTorch opens as well. Versions before the last are sent
-    beside the training, which they never stop.
+    The repository holds `model.safetensors`, which PyTorch opens as well. Earlier versions are uploaded in
+    the background; they never stop the training.
 
     Args:
-        output_dir: where the model is saved.
-        save_strategy: when, besides the end: "no", after every "epoch", or every `save_steps` "steps".
-        save_steps: between two versions.
-        tokenizer: saved and published with the model.
-        hub_model_id: the repository, as ORG/NAME; None: the user's own, called as the directory.
-        hub_token: in the place of HF_TOKEN and of what `hf auth login` has kept.
+        output_dir, save_strategy, save_steps, tokenizer, hub_model_id, hub_token, hub_private,
+            model_card_args: see `HubCallback`.
         checkpoint: keep Keras's own checkpoint in the directory; it is not published.
-        hub_private: who may read the repository, if it is made.
-        model_card_args: metadata of the card: `language`, `license`, `tags`, `finetuned_from`, `dataset`.
 
     Raises:
         RequestError: an argument is wrong, or the Hub refuses.
     """
+
+    packages = TensorFlowEngine.packages
+    class_prefix = CLASS_PREFIX
 
     def __init__(
         self,
@@ -54,29 +51,30 @@ class PushToHubCallback(transformers.PushToHubCallback):
     ) -> None:
         # Not the constructor of transformers' callback: it clones the repository.
         keras.callbacks.Callback.__init__(self)
-        if checkpoint and str(getattr(save_strategy, "value", save_strategy)).lower() != "epoch":
-            fix = "leave it out, or save after every epoch"
+        if checkpoint and strategy_word(save_strategy) != "epoch":
             raise RequestError(
-                "needs save_strategy epoch", code="contradiction", option="checkpoint", fix=fix
+                "requires save_strategy epoch",
+                code="contradiction",
+                option="checkpoint",
+                fix="leave it out, or save after every epoch",
             )
-        self._publisher = CallbackPublisher(
+        HubCallback.__init__(
+            self,
             output_dir,
             save_strategy,
             save_steps,
             tokenizer,
             hub_model_id,
             hub_token,
-            hub_private,
-            model_card_args,
-            TensorFlowEngine.packages,
+            hub_private=hub_private,
+            **model_card_args,
         )
-        self.output_dir, self.tokenizer, self.checkpoint = Path(output_dir), tokenizer, checkpoint
-        self.hub_model_id = self._publisher.hub_model_id
+        self.checkpoint = checkpoint
         self._step = 0
         self._rows: list[Row] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Begin to count."""
+        """Start counting steps."""
         self._step, self._rows = 0, []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -101,10 +99,9 @@ class PushToHubCallback(transformers.PushToHubCallback):
         """Publish the model.
 
         Raises:
-            RunError: it is saved, but did not reach the Hub.
+            RunError: the model is saved, but did not reach the Hub.
         """
         self._publisher.at_end(self._write, self._rows)
 
     def _write(self, directory: Path) -> None:
-        architecture = type(self.model).__name__.removeprefix("TF")
-        write_model(directory, export(self.model), self.model.config, self.tokenizer, architecture)
+        self._write_model(self.model, export, directory)

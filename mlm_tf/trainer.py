@@ -25,7 +25,7 @@ from mlm_tf.weights import (
 
 @final
 class TensorFlowTrainer(Trainer):
-    """The core's trainer on TensorFlow."""
+    """The core's trainer in TensorFlow."""
 
     _test_data: Any = None
 
@@ -39,19 +39,19 @@ class TensorFlowTrainer(Trainer):
         model.micro_batches = setup.config.gradient_accumulation_steps
         optimizer = build_optimizer(canonical_names(model), setup.config, setup.learning_rates)
         model.compile(optimizer, jit_compile=setup.config.compile)
-        # In float16 Keras would put an optimizer around it that scales the loss in a way of its own.
+        # With float16, compile wraps the optimizer in Keras's own loss scaling; this undoes it.
         model.optimizer = optimizer
 
     def _fit(self, loop: TrainingLoop, moments: Moments | None) -> None:
         plan, first_step, model = loop.setup.plan, loop.first_step, self.network.model
         model.verifier = loop.recorder.verifier
-        # Keras would make the moments while it traces the first step, and trace it a second time for that.
+        # Otherwise Keras creates the moments while it traces the first step, and traces the step twice.
         model.optimizer._create_all_weights(trained_variables(model))
         if moments is not None:
             assign_moments(model, moments, first_step)
         if loop.loss_scale is not None:
             model.optimizer.scale_loss(loop.loss_scale.value)
-        # To Keras a run, or what is left of it, is one epoch; the plan knows the epochs.
+        # For Keras the run, or the rest of it, is one epoch; the plan holds the real epochs.
         model.fit(
             planned_dataset(model, loop.setup.train, plan.all_keys(first_step)),
             steps_per_epoch=plan.steps - first_step,
@@ -71,23 +71,23 @@ class TensorFlowTrainer(Trainer):
 
 
 class _Report(keras.callbacks.Callback):
-    """Passes on what happens."""
+    """Reports each step to the training loop."""
 
     def __init__(self, loop: TrainingLoop) -> None:
         super().__init__()
-        self._course = loop
+        self._loop = loop
         self._step = loop.first_step
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Report a step."""
         self._step += 1
-        self._course.step_done(self._step, _sums(logs), float(logs["grad_norm"]))
-        if self._course.loss_scale is not None:
-            self.model.optimizer.scale_loss(self._course.loss_scale.value)
+        self._loop.step_done(self._step, _sums(logs), float(logs["grad_norm"]))
+        if self._loop.loss_scale is not None:
+            self.model.optimizer.scale_loss(self._loop.loss_scale.value)
 
 
 class _Evaluation(keras.callbacks.Callback):
-    """Passes on how far an evaluation is."""
+    """Reports each batch of an evaluation."""
 
     def __init__(self, evaluated_batch: Callable[[], None]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Parameters by canonical name: TensorFlow's names and layouts translated to PyTorch's and back."""
+"""Parameters by canonical name: translates TensorFlow's names and layouts to PyTorch's and back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mlm_core.training.checkpoint import Moments
 
 @dataclass(frozen=True)
 class _Place:
-    """A variable, its canonical name, and how the layouts differ."""
+    """A variable, its canonical name, and the difference between the layouts."""
 
     variable: Any
     name: str
     transpose: Any
 
     def canonical_shape(self) -> tuple[int, ...]:
-        # A view of one zero: only its shape is wanted.
+        # A view of a single zero: only the shape matters.
         zeros = np.broadcast_to(np.zeros((), dtype=np.float32), tuple(self.variable.shape))
         return tuple(self._transposed(zeros).shape)
 
@@ -45,14 +45,14 @@ class _Place:
 
 
 def specs(model: Any) -> ParameterSpecs:
-    """What the model is made of; tied parameters once."""
+    """The specs of the model's parameters; tied parameters appear once."""
     shapes = {place.name: place.canonical_shape() for place in _places(model)}
     constants = [place.name for place in _constants(model)]
     return ParameterSpecs(shapes, model.base_model_prefix, constants)
 
 
 def assign(model: Any, weights: Weights) -> None:
-    """Give every parameter its value, and every constant that has one."""
+    """Assign every parameter, and every constant that is among the weights."""
     places = [*_places(model), *(place for place in _constants(model) if place.name in weights)]
     keras.backend.batch_set_value(
         [(place.variable, place.from_canonical(weights[place.name])) for place in places]
@@ -60,13 +60,13 @@ def assign(model: Any, weights: Weights) -> None:
 
 
 def export(model: Any) -> Weights:
-    """Every parameter and constant as float32."""
+    """Every parameter and constant as float32, by canonical name."""
     places = [*_places(model), *_constants(model)]
     return {place.name: place.to_canonical(place.variable.numpy()) for place in places}
 
 
 def write_h5(model: Any, path: Path) -> None:
-    """Write the weights as transformers' TensorFlow classes read them by themselves, in one move."""
+    """Write the weights atomically, in the format that transformers' TensorFlow classes read."""
     partial = path.with_name(f".{path.name}.partial.h5")
     try:
         model.save_weights(str(partial))
@@ -76,7 +76,7 @@ def write_h5(model: Any, path: Path) -> None:
 
 
 def export_gradients(model: Any, gradients: Sequence[Any]) -> Weights:
-    """Dense gradients of the `trained_variables`, in their order."""
+    """Dense gradients by canonical name; `gradients` follows the order of `trained_variables`."""
     return {
         place.name: place.to_canonical(gradient.numpy())
         for place, gradient in zip(_places(model), gradients, strict=True)
@@ -99,7 +99,7 @@ def export_moments(model: Any) -> Moments:
 
 
 def assign_moments(model: Any, moments: Moments, step: int) -> None:
-    """Put the model's optimizer, its slots made, where it was after `step` steps."""
+    """Restore the model's optimizer, whose slots exist, to its state after `step` steps."""
     optimizer = model.optimizer
     optimizer.iterations.assign(step)
     values = []
@@ -113,12 +113,12 @@ def assign_moments(model: Any, moments: Moments, step: int) -> None:
 
 
 def canonical_names(model: Any) -> dict[str, str]:
-    """Canonical names by the names of the variables."""
+    """Canonical names by variable name."""
     return {place.variable.name: place.name for place in _places(model)}
 
 
 def trained_variables(model: Any) -> list[Any]:
-    """The variables that are parameters of the PyTorch class, too: those that are trained."""
+    """The trained variables: those that are parameters of the PyTorch class as well."""
     return [place.variable for place in _places(model)]
 
 
@@ -131,7 +131,7 @@ def _constants(model: Any) -> Iterator[_Place]:
 
 
 def _is_constant(place: _Place, config: Any) -> bool:
-    # RoFormer's sinusoids are frozen in PyTorch only.
+    # RoFormer's sinusoids are frozen only in PyTorch.
     frozen = config.model_type == "roformer" and place.name.endswith(".embed_positions.weight")
     return frozen or not place.variable.trainable
 
@@ -147,15 +147,15 @@ def _all_places(model: Any) -> Iterator[_Place]:
 
 
 def _canonical_name(name: str, config: Any) -> str | None:
-    """The name in PyTorch; None where the PyTorch class has no such parameter and the model no use for it."""
-    family = config.model_type
-    if family == "albert":
-        # The bias that is added is called decoder.bias; the one called bias is never read.
+    """The name in PyTorch; None: the PyTorch class has no such parameter, and the model does not use it."""
+    architecture = config.model_type
+    if architecture == "albert":
+        # The bias in use is decoder.bias; the variable named bias is never read.
         return {"predictions.bias": None, "predictions.decoder.bias": "predictions.bias"}.get(name, name)
-    if family == "deberta-v2":
+    if architecture == "deberta-v2":
         return name.replace(".pos_proj.", ".pos_key_proj.").replace(".pos_q_proj.", ".pos_query_proj.")
-    if family == "esm" and config.position_embedding_type != "absolute":
+    if architecture == "esm" and config.position_embedding_type != "absolute":
         return None if name == "esm.embeddings.position_embeddings.weight" else name
-    if family == "mpnet":
+    if architecture == "mpnet":
         return None if name.startswith("mpnet.pooler.") else name
     return name

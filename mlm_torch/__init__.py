@@ -1,17 +1,18 @@
 """The PyTorch engine of mlm, on transformers' `Trainer`."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 
 def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
-    """The masked-language model in a directory, or of this name on the Hub, as a PyTorch model.
+    """Load a masked language model, from a directory or by its Hub name, as a PyTorch model.
 
-    Besides the arguments of its transformers class, its forward pass takes `masked_positions`
-    `[batch, slots]` and `labels` `[batch, slots]`.
+    Besides the arguments of its transformers class, the model's forward pass accepts `masked_positions` and
+    `labels`, both `[batch, slots]`.
 
     Raises:
-        RequestError: the directory is no model directory, or there is no such model on the Hub.
+        RequestError: the directory holds no model, or the Hub has no such model.
     """
     from mlm_torch.engine import TorchEngine
 
@@ -19,16 +20,12 @@ def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is asked for: `import mlm_torch` alone loads no framework.
-    if name == "MaskingCollator":
-        from mlm_torch.feed import MaskingCollator
-
-        return MaskingCollator
-    if name == "PushToHubCallback":
-        from mlm_torch.push_to_hub import PushToHubCallback
-
-        return PushToHubCallback
+    # Imported on first use: `import mlm_torch` alone loads no framework.
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
+_MODULES = {"MaskingCollator": "mlm_torch.feed", "PushToHubCallback": "mlm_torch.push_to_hub"}
 
 __all__ = ["MaskingCollator", "PushToHubCallback", "from_pretrained"]

@@ -18,11 +18,11 @@ from mlm_core.optimization.dropout import DropoutNoise, noise_seed
 def keyed_dropout(
     device: torch.device, seed: int, step: int, micro_batch: int, *, fast: bool = True
 ) -> Iterator[None]:
-    """While inside, a forward pass takes the noise of this key; a compiled one only if it is not `fast`.
+    """While inside, a forward pass draws its noise with this key; a compiled pass requires `fast=False`.
 
-    PyTorch draws it from its global generator in the order of the layers, so seeding the generator before
-    each forward pass keys every layer. On a CPU that is slow, and the noise of most layers comes from
-    elsewhere (see `mlm_core.optimization.dropout`).
+    PyTorch draws noise from its global generator in the order of the layers, so seeding the generator before
+    each forward pass keys every layer. On a CPU that is slow; with `fast`, most layers draw their noise with
+    `mlm_core.optimization.dropout`.
     """
     key = noise_seed(seed, step, micro_batch)
     torch.manual_seed(key)
@@ -34,7 +34,7 @@ def keyed_dropout(
 
 
 class _FastDropout(TorchFunctionMode):
-    """Takes the place of PyTorch's dropout on a CPU, by itself and inside of attention."""
+    """Replaces PyTorch's dropout on a CPU, both alone and inside attention."""
 
     def __init__(self, noise: DropoutNoise) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class _FastDropout(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Every call of a torch function passes here."""
+        """Receives every call of a torch function."""
         given = kwargs or {}
         if func is dropout:
             return self._dropout(*args, **given)
@@ -80,7 +80,7 @@ class _FastDropout(TorchFunctionMode):
                 query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
             )
         if torch.is_autocast_enabled("cpu"):
-            # As PyTorch does it: all of attention is of the reduced precision.
+            # As in PyTorch: the whole attention has the reduced precision.
             reduced = torch.get_autocast_dtype("cpu")
             query, key, value = query.to(reduced), key.to(reduced), value.to(reduced)
         with torch.autocast("cpu", enabled=False):
@@ -89,28 +89,29 @@ class _FastDropout(TorchFunctionMode):
             if attn_mask is not None:
                 scores = scores + _summand(attn_mask, scores.dtype)
             weights = scores.softmax(-1)
-            # The scale is of fewer values here than behind the weights.
+            # The values are fewer than the weights, so they are scaled.
             return (weights * self._kept(weights, dropped)) @ (value * _scale(dropped))
 
     def _kept(self, values: torch.Tensor, dropped: int) -> torch.Tensor:
-        """1 for what is kept and 0 for what is not, in the values' shape and dtype."""
+        """1 where a value is kept, else 0, in the shape and dtype of `values`."""
         bits = torch.from_numpy(self._noise.draw(values.numel())).view(values.shape)
         lowest = dropped - DropoutNoise.LEVELS // 2
         if values.dtype.itemsize != 2:
             return (bits >= lowest).to(values.dtype)
-        # Converting a comparison takes longer than all else: 0 or 1 as an integer, times the bits of 1.0.
+        # Converting a comparison would take longer than the rest: 0 or 1 as an integer, times the bits of
+        # 1.0.
         one = int(torch.ones((), dtype=values.dtype).view(torch.int16))
         return bits.clamp_(lowest - 1, lowest).sub_(lowest - 1).mul_(one).view(values.dtype)
 
 
 def _scale(dropped: int) -> float:
-    """What keeps the mean as it is, of the rate that 16 bits can tell."""
+    """The factor that keeps the mean, for the dropout rate rounded to 16 bits."""
     return DropoutNoise.LEVELS / (DropoutNoise.LEVELS - dropped)
 
 
 def _summand(attn_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A mask as attention adds it to its scores."""
+    """A mask in the form that attention adds to its scores."""
     if attn_mask.dtype != torch.bool:
-        # A float32 mask's least number is infinite in 16 bits, and a row of these alone no number at all.
+        # A float32 mask's least number is -inf in 16 bits, and a row of only -inf gives nan.
         return attn_mask.clamp(min=torch.finfo(dtype).min).to(dtype)
     return torch.zeros_like(attn_mask, dtype=dtype).masked_fill(~attn_mask, torch.finfo(dtype).min)

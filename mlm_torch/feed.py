@@ -1,4 +1,4 @@
-"""Batches of the plan as data loaders."""
+"""The batches of the plan as data loaders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Keys = NDArray[np.int64]
 
 
 class _Batches(Dataset[Batch]):
-    """Whole batches by their block keys. Its length, for Trainer, is the number of blocks."""
+    """Maps block keys to whole batches. Its length, which Trainer asks for, is the number of blocks."""
 
     def __init__(self, assemble: BatchAssembler) -> None:
         self._assemble = assemble
@@ -31,7 +31,7 @@ class _Batches(Dataset[Batch]):
 
 
 class _PlannedKeys(Sampler[Keys]):
-    """The block keys of each micro-batch of the plan, from a step on."""
+    """The block keys of each micro-batch of the plan, from `first_step` on."""
 
     def __init__(self, plan: BatchPlan, micro_batches: int, first_step: int) -> None:
         self._plan = plan
@@ -47,34 +47,34 @@ class _PlannedKeys(Sampler[Keys]):
 
 
 class PlannedLoader(DataLoader[Batch]):
-    """A training loader of a whole run, or of what is left of it: to Trainer that is one epoch.
+    """The training batches of a run, or of the rest of it; for Trainer they are one epoch.
 
-    It assembles batches in this process: worker processes make it slower, not faster.
+    Batches are assembled in this process: worker processes are slower.
     """
 
     def __init__(
         self, assemble: BatchAssembler, plan: BatchPlan, micro_batches: int, first_step: int
     ) -> None:
         keys = _PlannedKeys(plan, micro_batches, first_step)
-        # One item of the dataset is a whole batch, hence no batching here.
+        # An item of the dataset is already a batch.
         super().__init__(_Batches(assemble), batch_size=None, sampler=keys, collate_fn=_tensors)
 
 
 def evaluation_loader(assemble: BatchAssembler, keys: Keys) -> DataLoader[Batch]:
-    """Every batch of an evaluation, `keys` being `[batches, batch]`."""
+    """The batches of an evaluation, from block keys `[batches, batch]` int64."""
     return DataLoader(_Batches(assemble), batch_size=None, sampler=list(keys), collate_fn=_tensors)
 
 
 @final
 class MaskingCollator(NumpyCollator):
-    """The core's collator, with tensors: the `data_collator` of a stock `transformers.Trainer`."""
+    """The core's collator with tensors, for the `data_collator` of a stock `transformers.Trainer`."""
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        """See the core's; every entry is an int64 tensor."""
+        """See the core's collator; every entry is an int64 tensor."""
         return _tensors(super().__call__(rows))
 
     def _salt(self) -> int:
-        # Each worker process of a data loader has a copy; PyTorch gives them seeds, new ones every epoch.
+        # Each worker process of a data loader has a copy; PyTorch gives each a new seed every epoch.
         worker = get_worker_info()
         return worker.seed if worker is not None else 0
 

@@ -1,4 +1,4 @@
-"""The masked-LM head, and what comes before it in the last layer, on the masked positions alone."""
+"""The sparse head: the masked-LM head and the end of the last layer, only at the masked positions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mlm_core.model.sparse_head import MaskedPass
 
 
 class SparseHead(MaskedPass):
-    """Hands a model's head the hidden states of the masked positions only.
+    """Passes only the hidden states of the masked positions to a model's head.
 
-    The head begins with the first module outside the encoder that is called once the encoder has returned.
+    The head begins with the first module outside the encoder that is called after the encoder has returned.
     """
 
     def __init__(self, entry: torch.nn.Module) -> None:
@@ -23,19 +23,19 @@ class SparseHead(MaskedPass):
 
     @classmethod
     def of(cls, model: Any, batch: Mapping[str, torch.Tensor], *, deep: bool = True) -> Self:
-        """The head of a model, found by forward passes on a batch.
+        """Find the head of a model by forward passes on a batch.
 
         Args:
             model: a slot model.
-            batch: two rows or more of what it will be given.
-            deep: begin within the last layer, where the model allows it.
+            batch: a batch like those of training, with two rows or more.
+            deep: begin within the last layer if the model allows it.
 
         Raises:
-            ValueError: nothing comes after the encoder.
+            ValueError: no module is called after the encoder.
         """
         entry = _entry(model, batch)
         if entry is None:
-            raise ValueError("no head was found behind its encoder")
+            raise ValueError("no head was found after its encoder")
         head = cls(entry)
         if deep:
             head.begin_earlier(model, _last_layer(model, batch), lambda: _logits(model, batch))
@@ -53,7 +53,7 @@ class SparseHead(MaskedPass):
         shape = arguments[0].shape[:2]
 
         def gathered(argument: Any) -> Any:
-            # What is added to the hidden states comes with them.
+            # Tensors that are added to the hidden states must be gathered as well.
             like = isinstance(argument, torch.Tensor) and argument.dim() == 3 and argument.shape[:2] == shape
             return gather_slots(argument, positions) if like else argument
 
@@ -86,7 +86,7 @@ def _entry(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.nn.Module | N
 
 
 def _last_layer(model: Any, batch: Mapping[str, torch.Tensor]) -> list[torch.nn.Module]:
-    """What is called within the last of the encoder's layers, in that order."""
+    """The modules within the encoder's last layer, in the order of their calls."""
     lists = [part for part in model.base_model.modules() if isinstance(part, torch.nn.ModuleList)]
     longest: Any = max(lists, key=len, default=())
     return _called(model, batch, set(longest[-1].modules())) if len(longest) else []
@@ -98,7 +98,7 @@ def _called(
     modules: set[torch.nn.Module],
     now: Callable[[], bool] = lambda: True,
 ) -> list[torch.nn.Module]:
-    """Which of the modules a forward pass calls, with hidden states, in the order of the calls."""
+    """Those of the modules that a forward pass calls with hidden states, in the order of the calls."""
     called: list[torch.nn.Module] = []
 
     def note(module: torch.nn.Module, arguments: Sequence[Any]) -> None:

@@ -1,4 +1,4 @@
-"""The guide's own recipe in PyTorch, to be compared with: stock Trainer, stock collator, stock class."""
+"""The Hugging Face recipe in PyTorch, a baseline: stock class, collator and `Trainer`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _train(model: Any, setup: TrainingSetup, scratch: str, on_cpu: bool, clock: 
         per_device_train_batch_size=required(config.batch_size),
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         max_steps=setup.plan.steps,
-        # A step of fewer blocks would count as a whole one.
+        # A step with fewer blocks would count as a full step.
         dataloader_drop_last=True,
         bf16=config.precision == "bf16",
         fp16=config.precision == "fp16",
@@ -58,9 +58,9 @@ class _Clock(transformers.TrainerCallback):
         self._clock = clock
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
-        """The first step begins."""
+        """Start the clock: the first step begins."""
         self._clock.begin()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        """A step has ended."""
+        """Report a finished step."""
         self._clock.end()

@@ -1,4 +1,4 @@
-"""The process and the device: threads, memory."""
+"""The process: threads, device, memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def set_up(device: str, threads: int | None) -> torch.device:
-    """Give PyTorch its threads (None: as they are) and choose the device, which must be there."""
+    """Set PyTorch's threads (None: unchanged) and return the device, which must exist."""
     if threads is not None:
         torch.set_num_threads(threads)
     return torch.device("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu")
@@ -20,10 +20,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> None:
-    """Keep what is freed for the next step, for the rest of the process; on a CPU.
+    """Make glibc keep freed memory for the next step, for the rest of the process; for a CPU.
 
-    glibc gives large pieces back to the system as soon as they are freed, and each step would get them anew,
-    page by page and filled with zeros: a tenth of its time.
+    By default glibc returns large blocks to the system when they are freed. Each step would then get them
+    again, page by page and zeroed, which takes a tenth of its time.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""Matrix products, as fast as PyTorch does them."""
+"""Matrix products, at PyTorch's full speed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mlm_torch.model import PRECISIONS
 
 
 def speed_up_matmul(model: torch.nn.Module) -> None:
-    """Have a model's float32 linear layers use all of the processor, where they would not.
+    """Make a model's float32 linear layers use AVX-512 on processors where MKL does not.
 
-    PyTorch multiplies float32 matrices with MKL, which keeps to AVX2 on processors that are not Intel's: half
-    of what AVX-512 does. Convolutions it leaves to oneDNN, which looks at the instructions alone, and a
-    linear layer is a convolution whose window is a single point.
+    PyTorch multiplies float32 matrices with MKL. On processors not made by Intel, MKL uses only AVX2, at half
+    the speed of AVX-512. Convolutions run in oneDNN, which checks only the instruction set, and a linear
+    layer is a convolution whose window is a single point.
     """
     if not _halved_by_mkl():
         return
@@ -57,11 +57,11 @@ def _halved_by_mkl() -> bool:
 
 
 _FEW_ROWS = 0.25
-"""Rows for each output feature, below which the weights are the better picture (measured at 768 features)."""
+"""Rows per output feature below which the weights serve as the image (measured at 768 features)."""
 
 
 class PointwiseLinear(torch.nn.Linear):
-    """A linear layer whose float32 products are done by oneDNN."""
+    """A linear layer whose float32 products run in oneDNN."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """`[..., out_features]` from `[..., in_features]`."""
@@ -72,7 +72,7 @@ class PointwiseLinear(torch.nn.Linear):
         if len(rows) > _FEW_ROWS * self.out_features:
             mapped = _convolved(rows, self.weight, self.bias)
         else:
-            # A vocabulary's head: a filter for each row is far fewer than one for each word.
+            # The vocabulary projection: a filter per row means far fewer filters than one per word.
             mapped = _convolved(self.weight, rows, None).t().contiguous()
             if self.bias is not None:
                 mapped.add_(self.bias)
@@ -82,7 +82,7 @@ class PointwiseLinear(torch.nn.Linear):
 def _convolved(points: torch.Tensor, filters: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """`[points, filters]` from `[points, features]` and `[filters, features]`.
 
-    Features are the picture's channels, which lie next to each other ("channels last"): nothing is copied.
+    Features are the image's channels, which are contiguous ("channels last"): nothing is copied.
     """
-    picture = points[None, :, None].permute(0, 3, 1, 2)
-    return conv2d(picture, filters[:, :, None, None], bias).permute(0, 2, 3, 1).flatten(0, 2)
+    image = points[None, :, None].permute(0, 3, 1, 2)
+    return conv2d(image, filters[:, :, None, None], bias).permute(0, 2, 3, 1).flatten(0, 2)

@@ -1,4 +1,4 @@
-"""The core's network on PyTorch."""
+"""The core's network in PyTorch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TorchNetwork(Network):
     """A slot model on a device.
 
     Attributes:
-        device: where it is, once it is built.
+        device: the device of the model, once it is built.
     """
 
     device: torch.device
@@ -45,7 +45,8 @@ class TorchNetwork(Network):
                 if not options.compile:
                     add_up_lookups(self.model)
         if options.compile:
-            # Without the head, whose positions come from a hook: it is one large product, as fast by itself.
+            # Not the head: its positions come from a hook, and it is one large product, which compiling does
+            # not speed up.
             self.model.base_model.compile(dynamic=False)
         return specs(self.model)
 
@@ -57,24 +58,14 @@ class TorchNetwork(Network):
         """See `Network.weights`."""
         return export(self.model)
 
-    def architecture(self) -> str:
-        """See `Network.architecture`."""
-        return str(type(self.model).__name__)
-
     def on_cpu(self) -> bool:
         """See `Network.on_cpu`."""
         return self.device.type == "cpu"
 
-    def use_head(self, *, sparse: bool, probe: Batch) -> None:
-        """See `Network.use_head`."""
-        deep = self.options.deep_head and not self.options.compile
-        head = SparseHead.of(self.model, self.tensors(probe), deep=deep) if sparse else None
-        self.model.sparse_head = head
-
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """See `Network.logits`."""
-        # Not inference mode: what a class keeps from one pass to the next (ESM does) must serve training,
-        # too.
+        # Not inference mode: tensors that a class caches between passes (ESM does) must also work in
+        # training.
         with torch.no_grad():
             return self.model.eval()(**self.tensors(batch)).logits.float().cpu().numpy()
 
@@ -87,6 +78,10 @@ class TorchNetwork(Network):
         self.model.zero_grad()
         sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
         return FirstBatch(output.logits.detach().cpu().numpy(), sums, gradients)
+
+    def _sparse_head(self, probe: Batch) -> SparseHead:
+        deep = self.options.deep_head and not self.options.compile
+        return SparseHead.of(self.model, self.tensors(probe), deep=deep)
 
     @contextmanager
     def in_float32(self) -> Iterator[None]:

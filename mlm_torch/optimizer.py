@@ -16,10 +16,13 @@ from mlm_torch.weights import named_parameters
 
 
 class ClippedAdamW(torch.optim.AdamW):
-    """AdamW that scales gradients down to a global norm and remembers the norm before that.
+    """AdamW that clips gradients to a global norm.
 
-    `grad_norm` is a scalar tensor after each step. A `max_grad_norm` of 0 never scales. With a `loss_scale`
-    gradients are divided by it first, and a step where they are not finite only counts.
+    Attributes:
+        grad_norm: scalar float32 tensor, the norm of the last step before clipping.
+        max_grad_norm: 0: gradients are not clipped.
+        loss_scale: gradients are divided by it first; a step where they are not finite only counts. None: no
+            scale.
     """
 
     loss_scale: LossScale | None = None
@@ -64,11 +67,11 @@ _CHUNK = 1024
 
 
 def _global_norm(gradients: list[torch.Tensor]) -> torch.Tensor:
-    """The norm of all gradients together, a float32 scalar, right to 1e-7.
+    """The global norm of all gradients, a float32 scalar, accurate to 1e-7.
 
-    PyTorch's own norms add float32 one by one on a CPU and are off by 2e-4 at a million elements.
-    Here each chunk is multiplied with itself as a matrix, which is as fast as reading it, and the
-    chunks' sums are added in float64.
+    On a CPU, PyTorch's own norms add float32 numbers one by one: at a million elements the error is 2e-4.
+    Here a matrix product multiplies each chunk with itself, as fast as memory is read, and the sums of the
+    chunks are added in float64.
     """
     sums = []
     for gradient in gradients:
@@ -80,20 +83,20 @@ def _global_norm(gradients: list[torch.Tensor]) -> torch.Tensor:
 
 
 class TableSchedule(LRScheduler):
-    """The learning rate of each step, looked up."""
+    """Looks up the learning rate of each step; after the table its last rate stays."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, table: NDArray[np.float32]) -> None:
         self._table = table
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The rate of the step that comes next; the last one stays."""
+        """The rate of the next step, for each parameter group."""
         rate = float(self._table[min(self.last_epoch, len(self._table) - 1)])
         return [rate for _ in self.optimizer.param_groups]
 
 
 def build_optimizer(model: Any, config: OptimizationConfig) -> ClippedAdamW:
-    """The optimizer of a model; the schedule sets its learning rate."""
+    """Make the optimizer of a model; the schedule sets its learning rate."""
     groups: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
     for name, parameter in named_parameters(model).items():
         groups[is_decayed(name)].append(parameter)

@@ -27,7 +27,7 @@ from mlm_torch.weights import (
 
 @final
 class TorchTrainer(Trainer):
-    """The core's trainer on PyTorch."""
+    """The core's trainer in PyTorch."""
 
     _optimizer: Any = None
 
@@ -62,7 +62,13 @@ class TorchTrainer(Trainer):
 
 
 class MaskedLMTrainer(transformers.Trainer):
-    """`transformers.Trainer` on the plan's batches, reporting sums instead of means of means."""
+    """`transformers.Trainer` with the plan's batches; it reports sums, not means of means.
+
+    Attributes:
+        first_step: optimizer steps done before this process.
+        loss_scale: multiplies the loss; None: no scale.
+        evaluated: the sums of the last evaluation.
+    """
 
     def __init__(
         self,
@@ -74,9 +80,10 @@ class MaskedLMTrainer(transformers.Trainer):
         self._loader = evaluation_loader(setup.test, setup.evaluation_keys)
         super().__init__(model, arguments, eval_dataset=self._loader.dataset, compute_metrics=self._sum_up)
         self.remove_callback(transformers.PrinterCallback)
-        # The loss is divided by the masked tokens of the whole accumulated batch, here and not by Trainer.
+        # The model divides the loss by the masked tokens of the whole accumulated batch; Trainer must not
+        # divide.
         self.model_accepts_loss_kwargs = True
-        self._job = setup
+        self._setup = setup
         self._evaluated_batch = evaluated_batch
         self._micro_batch = 0
         self.first_step = 0
@@ -86,18 +93,18 @@ class MaskedLMTrainer(transformers.Trainer):
 
     def get_train_dataloader(self) -> PlannedLoader:
         """The plan's batches in the plan's order."""
-        assert isinstance(self._job, TrainingSetup)
-        accumulated = self._job.config.gradient_accumulation_steps
-        return PlannedLoader(self._job.train, self._job.plan, accumulated, self.first_step)
+        assert isinstance(self._setup, TrainingSetup)
+        accumulated = self._setup.config.gradient_accumulation_steps
+        return PlannedLoader(self._setup.train, self._setup.plan, accumulated, self.first_step)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """The held-out blocks with their fixed masks."""
         return self._loader
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """A micro-batch, its dropout keyed."""
+        """Train on a micro-batch, with keyed dropout."""
         step = self.first_step + self.state.global_step
-        config = self._job.config
+        config = self._setup.config
         fast = not config.compile
         with keyed_dropout(self.args.device, config.seed, step, self._micro_batch, fast=fast):
             self._micro_batch += 1
@@ -106,7 +113,7 @@ class MaskedLMTrainer(transformers.Trainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss over the accumulated batch's masked tokens; keeps the sums."""
+        """The loss divided by the masked tokens of the accumulated batch; records the sums."""
         output = model(**inputs, num_items_in_batch=num_items_in_batch)
         loss = output.loss
         if model.training:
@@ -124,13 +131,13 @@ class MaskedLMTrainer(transformers.Trainer):
     def prediction_step(
         self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
     ) -> Any:
-        """The batch's sums `[1, 3]` in the place of its predictions."""
+        """Return the batch's sums `[1, 3]` float64 as its predictions."""
         with torch.no_grad():
             output = model(**self._prepare_inputs(inputs))
         parts = (output.loss_sum.double(), output.correct.double(), output.masked_tokens.double())
         sums = torch.stack(parts)[None]
         self._evaluated_batch()
-        # Trainer calls compute_metrics only where there are labels; the sums serve as both.
+        # Trainer calls compute_metrics only if there are labels, so the sums are passed as labels as well.
         return output.loss.detach(), sums, sums
 
     def _sum_up(self, prediction: transformers.EvalPrediction) -> dict[str, float]:
@@ -140,20 +147,20 @@ class MaskedLMTrainer(transformers.Trainer):
 
 
 class _Report(transformers.TrainerCallback):
-    """Passes on what happens."""
+    """Reports each step to the training loop."""
 
     def __init__(self, trainer: MaskedLMTrainer, loop: TrainingLoop) -> None:
         self._trainer = trainer
-        self._course = loop
+        self._loop = loop
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report a step."""
         optimizer = self._trainer.optimizer
-        # Trainer may have wrapped it.
+        # Trainer may have wrapped the optimizer.
         clipped: Any = getattr(optimizer, "optimizer", optimizer)
         norm = float(clipped.grad_norm)
         step = self._trainer.first_step + state.global_step
-        self._course.step_done(step, self._trainer.take_step_sums(), norm)
+        self._loop.step_done(step, self._trainer.take_step_sums(), norm)
 
 
 def _training_arguments(
@@ -186,6 +193,6 @@ def _arguments(config: Config, scratch: str, on_cpu: bool, **more: Any) -> trans
         **more,
     )
     if arguments.n_gpu > 1:
-        # Trainer would split each batch over all GPUs, which is not the plan's batch any more.
+        # Trainer would split each batch over all GPUs; the plan's batches must stay whole.
         arguments._n_gpu = 1
     return arguments

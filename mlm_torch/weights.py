@@ -1,4 +1,4 @@
-"""Parameters by canonical name: here the names and layouts are PyTorch's own."""
+"""Parameters by canonical name: PyTorch's own names and layouts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mlm_core.training.checkpoint import Moments
 
 
 def specs(model: Any) -> ParameterSpecs:
-    """What the model is made of; tied parameters once, under the name they have first."""
+    """The specs of the model's parameters; tied parameters appear once, see `named_parameters`."""
     shapes = {name: tuple(parameter.shape) for name, parameter in _trained(model).items()}
     return ParameterSpecs(shapes, model.base_model_prefix, list(_constants(model)))
 
 
 def assign(model: Any, weights: Weights) -> None:
-    """Give every parameter its value, and every constant that has one."""
+    """Assign every parameter, and every constant that is among the weights."""
     constants = {name: tensor for name, tensor in _constants(model).items() if name in weights}
     with torch.no_grad():
         for name, tensor in (_trained(model) | constants).items():
@@ -29,13 +29,13 @@ def assign(model: Any, weights: Weights) -> None:
 
 
 def export(model: Any) -> Weights:
-    """Every parameter and constant as float32."""
+    """Every parameter and constant as float32, by canonical name."""
     tensors = _trained(model) | _constants(model)
     return {name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()}
 
 
 def read_pickled(path: Path) -> Weights:
-    """The floating-point tensors in a file of `torch.save`, unpickled as data alone."""
+    """Read the floating-point tensors of a file of `torch.save`; no code in it runs."""
     stored = torch.load(path, map_location="cpu", weights_only=True)
     return {
         name: tensor.float().numpy()
@@ -45,7 +45,7 @@ def read_pickled(path: Path) -> Weights:
 
 
 def export_gradients(model: Any) -> Weights:
-    """The gradient of every parameter; 0 where the loss does not depend on it."""
+    """The gradient of every parameter by canonical name; 0 if the loss does not depend on it."""
     parameters = _trained(model)
     none = {name: np.zeros(parameter.shape, np.float32) for name, parameter in parameters.items()}
     found = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
@@ -62,11 +62,11 @@ def export_moments(optimizer: Any, model: Any) -> Moments:
 
 
 def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> None:
-    """Put an optimizer where it was after `step` steps."""
+    """Restore an optimizer to its state after `step` steps."""
     for name, parameter in _trained(model).items():
         if name in moments.first:
             optimizer.state[parameter] = {
-                # The fused AdamW counts steps where the parameter is.
+                # The fused AdamW keeps its step count on the parameter's device.
                 "step": torch.tensor(float(step), device=parameter.device),
                 "exp_avg": torch.from_numpy(np.array(moments.first[name])).to(parameter.device),
                 "exp_avg_sq": torch.from_numpy(np.array(moments.second[name])).to(parameter.device),
@@ -74,9 +74,9 @@ def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> N
 
 
 def named_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
-    """Every parameter, tied ones once: by the name in the encoder, as in checkpoints, else the first.
+    """Every parameter; tied parameters once, by their name in the encoder, as in checkpoints, else the first.
 
-    A class may list its head first, as CamemBERT and XLM-RoBERTa do in transformers 5.
+    A class may list its head first: CamemBERT and XLM-RoBERTa do so in transformers 5.
     """
     names: dict[torch.nn.Parameter, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -90,7 +90,7 @@ def _trained(model: Any) -> dict[str, torch.nn.Parameter]:
 
 
 def _constants(model: Any) -> dict[str, torch.Tensor]:
-    """What a checkpoint holds besides: sinusoids in the place of a table, rotary frequencies."""
+    """Constants in a checkpoint: sinusoids instead of a table, rotary frequencies."""
     in_checkpoints = model.state_dict()
     buffers = {name: tensor for name, tensor in model.named_buffers() if name in in_checkpoints}
     frozen = {name: tensor for name, tensor in model.named_parameters() if not tensor.requires_grad}

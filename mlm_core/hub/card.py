@@ -1,4 +1,4 @@
-"""The README of a model directory: metadata as the Hub reads it, results, how it was made, how to use it."""
+"""The README of a model directory (its model card): metadata for the Hub, results, options and usage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ fill = pipeline("fill-mask", "{where}")
 fill("{example}")
 ```
 
-In TensorFlow, with `mlm`, which reads the same file:
+In TensorFlow, with `mlm`, which reads the same weights:
 
 ```python
 import mlm_tf
@@ -31,28 +31,27 @@ import mlm_tf
 model = mlm_tf.from_pretrained("{where}")
 ```
 
-Or without a line of code: `mlm fill {where} "{example}"`.
+On the command line: `mlm fill {where} "{example}"`.
 """
 
 _LIMITS = """## Limits
 
-It predicts hidden words from the words around them, and repeats what its text says, prejudices included; it
-is no source of facts.{length} Perplexity is over masked tokens, so that it cannot be compared with that of
-models that read from left to right, nor of models with another tokenizer.
+The model predicts masked words from the words around them. It repeats what its training text says, including
+prejudices, and is not a source of facts.{length} Perplexity is computed over masked tokens: it cannot be
+compared with the perplexity of left-to-right models, or of models with another tokenizer.
 """
-
 
 GUIDE_EXAMPLE = "The Milky Way is a <mask> galaxy."
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table of the training: an evaluation, and what came before it.
+    """A row of the training table: an evaluation, and the steps before it.
 
     Attributes:
-        step, epoch: when.
-        train_loss: mean over the steps since the evaluation before; None: there were none.
-        held_out_loss, perplexity, accuracy: of the evaluation; None: not known, or not finite.
+        step, epoch: at the evaluation.
+        train_loss: mean over the steps since the previous evaluation; None: there were no steps.
+        held_out_loss, perplexity, accuracy: of the evaluation; None: unknown or not finite.
     """
 
     step: int
@@ -65,22 +64,22 @@ class Row:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card says.
+    """The content of a card.
 
     Attributes:
         name: of the model.
-        summary: a sentence.
-        mask: the tokenizer's word for a blank.
-        where: what it is loaded by; where it is published, its repository takes the placeholder's place.
-        example: a sentence with `<mask>` for the blank.
-        base_model: on the Hub; None: none that others could load.
-        dataset: on the Hub, as name, configuration, split and revision; None: no such.
-        text: what the text is called.
-        final: the evaluation of the weights that are published.
-        rows: how the training went, an evaluation a row.
-        options, versions: as in `run.json`.
-        length: the most tokens that the model takes; None: no limit.
-        more: metadata besides, as `license` or `tags`.
+        summary: a sentence about the model.
+        mask: the tokenizer's mask token.
+        where: the name that loads the model; publishing replaces the placeholder with the repository.
+        example: a sentence with `<mask>` at the masked word.
+        base_model: its name on the Hub; None: it is not on the Hub.
+        dataset: name, configuration, split and revision on the Hub; None: it is not on the Hub.
+        text: name of the text.
+        final: evaluation of the published weights; None: they were not evaluated.
+        rows: the training, a row for each evaluation.
+        options, versions: see `run.json`.
+        length: maximum number of tokens of the model's input; None: no limit.
+        more: further metadata, for example `license` or `tags`.
     """
 
     name: str
@@ -100,9 +99,9 @@ class CardFacts:
 
 
 def model_card(facts: CardFacts) -> str:
-    """The card, in Markdown with metadata in front."""
+    """The card in Markdown, with its metadata at the top."""
     example = facts.example.replace("<mask>", facts.mask)
-    length = f" It takes {facts.length:,} tokens at most." if facts.length is not None else ""
+    length = f" Its input is at most {facts.length:,} tokens." if facts.length is not None else ""
     parts = [
         f"---\n{_metadata(facts)}\n---",
         f"# {facts.name}",
@@ -116,7 +115,7 @@ def model_card(facts: CardFacts) -> str:
 
 
 def write_card(path: Path, facts: CardFacts) -> None:
-    """Write the card of the model in a directory."""
+    """Write the card into a model directory."""
     write_atomically(path / CARD, model_card(facts).encode())
 
 
@@ -130,7 +129,7 @@ def _metadata(facts: CardFacts) -> str:
         EvalResult(
             task_type="fill-mask",
             task_name="Masked language modeling",
-            # Of what is not on the Hub the name alone says which text it is.
+            # A text that is not on the Hub has only its name.
             dataset_type=dataset.get("name") or facts.text,
             dataset_name=dataset.get("name") or facts.text,
             dataset_config=dataset.get("config"),
@@ -170,7 +169,7 @@ def _results(facts: CardFacts) -> list[str]:
     if facts.final is not None and math.isfinite(facts.final.mean_loss):
         lines.append(
             f"Held-out perplexity of masked tokens is {facts.final.perplexity:.4g}, accuracy "
-            f"{facts.final.accuracy:.1%} ({facts.final.masked_tokens:,} tokens, masked once and for all)."
+            f"{facts.final.accuracy:.1%} ({facts.final.masked_tokens:,} tokens, with fixed masks)."
         )
     return lines
 

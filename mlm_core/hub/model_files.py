@@ -1,4 +1,4 @@
-"""What of a model directory is published: the model's own files, and nothing of this machine."""
+"""The files of a model directory that are published: the model's own, without facts of this machine."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from mlm_core.model.code import code_files
 from mlm_core.model.weight_files import OTHER_WEIGHTS, WEIGHTS, check_weights, weight_files
 
 H5 = "tf_model.h5"
-"""TensorFlow's weights as transformers itself writes them."""
+"""The name of TensorFlow's weights in transformers' own format."""
 
 CARD = "README.md"
 
 PLACEHOLDER = "DIRECTORY-OR-REPOSITORY"
-"""What a card that is not published calls the place of its model."""
+"""What a card writes for the place of its model until it is published."""
 
 _INDEX = f"{WEIGHTS}.index.json"
 
 _SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
-"""Files in which a library may have noted where it found something."""
+"""Files in which a library may have recorded local paths."""
 
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
 )  # fmt: skip
-"""Names that tokenizers write under; a class may have others, as its `vocab_files_names` says."""
+"""Names of tokenizer files; a class may add others in its `vocab_files_names`."""
 
 _OF_THIS_MACHINE = (
     "_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file", "cache_dir", "vocab_file",
     "merges_file",
 )  # fmt: skip
-"""Settings that say where a file was."""
+"""Settings that hold local paths."""
 
 Files = Mapping[str, Path | bytes]
-"""What is published, by its name on the Hub."""
+"""Published files by their name on the Hub."""
 
 Identities = Mapping[str, Sequence[str]]
-"""What files are, by name: their hashes as git and as the large file storage have it."""
+"""For each file name the hash in git and the hash in the large file storage."""
 
 
 def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5: bool = False) -> Files:
-    """The files of a model by name.
+    """Collect the files of a model that are published, by name.
 
     Args:
         directory: of the model.
-        tokenizer: its tokenizer, which knows what its files are called; None: it is not published.
-        repository: where to; the card says it.
-        also_h5: `tf_model.h5` is one of them.
+        tokenizer: of the model; it knows the names of its files. None: no tokenizer is published.
+        repository: inserted into the card.
+        also_h5: include `tf_model.h5`.
 
     Raises:
-        RequestError: it has no weights, or a file is damaged.
+        RequestError: the directory has no weights, or a file is damaged.
     """
-    # The library takes ~ in a name for somebody's home.
+    # The library expands ~ in a path to a home directory.
     directory = directory.absolute()
     weights = weight_files(directory)
     check_weights(weights)
@@ -71,30 +71,33 @@ def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5
         return {name: _prepared(directory / name, repository) for name in present}
     except ValueError as error:
         raise RequestError(
-            f"a file in it is damaged ({error})", code="not_a_model", option="RUN", value=str(directory)
+            f"a file in the directory is damaged ({error})",
+            code="not_a_model",
+            option="RUN",
+            value=str(directory),
         ) from None
 
 
 def tokenizer_files(tokenizer: Any) -> set[str]:
-    """What the files of a tokenizer may be called; none where there is none."""
+    """Possible names of a tokenizer's files; empty without a tokenizer."""
     if tokenizer is None:
         return set()
     return {*_TOKENIZER, *getattr(tokenizer, "vocab_files_names", {}).values()}
 
 
 def has_tokenizer(directory: Path) -> bool:
-    """Whether a model directory holds files of a tokenizer."""
+    """Whether a model directory holds tokenizer files."""
     return any((directory / name).is_file() for name in _TOKENIZER)
 
 
 def outdated(present: Collection[str], files: Files, tokenizer: Any) -> list[str]:
-    """What has to go when these files come: other weights, and another tokenizer, which would be loaded."""
+    """Files to delete when `files` are published: other weights and tokenizers, which could be loaded."""
     ours = {WEIGHTS, _INDEX, *OTHER_WEIGHTS, *tokenizer_files(tokenizer)}
     return sorted(name for name in present if name not in files and (name in ours or _is_part(name)))
 
 
 def identities(files: Files) -> Identities:
-    """What files are, by name."""
+    """The hashes of files, by name."""
     return {name: _identity(content) for name, content in files.items()}
 
 
@@ -113,7 +116,7 @@ def _identity(content: Path | bytes) -> tuple[str, str]:
 
 
 def _is_part(name: str) -> bool:
-    """Whether it is one of several files of weights, as model-00001-of-00002.safetensors."""
+    """Whether a file is a shard of the weights, for example model-00001-of-00002.safetensors."""
     return Path(name).match("model-*-of-*.safetensors") or Path(name).match("pytorch_model-*-of-*.bin")
 
 

@@ -113,7 +113,7 @@ class Publisher:
             with self._progress.phase("asking the Hub"):
                 repository = self._open()
         except HubError as error:
-            if not error.passing:
+            if not error.transient:
                 raise error.as_request_error() from None
             self._progress.warn(f"{error}; mlm tries again when there is something to publish")
             return
@@ -189,7 +189,7 @@ class Publisher:
         try:
             self._with_patience(lambda: self._commit(directory, what), self._hurry)
         except (HubError, RequestError, OSError) as error:
-            self._refused = not getattr(error, "passing", False)
+            self._refused = not getattr(error, "transient", False)
             if not self._abandoned:
                 self._progress.warn(f"not published: {what} ({error}); training continues")
         finally:
@@ -211,7 +211,7 @@ class Publisher:
         retrying = Retrying(
             stop=stop_after_attempt(self._patience.attempts),
             wait=wait_exponential(self._patience.wait, self._patience.longest),
-            retry=retry_if_exception(lambda error: isinstance(error, HubError) and error.passing),
+            retry=retry_if_exception(lambda error: isinstance(error, HubError) and error.transient),
             before_sleep=pause,
             sleep=lambda seconds: None,
             reraise=True,

@@ -1,4 +1,4 @@
-"""What a run knows of the repositories it was published to: `hub.json` in its directory."""
+"""What a run last saw of the repositories it was published to: `hub.json` in its directory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from mlm_core.system.files import write_atomically
 
 HUB_RECORD = "hub.json"
-"""Which repository a run publishes to, and the commit it last saw there."""
+"""Holds the repositories of a run, with the commit it last saw in each."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A repository as it was when we last looked.
+    """The state of a repository when this run last saw it.
 
     Attributes:
-        commit: its newest.
-        sent: what was on its way there since, by name, as `identity` has it: its answer may have been lost.
+        commit: the newest commit.
+        sent: hashes of files uploaded since, by name (see `identities`): the answer may have been lost.
     """
 
     commit: str
@@ -28,11 +28,11 @@ class Seen:
 
 
 class HubRecord:
-    """What was seen of each repository, by its full name; kept on disk as soon as there is a directory.
+    """The last seen state of each repository, by full name; kept on disk once there is a directory.
 
     Args:
-        directory: of the run; None: it has none, or none yet.
-        unwritable: is told where it cannot be kept.
+        directory: of the run; None: there is none yet.
+        unwritable: called when the record cannot be written.
     """
 
     def __init__(self, directory: Path | None, unwritable: Callable[[OSError], None]) -> None:
@@ -44,16 +44,16 @@ class HubRecord:
             self._directory = directory
 
     def keep_in(self, directory: Path) -> None:
-        """From now on write what is seen into this directory."""
+        """From now on keep the record in this directory."""
         self._directory = directory
         self._write()
 
     def seen(self, repository: str) -> Seen | None:
-        """What was seen last; None: nothing."""
+        """The state that was seen last; None: this run has not seen the repository."""
         return self._seen.get(repository)
 
     def note(self, repository: str, seen: Seen) -> None:
-        """Something new was seen, or is about to be sent."""
+        """Record a new state, or files that are about to be uploaded."""
         self._seen[repository] = seen
         self._write()
 
@@ -72,5 +72,5 @@ def _read(directory: Path) -> dict[str, Seen]:
         noted: Any = json.loads((directory / HUB_RECORD).read_text(encoding="utf-8"))
         return {str(name): Seen(str(seen["commit"]), dict(seen["sent"])) for name, seen in noted.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # Without it the repository counts as never seen.
+        # Without a record the repository counts as never seen.
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,10 +19,10 @@ _BRANCH = "main"
 
 
 def check_access(token: str | None = None) -> str:
-    """The token that is published with; nothing is asked.
+    """The token for publishing; sends no request.
 
     Raises:
-        RequestError: there is none, or it can be none, or the Hub is not to be asked.
+        RequestError: there is no token, it is malformed, or the Hub is switched off.
     """
     from huggingface_hub import constants, get_token
 
@@ -35,7 +35,7 @@ def check_access(token: str | None = None) -> str:
         raise no_token()
     if not (found.isascii() and found.isprintable() and " " not in found):
         raise RequestError(
-            "the token has characters that no token has",
+            "the token contains invalid characters",
             code="hub_refused",
             option="--push-to-hub",
             fix="copy it again",
@@ -47,8 +47,8 @@ class HubRepository:
     """A model's repository.
 
     Attributes:
-        name: as ORG/NAME.
-        private: whether it is closed to the public.
+        name: full name, for example ORG/NAME.
+        private: whether it is private.
     """
 
     def __init__(self, api: Any, name: str, record: HubRecord, *, private: bool) -> None:
@@ -60,13 +60,13 @@ class HubRepository:
     def open(
         cls, wanted: str, record: HubRecord, *, private: bool, token: str | None = None
     ) -> HubRepository:
-        """The repository of this name, made where there is none.
+        """Open a repository; create it if it does not exist.
 
         Args:
-            wanted: as ORG/NAME; NAME alone is the user's own.
-            record: what was seen of it before; what is there now is noted where nothing was.
-            private: who may read it, if it is made.
-            token: in the place of the one that is found.
+            wanted: for example ORG/NAME; NAME alone is the user's own repository.
+            record: what was seen of it before; a first sight is recorded.
+            private: whether a new repository is private.
+            token: None: the stored token.
 
         Raises:
             RequestError: there is no token.
@@ -76,7 +76,7 @@ class HubRepository:
 
         api = HfApi(token=check_access(token), library_name="mlm")
         limit_waiting(_LONGEST_WAIT)
-        with _faults_explained(wanted), silence():
+        with _errors_explained(wanted), silence():
             user = api.whoami()
             name = wanted if "/" in wanted else f"{user['name']}/{wanted}"
             _check_rights(user, name)
@@ -88,7 +88,7 @@ class HubRepository:
 
     @property
     def url(self) -> str:
-        """Where people find it."""
+        """The address of its page."""
         return f"{self._api.endpoint}/{self.name}"
 
     def commit(
@@ -100,57 +100,67 @@ class HubRepository:
         card: str | None = None,
         overwrite: bool = False,
     ) -> str:
-        """Make these the model's files, all at once; one attempt.
+        """Commit the model's files in one commit; a single attempt.
 
-        What is there already is not sent. What would be loaded in their place goes away.
+        Files that the repository already holds are not committed again. Files that would be loaded instead of
+        these are deleted.
 
         Args:
             files: by name.
-            tokenizer: the model's; None: files of a tokenizer are left alone.
+            tokenizer: of the model; None: tokenizer files in the repository are left alone.
             message: of the commit.
-            card: where neither they nor the repository have one.
-            overwrite: also where somebody else has changed the repository since we last saw it.
+            card: used if neither `files` nor the repository has a card.
+            overwrite: commit even if somebody else has changed the repository since it was last seen.
 
         Returns:
-            The commit that has them.
+            The commit that holds the files.
 
         Raises:
-            HubError: it failed; the repository is as it was, unless only the answer was lost.
+            HubError: the commit failed; the repository is unchanged, unless only the answer was lost.
         """
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-        with _faults_explained(self.name), silence():
+        with _errors_explained(self.name), silence():
             head = str(self._api.model_info(self.name).sha)
             there = self._listed(head)
             if card is not None and CARD not in there:
                 files = {CARD: card.encode()} | dict(files)
             old, ids = outdated(there, files, tokenizer), identities(files)
             if not old and _has(there, ids):
-                # An earlier attempt has arrived, if not its answer.
+                # An earlier attempt arrived, though its answer may have been lost.
                 self._record.note(self.name, Seen(head))
                 return head
-            seen = self._record.seen(self.name)
-            assert seen is not None
-            # What we sent may have arrived when nobody waited for the answer any more.
-            ours = bool(seen.sent) and _has(there, seen.sent)
-            if head != seen.commit and not ours and not overwrite:
-                raise moved_on(self.name)
+            if not overwrite:
+                self._check_last_seen(head, there)
             self._record.note(self.name, Seen(head, ids))
-            added = self._api.create_commit(
-                self.name,
-                [
-                    *(CommitOperationAdd(name, content) for name, content in files.items()),
-                    *(CommitOperationDelete(name) for name in old),
-                ],
-                commit_message=message,
-                parent_commit=head,
-                revision=_BRANCH,
-            )
-            self._record.note(self.name, Seen(str(added.oid)))
-            if not files.keys() <= self._listed(str(added.oid)).keys():
-                fix = "look for its name in the repository's .gitignore"
-                raise HubError("has not taken every file", value=self.name, fix=fix)
-            return str(added.oid)
+            return self._send(files, old, message, head)
+
+    def _check_last_seen(self, head: str, there: Mapping[str, Any]) -> None:
+        """Raise unless the newest commit is the one last seen, or an upload of this run."""
+        seen = self._record.seen(self.name)
+        assert seen is not None
+        # An upload may have arrived after nobody waited for its answer any more.
+        ours = bool(seen.sent) and _has(there, seen.sent)
+        if head != seen.commit and not ours:
+            raise moved_on(self.name)
+
+    def _send(self, files: Files, old: Iterable[str], message: str, head: str) -> str:
+        """Commit on top of `head`; return the new commit."""
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        added = self._api.create_commit(
+            self.name,
+            [
+                *(CommitOperationAdd(name, content) for name, content in files.items()),
+                *(CommitOperationDelete(name) for name in old),
+            ],
+            commit_message=message,
+            parent_commit=head,
+            revision=_BRANCH,
+        )
+        self._record.note(self.name, Seen(str(added.oid)))
+        if not files.keys() <= self._listed(str(added.oid)).keys():
+            fix = "look for its name in the repository's .gitignore"
+            raise HubError("a file is missing after the commit", value=self.name, fix=fix)
+        return str(added.oid)
 
     def _listed(self, commit: str) -> dict[str, Any]:
         from huggingface_hub.hf_api import RepoFile
@@ -160,7 +170,7 @@ class HubRepository:
 
 
 def _has(there: Mapping[str, Any], ids: Identities) -> bool:
-    """Whether all of these files are there, with the same content."""
+    """Whether the repository holds all of these files with the same content."""
     return all(name in there and _is(there[name], blob, sha256) for name, (blob, sha256) in ids.items())
 
 
@@ -169,10 +179,10 @@ def _is(entry: Any, blob: str, sha256: str) -> bool:
 
 
 def _check_rights(user: Mapping[str, Any], name: str) -> None:
-    """Refuse what the token cannot be allowed to do: making a repository says nothing where there is one.
+    """Check the token's rights: creating a repository that exists already raises no error.
 
     Raises:
-        HubError: it may only read, or the repository is somebody else's.
+        HubError: the token may only read, or somebody else owns the repository.
     """
     if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
         raise read_only(user["name"])
@@ -183,7 +193,7 @@ def _check_rights(user: Mapping[str, Any], name: str) -> None:
 
 
 @contextmanager
-def _faults_explained(repository: str) -> Iterator[None]:
+def _errors_explained(repository: str) -> Iterator[None]:
     try:
         yield
     except MlmError:

@@ -1,4 +1,4 @@
-"""What a run's options say of publishing it, and what is said where that did not work."""
+"""The publishing options of a run, and the error of a run that was not published."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mlm_core.progress import Progress
 
 
 def check_publishing(config: Config) -> None:
-    """Refuse what can be seen to be impossible; nothing is asked.
+    """Check the publishing options; sends no request.
 
     Raises:
-        RequestError: there is no token, the Hub is not to be asked, or the repository has no name.
+        RequestError: there is no token, the Hub is switched off, or the repository has no valid name.
     """
     if config.push_to_hub:
         check_access()
@@ -26,10 +26,10 @@ def check_publishing(config: Config) -> None:
 
 
 def repository_name(config: Config, run: Path | None) -> str:
-    """The name of the repository that a run is published to.
+    """The name of the repository of a run.
 
     Raises:
-        RequestError: nothing names it.
+        RequestError: no option names it, or the name is invalid.
     """
     name = config.hub_model_id or Path(config.output_dir or run or "").absolute().name
     if config.hub_model_id is None and config.output_dir is None and run is None:
@@ -41,11 +41,11 @@ def repository_name(config: Config, run: Path | None) -> str:
         )
     if not re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", name) or "--" in name or ".." in name:
         raise RequestError(
-            "is no name of a repository",
+            "not a valid repository name",
             code="hub_name",
             option="--hub-model-id",
             value=name,
-            fix="a name is letters, digits, - _ and ., as in ORG/NAME",
+            fix="use letters, digits, - _ and ., for example ORG/NAME",
         )
     return name
 
@@ -53,16 +53,16 @@ def repository_name(config: Config, run: Path | None) -> str:
 def publisher_of(
     config: Config, tokenizer: Tokenizer, run: Path | None, progress: Progress
 ) -> Publisher | None:
-    """What publishes a run, if it is to be published; asks the Hub.
+    """Make the publisher of a run and check it with the Hub; None without `--push-to-hub`.
 
     Args:
         config: of the run.
         tokenizer: of its model.
-        run: its directory, where it goes on.
-        progress: where it is said what goes wrong.
+        run: the directory of a run that resumes; None: a new run.
+        progress: shows warnings.
 
     Raises:
-        RequestError: it is seen now that it will not work.
+        RequestError: publishing cannot work.
     """
     if not config.push_to_hub:
         return None
@@ -75,13 +75,13 @@ def publisher_of(
 def not_published(
     error: Exception | None, run: Path, repository: str, config: Config | None = None
 ) -> RunError:
-    """A run's model is complete, but not on the Hub.
+    """Error: a run's model is complete, but not on the Hub.
 
     Args:
-        error: what went wrong; None: it was interrupted.
-        run: where the model is.
-        repository: where it should be.
-        config: of the run, whose options the command repeats.
+        error: the cause; None: the upload was interrupted.
+        run: the directory of the model.
+        repository: the intended repository.
+        config: of the run; the suggested command repeats its options.
     """
     code = error.code if isinstance(error, MlmError) else "system_error" if error else "interrupted"
     words = ["mlm", "push", str(run), repository]

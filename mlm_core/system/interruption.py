@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM between two steps: the step is finished and saved, then the run ends."""
+"""SIGINT and SIGTERM: a run finishes and saves its current step, then ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class InterruptedRunError(MlmError):
-    """A run was asked to end; its state is saved. The exit code is the shell's for the signal."""
+    """A signal ended a run; its state is saved. The exit code is the shell's code for the signal."""
 
     def __init__(self, number: int, step: int, fix: str) -> None:
         super().__init__(
@@ -26,9 +26,9 @@ class InterruptedRunError(MlmError):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """While inside, SIGTERM raises SystemExit with the shell's code for it, and SIGINT KeyboardInterrupt.
+    """While inside, SIGTERM raises SystemExit with the shell's code, and SIGINT raises KeyboardInterrupt.
 
-    SIGINT does that by itself, but not where it was ignored when the process began, as behind `nohup`.
+    SIGINT does so by default, but not if the process was started with SIGINT ignored, for example by `nohup`.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -47,10 +47,10 @@ def ended_by_signals() -> Iterator[None]:
 
 
 class Interruption:
-    """While inside, a first signal is noted; a second one does what it would have done without this.
+    """While inside, the first signal is only recorded; a second signal has its usual effect.
 
     Attributes:
-        received: the signal's number; None: there was none.
+        received: the number of the first signal; None: no signal came.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        # Python lets only the main thread set handlers; elsewhere signals are the caller's business.
+        # Python lets only the main thread set handlers; in another thread the caller handles signals.
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
         return self

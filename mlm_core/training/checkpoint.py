@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on, there whole or not at all.
+"""Checkpoints: everything a run needs to resume, written completely or not at all.
 
 RUN/checkpoints/step-00000100/  model.safetensors  optimizer.safetensors  state.json (written last)
 """
@@ -37,11 +37,11 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A complete checkpoint: its files are as its `state.json` says.
+    """A complete checkpoint: its files match the digests in its `state.json`.
 
     Attributes:
-        path: where it is.
-        facts: what `state.json` says: `step`, `config`, the digest of each file ...
+        path: the directory.
+        facts: the content of `state.json`: `step`, `config`, the digest of each file and more.
     """
 
     path: Path
@@ -49,18 +49,18 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Optimizer steps done."""
+        """Number of optimizer steps done."""
         return int(self.facts["step"])
 
     def weights(self) -> Weights:
-        """The parameters."""
+        """Read the parameters, by canonical name."""
         return read_arrays(self.path / WEIGHTS)
 
     def weights_for(self, specs: ParameterSpecs) -> Weights:
-        """The parameters, which must be those of a model.
+        """Read the parameters and check that they match a model's.
 
         Raises:
-            RequestError: they are another model's.
+            RequestError: a name or a shape differs.
         """
         weights = self.weights()
         surplus = sorted(weights.keys() - {*specs.shapes, *specs.constants})
@@ -68,20 +68,20 @@ class Checkpoint:
             raise self._of_another_model(f"the model has no {surplus[0]}")
         for name, shape in specs.shapes.items():
             if name not in weights or weights[name].shape != shape:
-                found = f"has shape {weights[name].shape}" if name in weights else "is not in it"
-                raise self._of_another_model(f"{name} {found}, the model asks for {shape}")
+                found = f"has shape {weights[name].shape}" if name in weights else "is missing"
+                raise self._of_another_model(f"{name} {found}, the model has shape {shape}")
         return weights
 
     def _of_another_model(self, reason: str) -> RequestError:
         return RequestError(
-            f"{self.path} is another model's: {reason}",
+            f"{self.path} is a checkpoint of another model: {reason}",
             code="shape_mismatch",
             option="--resume",
-            fix="begin another run in another --output-dir",
+            fix="start a new run in another --output-dir",
         )
 
     def moments(self) -> Moments:
-        """The optimizer's moments."""
+        """Read the optimizer's moments."""
         arrays = read_arrays(self.path / OPTIMIZER)
         return Moments(_below(arrays, _FIRST), _below(arrays, _SECOND))
 
@@ -92,8 +92,8 @@ class Checkpoints:
 
     Attributes:
         run: the run's directory.
-        keep: how many are kept, the newest ones.
-        damaged: what was found to be wrong while the newest complete one was looked for.
+        keep: how many of the newest checkpoints are kept.
+        damaged: the damage found so far, a message each, while looking for a complete checkpoint.
     """
 
     run: Path
@@ -102,7 +102,7 @@ class Checkpoints:
 
     @property
     def directory(self) -> Path:
-        """Where they are."""
+        """The directory of the checkpoints."""
         return self.run / CHECKPOINTS
 
     def save(
@@ -114,10 +114,10 @@ class Checkpoints:
         *,
         best: int | None = None,
     ) -> Path:
-        """Write a checkpoint and put it in place in one move, then remove the oldest ones, but not the best.
+        """Write a checkpoint, move it into place, then remove the oldest checkpoints, but not step `best`.
 
         Raises:
-            OSError: it cannot be written; the ones before are as they were.
+            OSError: it cannot be written; the earlier checkpoints are unchanged.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         building = self.directory / f"{_UNFINISHED}{uuid4().hex}"
@@ -142,7 +142,7 @@ class Checkpoints:
         return place
 
     def newest(self) -> Checkpoint | None:
-        """The newest checkpoint whose files are as recorded; None where there is none."""
+        """The newest complete checkpoint; None: there is none."""
         for path in reversed(self._all()):
             found = self._read(path, (WEIGHTS, OPTIMIZER))
             if found is not None:
@@ -150,12 +150,12 @@ class Checkpoints:
         return None
 
     def weights_at(self, step: int) -> Weights | None:
-        """The parameters of a step's checkpoint; None where they are not there, or not as recorded."""
+        """The parameters of a step's checkpoint; None: they are missing or damaged."""
         found = self._read(self.directory / _NAME.format(step), (WEIGHTS,))
         return found.weights() if found is not None else None
 
-    def remove_behind(self, step: int) -> None:
-        """Remove every checkpoint of a later step."""
+    def remove_after(self, step: int) -> None:
+        """Remove the checkpoints of all later steps."""
         for path in self._all():
             if _step_of(path) > step:
                 shutil.rmtree(path, ignore_errors=True)
@@ -165,29 +165,29 @@ class Checkpoints:
             facts = json.loads((path / STATE).read_text(encoding="utf-8"))
             digest = facts.pop("digest", None)
             if digest != _digest(facts) or facts["step"] != _step_of(path):
-                self.damaged.append(f"{path / STATE} is not what was written")
+                self.damaged.append(f"{path / STATE} has changed since it was written")
                 return None
             wrong = [name for name in files if digest_of(path / name) != facts["files"][name]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.damaged.append(f"{path / STATE} ({error})")
             return None
         if wrong:
-            self.damaged.append(f"{path / wrong[0]} is not what was written")
+            self.damaged.append(f"{path / wrong[0]} has changed since it was written")
             return None
         return Checkpoint(path, facts)
 
     def _all(self) -> list[Path]:
-        """What carries the name of a checkpoint, in the order of steps; what else is there is not ours."""
+        """All paths named like a checkpoint, in the order of their steps; other files are not the run's."""
         found = self.directory.glob("step-*") if self.directory.is_dir() else []
         return sorted((path for path in found if _STEP.fullmatch(path.name)), key=_step_of)
 
     def _prune(self, saved: Path, best: int | None) -> None:
-        # What lies behind the newest one is damaged, or of a plan that has changed since.
-        self.remove_behind(_step_of(saved))
+        # Later checkpoints are damaged, or belong to a plan that has changed since.
+        self.remove_after(_step_of(saved))
         kept = self._all()[-self.keep :]
         if best is not None:
             kept.append(self.directory / _NAME.format(best))
-        # What a killed process was building is of no use to anybody.
+        # Unfinished checkpoints of killed processes are useless.
         for path in [*self._all(), *self.directory.glob(f"{_UNFINISHED}*")]:
             if path not in kept:
                 shutil.rmtree(path, ignore_errors=True)
@@ -198,12 +198,12 @@ def _step_of(path: Path) -> int:
 
 
 def _digest(state: Mapping[str, Any]) -> str:
-    """Of what `state.json` says, however it is laid out."""
+    """SHA-256 of the content of `state.json`, independent of its layout."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _put_in_place(building: Path, place: Path) -> None:
-    """Move a directory to where another may be, which is removed only when the new one stands there."""
+    """Move a directory into place; a directory that is there is removed only after the move."""
     aside = building.with_name(f"{building.name}-before")
     if place.exists():
         place.rename(aside)
@@ -221,7 +221,7 @@ def _below(arrays: Weights, prefix: str) -> Weights:
 
 
 def _sync(directory: Path) -> None:
-    """Make the entries of a directory survive a power cut."""
+    """Make the entries of a directory survive a power failure."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

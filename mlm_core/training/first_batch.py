@@ -1,4 +1,4 @@
-"""What a model says of one batch, and which way it would move."""
+"""Logits, sums and gradients of one batch, to compare two engines."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mlm_core.metrics.sums import MaskedSums
 
 @dataclass(frozen=True, eq=False)
 class FirstBatch:
-    """One batch through a model without dropout, forward and back.
+    """The result of a forward and a backward pass of one batch, without dropout.
 
     Attributes:
         logits: `[batch, slots, vocabulary]` float32, at the masked positions.
-        sums: of the batch.
+        sums: the batch's.
         gradients: of the loss per masked token, float32 by canonical name in canonical layout.
     """
 

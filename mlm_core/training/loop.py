@@ -1,4 +1,4 @@
-"""The training loop around the steps: what is recorded, evaluated and saved, and when it has to end."""
+"""The training loop around the optimizer steps: recording, evaluating, saving, publishing, ending."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from mlm_core.training.setup import TrainingSetup
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a loop needs of the model and its optimizer.
+    """The functions of the model and its optimizer that the loop calls.
 
     Attributes:
-        evaluate: the sums over the held-out text, with the weights as they are now.
-        weights: every parameter now.
-        moments: the optimizer's moments now.
-        assign: give every parameter its value.
+        evaluate: returns the sums over the held-out text with the current weights.
+        weights: returns every current parameter by canonical name.
+        moments: returns the optimizer's current moments.
+        assign: sets every parameter.
     """
 
     evaluate: Callable[[], MaskedSums]
@@ -45,13 +45,13 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class DoneStep:
-    """What there is to know of an optimizer step that is done.
+    """A finished optimizer step.
 
     Attributes:
-        line: as in `metrics.jsonl`.
-        seconds: it took, from the end of the step before; evaluations left out.
-        batch_seconds: that making as many batches takes, by what making batches has taken so far; TensorFlow
-            makes them beside the work, and far ahead.
+        line: the step's line in `metrics.jsonl`.
+        seconds: from the end of the previous step, without evaluations.
+        batch_seconds: the time to make the step's batch, estimated from the batches made so far; TensorFlow
+            makes batches in parallel, and far ahead.
     """
 
     line: Mapping[str, Any]
@@ -60,26 +60,26 @@ class DoneStep:
 
 
 class TrainingLoop:
-    """From a run's first step, or that of a checkpoint, to its last; to be entered around the steps.
+    """The context of a run's steps, from the first step, or the step of a checkpoint, to the last.
 
     Args:
-        setup: what is trained.
-        model: what is asked of the framework's model.
-        run: where it is kept.
-        checkpoint: what it goes on from.
-        versions: of packages, to be noted in checkpoints.
-        progress: where it is said how far it is.
-        verify: whether the model notes what it receives.
-        on_step: is called after every step; what time it takes is none of the next step's.
-        publish: is called with a step, the weights after it, their evaluation if there is one, and the run's
-            directory, where a version is to be published before the end.
+        setup: of the run.
+        model: functions of the framework's model.
+        run: the run's directory.
+        checkpoint: where the run resumes; None: at step 0.
+        versions: of packages, recorded in checkpoints.
+        progress: shows the progress.
+        verify: whether the model records the batches it receives.
+        on_step: called after every step; its time does not count for the next step.
+        publish: called when a version is due before the end, with the step, the weights after it, their
+            evaluation or None, and the run's directory.
 
     Attributes:
-        setup: the same, its batches timed.
-        recorder: where steps and evaluations are noted.
-        loss_scale: with `--precision fp16`.
-        first_step: steps that are done already.
-        interruption: whether the run is asked to end.
+        setup: the same setup, with timed batches.
+        recorder: records steps and evaluations.
+        loss_scale: with `--precision fp16`, else None.
+        first_step: number of steps already done.
+        interruption: records a signal that asks the run to end.
     """
 
     def __init__(
@@ -132,23 +132,23 @@ class TrainingLoop:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """Of training, and of making batches, in this process; TensorFlow makes them beside the work."""
+        """Seconds of training and of making batches in this process; TensorFlow makes batches in parallel."""
         return self.recorder.seconds, self._made.seconds
 
     def step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
-        """Note optimizer step `step`, counted from 1, with the sums of its batch; evaluate and save if due.
+        """Record optimizer step `step`, counted from 1, with the sums of its batch; evaluate and save if due.
 
         Raises:
             RunError: a loss, gradient or weight is not finite, or a checkpoint cannot be written.
-            InterruptedRunError: the run was asked to end; it is saved.
+            InterruptedRunError: a signal asked the run to end; it is saved.
         """
         plan = self.setup.plan
         before = self.recorder.seconds
         line = self.recorder.step(step, sums, grad_norm)
         if not _is_finite(sums, grad_norm) and not self._overflowed(sums):
-            # The loss of a step is that of the weights before it.
+            # A step's loss is the loss of the weights before the step.
             good = step - 1 if math.isfinite(sums.loss) else step - 2
-            reason = f"the loss at step {step} is {sums.mean_loss}, the gradient's norm {grad_norm}"
+            reason = f"the loss at step {step} is {sums.mean_loss}, the gradient's norm is {grad_norm}"
             raise not_finite(self._checkpoints, reason, good)
         if self.loss_scale is not None:
             self.loss_scale.step(math.isfinite(grad_norm))
@@ -164,19 +164,19 @@ class TrainingLoop:
             self.recorder.restart_clock()
         if interrupted is not None and not last:
             again = f"mlm train --output-dir {self._checkpoints.run} --resume"
-            raise InterruptedRunError(interrupted, step, f"{again} goes on")
+            raise InterruptedRunError(interrupted, step, f"{again} resumes it")
         if self._on_step is not None:
             rows = self._made.seconds_per_row * plan.batch_size
             self._on_step(DoneStep(line, self.recorder.seconds - before, rows))
             self.recorder.restart_clock()
 
     def end(self) -> tuple[int, MaskedSums]:
-        """The step that the run ends with, its weights now in the model, and its evaluation.
+        """Put the final weights into the model; return their step and their evaluation.
 
-        A run that went on from its last step has none of that yet.
+        A run that resumed at its last step is evaluated here.
 
         Raises:
-            RunError: it is not finite, or the best weights cannot be read.
+            RunError: the evaluation is not finite, or the best weights cannot be read.
         """
         if self.recorder.evaluations[-1][0] != self.setup.plan.steps:
             self._evaluate(self.setup.plan.steps)
@@ -189,7 +189,7 @@ class TrainingLoop:
         if weights is None:
             raise without_best(best[0], self._checkpoints.damaged[-1])
         self._model.assign(weights)
-        self._progress.say(f"step {best[0]} was the best: its weights are the model")
+        self._progress.say(f"step {best[0]} was the best: the model has its weights")
         return best
 
     def _evaluate(self, step: int) -> None:
@@ -206,14 +206,14 @@ class TrainingLoop:
         return step % required(self.setup.config.save_steps) == 0
 
     def _is_published(self, step: int) -> bool:
-        """Whether a version is due; the last one is published when the run is complete."""
+        """Whether a version is due; the final model is published when the run is complete."""
         strategy = self.setup.config.hub_strategy
         if strategy == "epoch":
             return step % self.setup.plan.steps_per_epoch == 0
         return strategy == "checkpoint" and self._is_saved(step)
 
     def _overflowed(self, sums: MaskedSums) -> bool:
-        """Whether a gradient that is not finite may be the loss's scale, so that a smaller one is tried."""
+        """Whether the loss scale may explain a gradient that is not finite; then a smaller scale is tried."""
         scale = self.loss_scale
         return scale is not None and scale.value > LEAST and math.isfinite(sums.loss)
 
@@ -231,11 +231,11 @@ class TrainingLoop:
             raise unwritable(error, self._checkpoints.directory, f"the checkpoint of step {step} ") from None
 
     def _best_step(self) -> int | None:
-        """The step of the best evaluation so far, where the run is to end with it."""
+        """The step of the best evaluation so far, if the run ends with the best weights; else None."""
         best = self.recorder.best
         return best[0] if self.setup.config.load_best_model_at_end and best is not None else None
 
 
 def _is_finite(sums: MaskedSums, grad_norm: float) -> bool:
-    """Whether loss and gradient are finite; a batch without a masked token has neither."""
+    """Whether loss and gradient are finite; a batch without masked tokens has neither, and passes."""
     return sums.masked_tokens == 0 or (math.isfinite(sums.loss) and math.isfinite(grad_norm))

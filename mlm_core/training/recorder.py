@@ -1,4 +1,4 @@
-"""What happens in a run, line by line: `metrics.jsonl` and the console."""
+"""Records the steps and evaluations of a run, in `metrics.jsonl` and on the console."""
 
 from __future__ import annotations
 
@@ -23,10 +23,20 @@ from mlm_core.training.setup import TrainingSetup
 
 
 class Recorder:
-    """Engines report each step and each evaluation here, as sums.
+    """Receives the sums of each step and each evaluation.
 
-    `verifier` is None unless batches are verified; the model's forward pass then notes in it what it
-    receives while training. `seconds` is the time that steps have taken, evaluations left out.
+    Args:
+        setup: of the run.
+        metrics: path of `metrics.jsonl`.
+        progress: shows the lines.
+        verify: whether batches are verified.
+        state: of an earlier recorder, from its `state`; empty for a new run.
+
+    Attributes:
+        verifier: the model's forward pass records in it the batches that it receives in training; None unless
+            batches are verified.
+        evaluations: the evaluations so far, each with its step.
+        seconds: the time of the steps, without evaluations.
     """
 
     def __init__(
@@ -40,14 +50,14 @@ class Recorder:
     ) -> None:
         self.verifier = BatchVerifier() if verify else None
         self.evaluations = [(step, MaskedSums(*sums)) for step, sums in state.get("evaluations", [])]
-        self._job = setup
+        self._setup = setup
         self._progress = progress
         self._file = _opened_at(metrics, state.get("metrics_bytes", 0))
         self._last = time.perf_counter()
         self.seconds = 0.0
 
     def __enter__(self) -> Self:
-        self._progress.start(self._job.plan.steps)
+        self._progress.start(self._setup.plan.steps)
         self.restart_clock()
         return self
 
@@ -58,7 +68,7 @@ class Recorder:
         self._file.close()
 
     def state(self) -> dict[str, Any]:
-        """What a recorder that goes on from here must be given; the metrics so far are on the disk."""
+        """The state from which a later recorder resumes; the metrics so far are flushed to disk first."""
         self._file.flush()
         os.fsync(self._file.fileno())
         evaluations = [(step, dataclasses.astuple(sums)) for step, sums in self.evaluations]
@@ -68,7 +78,7 @@ class Recorder:
 
     @property
     def best(self) -> tuple[int, MaskedSums] | None:
-        """The evaluation with the least loss, its step first; the one before training is none of them."""
+        """The step and sums of the evaluation with the least loss, except the evaluation before training."""
         trained = [
             (step, sums) for step, sums in self.evaluations if step > 0 and math.isfinite(sums.mean_loss)
         ]
@@ -80,15 +90,15 @@ class Recorder:
         Returns:
             The step's line in `metrics.jsonl`.
         """
-        plan, now = self._job.plan, time.perf_counter()
+        plan, now = self._setup.plan, time.perf_counter()
         rows = int((plan.keys(step - 1) != PADDING_KEY).sum())
-        tokens = rows * self._job.train.blocks.shape[1]
+        tokens = rows * self._setup.train.blocks.shape[1]
         line = {
             "step": step,
             "epoch": plan.epoch_at(step),
             "loss": finite(sums.mean_loss),
             "masked_tokens": sums.masked_tokens,
-            "learning_rate": float(self._job.learning_rates[step - 1]),
+            "learning_rate": float(self._setup.learning_rates[step - 1]),
             "grad_norm": finite(grad_norm),
             "tokens_per_second": tokens / max(now - self._last, 1e-9),
             "batch_digest": self.verifier.digest() if self.verifier is not None else None,
@@ -100,7 +110,7 @@ class Recorder:
         return line
 
     def evaluation(self, step: int, sums: MaskedSums) -> None:
-        """Report an evaluation after `step` steps."""
+        """Record an evaluation after `step` steps."""
         self.evaluations.append((step, sums))
         line = {"step": step} | {f"eval_{name}": value for name, value in sums.as_results().items()}
         self._write(line)
@@ -117,7 +127,7 @@ class Recorder:
 
 
 def check_metrics(metrics: Path, state: Mapping[str, Any]) -> None:
-    """Refuse to go on behind metrics that are not those a recorder's state speaks of.
+    """Check that `metrics.jsonl` still begins with the lines that a recorder's state describes.
 
     Raises:
         RequestError: lines are missing, or have changed.
@@ -125,16 +135,16 @@ def check_metrics(metrics: Path, state: Mapping[str, Any]) -> None:
     kept = metrics.read_bytes()[: state["metrics_bytes"]] if metrics.is_file() else b""
     if hashlib.sha256(kept).hexdigest() != state["metrics_digest"]:
         raise RequestError(
-            "is not what the run has written, so its lines cannot go on",
+            "has changed since the run wrote it, so the run cannot append to it",
             code="damaged_metrics",
             option="--resume",
             value=str(metrics),
-            fix="put it back, or begin another run in another --output-dir",
+            fix="restore it, or start a new run in another --output-dir",
         )
 
 
 def _opened_at(metrics: Path, size: int) -> BinaryIO:
-    """The file of metrics, opened to write behind its first `size` bytes; what came after them is gone."""
+    """Open the metrics file to append after its first `size` bytes; later bytes are removed."""
     kept = metrics.read_bytes()[:size] if size else b""
     write_atomically(metrics, kept)
     return metrics.open("ab")

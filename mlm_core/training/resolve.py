@@ -1,8 +1,8 @@
-"""From the options that were given to a config in which every option is decided.
+"""Resolves the given options to a config in which every option has a value.
 
-The way of a value: given by the user, else recorded by the run that is resumed, else recommended by the
-model, else the option's fallback. Two defaults depend on more than that: the block size gives way to the
-model's limit, and a recommended warm-up to the length of the run.
+A value is the user's, else the one recorded by the run that is resumed, else the model's recommendation, else
+the option's fallback. Two defaults depend on more: the model's limit caps the block size, and the length of
+the run caps a recommended warm-up.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from mlm_core.system.machine import cores
 from mlm_core.training.run_directory import config_of, read_facts
 
 TEXT_OPTIONS = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
-"""Options about the text: a resumed run compares its blocks, and names the first of these."""
+"""Options about the text. A resumed run compares the blocks instead; its errors name the first of these."""
 
 _EACH_TIME = (
     "device", "output_dir", "resume", "allow_change", "overwrite", "quiet", "verbose", "verify_batches",
 )  # fmt: skip
-"""Options that a resumed run does not take from its record."""
+"""Options that a resumed run does not read from its record."""
 
 _SHORTEST_RUN_IN_WARMUPS = 5
-"""A run has at least this many times the steps of a recommended warm-up; that of 100 steps has its 20."""
+"""A run is at least this many times as long as a recommended warm-up: a run of 100 steps has at most 20."""
 
 
 def with_recorded(config: Config) -> Config:
-    """The config with the options of the run that it resumes, where none were given.
+    """Add the recorded options of the run that a config resumes; given options stay.
 
     Args:
-        config: what was given; `config.given` says which options.
+        config: the given options; `config.given` names them.
     """
     if not config.resume or config.output_dir is None:
         return config
@@ -46,30 +46,30 @@ def with_recorded(config: Config) -> Config:
         facts = read_facts(Path(config.output_dir))
         recorded = config_of(facts, Path(config.output_dir)).to_dict() if facts is not None else {}
     except RequestError:
-        # What is wrong with the record is said when the run is opened.
+        # Opening the run raises the error of a damaged record.
         return config
     if chosen.get("precision") == "auto" and "precision" in recorded:
-        # It was decided when the run began.
+        # It was resolved when the run began.
         del chosen["precision"]
     if "dataset" in chosen and str(Path(str(chosen["dataset"])).absolute()) != recorded.get("dataset"):
         recorded = {name: value for name, value in recorded.items() if name not in TEXT_OPTIONS}
     if "epochs" in chosen:
-        # The length was asked for in the other way.
+        # The length is given in epochs now.
         recorded.pop("max_steps", None)
     return Config(**({name: value for name, value in recorded.items() if name not in _EACH_TIME} | chosen))
 
 
 def resolve(config: Config, framework: Framework | None, files: ModelFiles, source: Source) -> Config:
-    """The config with every option decided, but for what depends on the model's limit and the run's length.
+    """Resolve every option, except for those that depend on the model's limit or on the run's length.
 
     Args:
-        config: what was given and recorded.
-        framework: decides `backend`, `threads` and `precision`; None: they stay open, nothing is computed.
+        config: given and recorded options.
+        framework: sets `backend`, `threads` and `precision`; None: they stay as they are.
         files: of the model, fetched.
-        source: the text; where the dataset brings a held-out part, there is no share to record.
+        source: the text; if the dataset has its own held-out part, `test_size` becomes None.
 
     Raises:
-        RequestError: the model's `config.json` recommends what no option can be.
+        RequestError: the model's `config.json` recommends an invalid value.
     """
     if framework is not None:
         config = replace(
@@ -85,15 +85,15 @@ def resolve(config: Config, framework: Framework | None, files: ModelFiles, sour
 
 
 def fit_block_size(resolved: Config, config: Config, model_config: Any) -> Config:
-    """The block size, checked against the model's limit; a default gives way to the limit.
+    """Check a given block size against the model's limit; cap a default at the limit.
 
     Args:
-        resolved: as `resolve` returns it.
-        config: what was given.
+        resolved: the result of `resolve`.
+        config: the given options.
         model_config: transformers' config.
 
     Raises:
-        RequestError: the block size that was given is too large.
+        RequestError: the given block size is too large.
     """
     block_size, limit = required(resolved.block_size), length_limit(model_config)
     if limit is None or block_size <= limit:
@@ -110,11 +110,11 @@ def fit_block_size(resolved: Config, config: Config, model_config: Any) -> Confi
 
 
 def fit_warmup(resolved: Config, config: Config, steps: int) -> Config:
-    """The warm-up; a recommended one is for longer runs than some texts make.
+    """Cap a recommended warm-up, which suits long runs, at a share of the run's steps.
 
     Args:
-        resolved: as `resolve` returns it.
-        config: what was given.
+        resolved: the result of `resolve`.
+        config: the given options.
         steps: optimizer steps of the run.
     """
     if config.warmup_steps is not None:

@@ -1,4 +1,4 @@
-"""What a training run came to."""
+"""The result of a training run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mlm_core.metrics.sums import MaskedSums, finite
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training run came to.
+    """The result of a training run.
 
     Attributes:
-        run_dir: where the model is.
+        run_dir: the run's directory, with the model.
         backend: the engine that trained it.
         steps: optimizer steps.
         before, after: evaluations of the held-out text before the first step, and of the saved model.
-        model_step: the step that the saved model is from.
-        hub_url: where it is on the Hub; None: it was not published.
+        model_step: the step of the saved weights.
+        hub_url: the model's address on the Hub; None: it was not published.
     """
 
     run_dir: Path

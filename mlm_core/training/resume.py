@@ -1,4 +1,4 @@
-"""Going on with a run: from which checkpoint, and whether it is the same run."""
+"""Resuming a run: from which checkpoint, and whether the options are still the run's."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from mlm_core.training.run_directory import METRICS, finished_result, from_the_r
 from mlm_core.training.setup import TrainingSetup
 
 _LENGTH = ("epochs", "max_steps")
-"""Two ways to say how long a run is: leave for one is leave for the other."""
+"""Two options for the length of a run: allowing a change of one allows a change of the other."""
 
 _FIXED = ("model", "model_revision", "from_scratch")
-"""Options without which the weights of a checkpoint mean nothing."""
+"""Options that cannot change: the weights of a checkpoint depend on them."""
 
 
 _NO_ARITHMETIC = ("python", "tokenizers", "datasets", "safetensors", "huggingface_hub")
-"""Packages whose version does not matter to the last bits: what comes of them is compared itself."""
+"""Packages whose version does not affect rounding: their results (text, tokens, weights) are compared."""
 
 
 def check_resume(config: Config) -> None:
-    """Refuse what `--allow-change` cannot allow; nothing is read.
+    """Check `--allow-change`; nothing is read.
 
     Raises:
-        RequestError: it stands without `--resume`, or names what is no option of the plan or cannot change.
+        RequestError: `--resume` is missing, or a named option does not affect the result or cannot change.
     """
     if config.allow_change is not None and not config.resume:
         raise RequestError(
-            "is about a run that goes on",
+            "requires --resume",
             code="usage",
             option="--allow-change",
             value=config.allow_change,
-            fix="give --resume, too, or leave it out",
+            fix="add --resume, or leave it out",
         )
     _allowed_changes(config)
 
@@ -51,19 +51,19 @@ def _allowed_changes(config: Config) -> frozenset[str]:
     plan = [name for name, spec in Config.options().items() if spec.affects == "plan"]
     for name in names:
         if name not in plan or name in _FIXED:
-            reason = "cannot change in a run" if name in _FIXED else "is no option that decides the result"
+            reason = "cannot change in a run" if name in _FIXED else "not an option that affects the result"
             raise RequestError(
                 reason,
                 code="usage",
                 option="--allow-change",
                 value=name.replace("_", "-"),
-                fix="begin another run in another --output-dir" if name in _FIXED else "leave it out",
+                fix="start a new run in another --output-dir" if name in _FIXED else "leave it out",
             )
     return frozenset(names) | (frozenset(_LENGTH) if set(_LENGTH) & set(names) else frozenset())
 
 
 def checkpoint_facts(setup: TrainingSetup) -> dict[str, Any]:
-    """What a run notes of itself in every checkpoint, for a later one to compare."""
+    """The facts of a run that every checkpoint records, to be compared when the run resumes."""
     return {
         "config": from_the_root(setup.config).to_dict(),
         "fingerprint": setup.source.fingerprint,
@@ -73,10 +73,10 @@ def checkpoint_facts(setup: TrainingSetup) -> dict[str, Any]:
 
 
 def finished_run(setup: TrainingSetup, progress: Progress) -> TrainingResult | None:
-    """What a run that is asked to go on has come to already; None: there is something left to do.
+    """The result of a run that is asked to resume but has finished; None: there is something left to do.
 
     Raises:
-        RequestError: it has finished as another run: something that decides the result has changed.
+        RequestError: an option or the text has changed since, so the result would be another.
     """
     finished = finished_result(setup.config) if setup.config.resume else None
     if finished is None:
@@ -84,23 +84,23 @@ def finished_run(setup: TrainingSetup, progress: Progress) -> TrainingResult | N
     facts = read_facts(finished.run_dir) or {}
     if _changes(setup, facts | facts["data"], str(finished.run_dir)):
         return None
-    progress.say(f"{finished.run_dir} is finished already")
+    progress.say(f"{finished.run_dir} has already finished")
     return finished
 
 
 def find_checkpoint(
     setup: TrainingSetup, versions: Mapping[str, str], progress: Progress
 ) -> Checkpoint | None:
-    """The checkpoint that a run asked to resume goes on from; None: it begins at step 0.
+    """The checkpoint from which a run resumes; None: the run starts at step 0.
 
     Args:
-        setup: what is asked for now.
-        versions: of the packages that are installed now.
-        progress: where it is said.
+        setup: the current request.
+        versions: of the installed packages.
+        progress: shows what was found.
 
     Raises:
-        RequestError: it is another run: something that decides the result has changed; there is nothing
-            left to do; a finished run has no checkpoint; or the metrics have changed.
+        RequestError: an option or the text has changed, so the result would be another; there is nothing left
+            to do; a finished run has no checkpoint; or the metrics have changed.
     """
     config = setup.config
     checkpoints = Checkpoints(Path(str(config.output_dir)), config.keep_checkpoints)
@@ -110,8 +110,8 @@ def find_checkpoint(
     finished = finished_result(config) is not None
     if found is None:
         if finished:
-            raise _nothing_to_go_on_from(config)
-        progress.say("there is no complete checkpoint to go on from: beginning at step 0")
+            raise _no_checkpoint(config)
+        progress.say("there is no complete checkpoint to resume from: starting at step 0")
         return None
     changed = _changes(setup, found.facts, str(found.path))
     if found.step > setup.plan.steps or (found.step == setup.plan.steps and finished):
@@ -122,38 +122,38 @@ def find_checkpoint(
         progress.say(f"changed, as allowed: {_listed(changed, found.facts['config'], now)}")
     note = _rounding_note(found.facts, config, versions)
     rate = float(setup.learning_rates[min(found.step, setup.plan.steps - 1)])
-    progress.say(f"going on from step {found.step}, at learning rate {rate:.3g}{note}")
+    progress.say(f"resuming from step {found.step}, at learning rate {rate:.3g}{note}")
     return found
 
 
-def _nothing_to_go_on_from(config: Config) -> RequestError:
+def _no_checkpoint(config: Config) -> RequestError:
     return RequestError(
-        "the run has finished, and has no complete checkpoint left to go on from",
+        "the run has finished and has no complete checkpoint to resume from",
         code="no_checkpoint",
         option="--resume",
         value=config.output_dir,
-        fix=f"begin another run with --model {config.output_dir}",
+        fix=f"start a new run with --model {config.output_dir}",
     )
 
 
 def _too_short(config: Config, step: int) -> RequestError:
     return RequestError(
-        f"the run is at step {step} already",
+        f"the run is already at step {step}",
         code="changed_plan",
         option="--max-steps" if config.max_steps else "--epochs",
         value=config.max_steps or config.epochs,
-        fix="give more, or begin another run in another --output-dir",
+        fix="ask for more, or start a new run in another --output-dir",
     )
 
 
 def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> list[str]:
-    """The options of the plan that have changed since, all of them with leave.
+    """The options that affect the result and have changed since, each of them allowed to change.
 
     Raises:
-        RequestError: one has changed without.
+        RequestError: an option, the text or the model has changed without permission.
     """
     allowed = _allowed_changes(setup.config)
-    # Through a Config: a run of an earlier version has no value for options that are newer than it.
+    # Through a Config: the record of an earlier version lacks newer options.
     was = Config.from_dict(before["config"]).to_dict()
     now = from_the_root(setup.config).to_dict()
     changed = [
@@ -167,11 +167,11 @@ def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> lis
         changed.append(TEXT_OPTIONS[0])
     if refused:
         raise RequestError(
-            f"not as when {place} was written: {_listed(refused, was, now)}",
+            f"has changed since {place} was written: {_listed(refused, was, now)}",
             code="changed_plan",
             option=flag_of(refused[0]),
             value=now[refused[0]],
-            fix=_way_out(changed, refused),
+            fix=_fix_for(changed, refused),
         )
     if before.get("model") != setup.model.digest:
         raise RequestError(
@@ -179,7 +179,7 @@ def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> lis
             code="changed_model",
             option="--model",
             value=setup.config.model,
-            fix="put it back, or begin another run in another --output-dir",
+            fix="restore it, or start a new run in another --output-dir",
         )
     return changed
 
@@ -187,30 +187,30 @@ def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> lis
 def _text_changed(before: Mapping[str, Any], now: Mapping[str, Any], changed: Iterable[str]) -> bool:
     if before["fingerprint"] != now["fingerprint"]:
         return True
-    # The same text makes other blocks with other options, or else the tokenizer is another.
+    # Other options make other blocks of the same text. With the same options the tokenizer must have changed.
     recut = any(Config.options()[name].group == "DataConfig" or name == "seed" for name in changed)
     return not recut and before["blocks"] != now["blocks"]
 
 
 def _check_changed_text(setup: TrainingSetup, place: str, allowed: Iterable[str]) -> None:
-    # A model that was made for the text has learned its tokenizer from it.
+    # A model made from scratch has a tokenizer that was trained on the text.
     text, learned = TEXT_OPTIONS[0], setup.model.digest is None
     if text in allowed and not learned:
         return
     raise RequestError(
-        f"the text, or its tokens, have changed since {place} was written",
+        f"the text or its tokens have changed since {place} was written",
         code="changed_data",
         option=flag_of(text),
         value=setup.source.name,
-        fix=_way_out([text], [_FIXED[0] if learned else text]),
+        fix=_fix_for([text], [_FIXED[0] if learned else text]),
     )
 
 
-def _way_out(changed: Iterable[str], refused: Iterable[str]) -> str:
-    another = "begin another run in another --output-dir"
+def _fix_for(changed: Iterable[str], refused: Iterable[str]) -> str:
+    another = "start a new run in another --output-dir"
     if set(_FIXED) & set(refused):
         return another
-    return f"{another}, or go on all the same with --allow-change {','.join(flag_of(n)[2:] for n in changed)}"
+    return f"{another}, or resume with --allow-change {','.join(flag_of(n)[2:] for n in changed)}"
 
 
 def _listed(names: list[str], was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -232,4 +232,4 @@ def _rounding_note(facts: Mapping[str, Any], now: Config, versions: Mapping[str,
         for package, number in facts.get("versions", {}).items()
         if package in versions and package not in _NO_ARITHMETIC and versions[package] != number
     ]
-    return f" ({', '.join(changed)}: dropout's noise and the last bits may differ)" if changed else ""
+    return f" ({', '.join(changed)}: dropout noise and the last bits may differ)" if changed else ""

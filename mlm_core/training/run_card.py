@@ -1,4 +1,4 @@
-"""The model card of a run: the facts of its training, for `mlm_core.hub.card`."""
+"""The model card of a run: collects the facts of its training for `mlm_core.hub.card`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ _OPTIONS = (
     "learning_rate", "lr_scheduler", "warmup_steps", "weight_decay", "max_grad_norm", "batch_size",
     "gradient_accumulation_steps", "block_size", "mlm_probability", "masking", "dropout", "precision", "seed",
 )  # fmt: skip
-"""What decides the result, of all that `run.json` knows."""
-
+"""The options of `run.json` that the card lists: those that affect the result."""
 
 CORPUS_EXAMPLE = "If the file does not <mask>, an error is raised."
-"""A sentence in the manner of the embedded corpus, which knows of no galaxies."""
-
+"""A sentence in the style of the embedded corpus, which says nothing about galaxies."""
 
 _PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "torch", "tensorflow", "python")
 
@@ -40,10 +38,10 @@ def write_run_card(
     """Write the card of a run's model.
 
     Args:
-        path: the directory of the model, the run's or a copy's.
-        setup: the run.
-        step: that the weights are from.
-        final: their evaluation; None: there is none of these weights.
+        path: the directory of the model: the run's or a copy.
+        setup: of the run.
+        step: of the weights.
+        final: evaluation of the weights; None: they were not evaluated.
         versions: of packages.
         metrics: the run's `metrics.jsonl`.
     """
@@ -70,7 +68,7 @@ def write_run_card(
 
 
 def read_rows(metrics: Path) -> list[Row]:
-    """How a training went, from its `metrics.jsonl`: an evaluation a row."""
+    """The course of a training from its `metrics.jsonl`: a row for each evaluation."""
     rows, losses, epoch = [], [], 0.0
     for line in map(json.loads, metrics.read_text(encoding="utf-8").splitlines()):
         if "eval_loss" not in line:
@@ -86,7 +84,7 @@ def read_rows(metrics: Path) -> list[Row]:
 
 
 def example_for(config: Config) -> str:
-    """A sentence with a blank that suits the text that is trained on."""
+    """A sentence with a mask that suits the training text."""
     return CORPUS_EXAMPLE if embedded_part(config) else GUIDE_EXAMPLE
 
 
@@ -95,7 +93,7 @@ def _origin(setup: TrainingSetup, base: str | None) -> str:
         return f"A {setup.model.config.model_type} model trained from scratch"
     if setup.model.name == STARTER:
         return "Fine-tuned from the starter model of `mlm`"
-    # A card may be published: of a path on this machine it shows the last part only.
+    # A card may be published, so it shows only the last part of a local path.
     return f"Fine-tuned from {f'`{base}`' if base else Path(setup.model.name).resolve().name}"
 
 

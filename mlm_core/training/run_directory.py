@@ -1,4 +1,4 @@
-"""A run's directory: what is in it and how it is written."""
+"""A run's directory: how it is claimed, written and replaced."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _DEFAULT_PARENT = "runs"
 class RunDirectory:
     """The directory of a run that is being trained.
 
-    A run that it replaces is put aside first, and removed only when the new one is complete: a run
-    that fails loses nothing.
+    A run that it replaces is first moved aside, and removed only when the new run is complete: a run that
+    fails loses nothing.
 
     Attributes:
-        path: where the run is.
+        path: the directory.
     """
 
     def __init__(self, path: Path, replaced: Path | None) -> None:
@@ -44,20 +44,21 @@ class RunDirectory:
 
     @property
     def metrics(self) -> Path:
-        """The run's `metrics.jsonl`."""
+        """The path of the run's `metrics.jsonl`."""
         return self.path / METRICS
 
     @classmethod
     def claim(cls, config: Config, backend: str) -> RunDirectory:
-        """Make the directory of a new run; no two runs ever get the same one.
+        """Make the directory of a new run; no two runs ever get the same directory.
 
         Raises:
-            RequestError: as `check_output`, or it cannot be written, or another process trains in it.
+            RequestError: see `check_output`; or the directory cannot be written, or another process trains
+                in it.
         """
         check_output(config)
         path = Path(config.output_dir) if config.output_dir is not None else None
         if path is not None and path.is_symlink():
-            # A link stays; what it points to is put aside.
+            # The link stays; its target is moved aside.
             path = path.resolve()
         try:
             if path is None:
@@ -67,7 +68,7 @@ class RunDirectory:
                 with RunLock(path):
                     replaced = _put_aside(path)
             path.mkdir(parents=True, exist_ok=True)
-            # Fails where another run was faster.
+            # Fails if another run was faster.
             (path / _FACTS).open("x").close()
             return cls(path, replaced)
         except FileExistsError:
@@ -82,12 +83,12 @@ class RunDirectory:
 
     @classmethod
     def reopen(cls, config: Config) -> RunDirectory | None:
-        """The directory of a run that is asked to go on; None where there is none yet, or nothing asks."""
+        """The directory of a run to resume; None without `--resume`, or if there is no run yet."""
         path = Path(str(config.output_dir))
         return cls(path, None) if config.resume and (path / _FACTS).is_file() else None
 
     def __enter__(self) -> Self:
-        """Keep other processes out.
+        """Lock the directory against other processes.
 
         Raises:
             RequestError: another process trains in it.
@@ -101,11 +102,11 @@ class RunDirectory:
         self._lock.release()
         if error is None or self._replaced is None:
             return
-        kept = f"the run before is in {self._replaced}"
+        kept = f"the previous run is in {self._replaced}"
         if isinstance(error, MlmError):
             error.fix = "; ".join(part for part in (error.fix, kept) if part)
         else:
-            # An interrupt has no message of its own to add to.
+            # An interrupt has no message to extend.
             print(f"mlm: {kept}", file=sys.stderr)
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
@@ -114,7 +115,7 @@ class RunDirectory:
         write_atomically(self.path / _FACTS, content.encode())
 
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """Write the complete `run.json`, then remove the run that this one replaces."""
+        """Write the complete `run.json`, then remove the replaced run."""
         files = sorted(path.name for path in self.path.iterdir() if path.is_file())
         digest = digest_of(self.path / WEIGHTS)
         self.write_facts({**facts, "files": files, "model_digest": digest})
@@ -123,20 +124,20 @@ class RunDirectory:
 
 
 def from_the_root(config: Config) -> Config:
-    """The config with paths that do not depend on the current directory."""
+    """The config with absolute paths."""
     return replace(config, dataset=_absolute(config.dataset), model=_absolute(config.model))
 
 
 def _absolute(name: str | None) -> str | None:
-    """A path or glob from the root; a Hub name as it is."""
+    """A path or glob as an absolute path; a Hub name unchanged."""
     if name is not None and (Path(name).exists() or any(sign in name for sign in "*?[")):
-        # Not resolved: what a link is called tells the kind of file and the split.
+        # Links are not resolved: the name of a link tells the kind of file and the split.
         return str(Path(name).absolute())
     return name
 
 
 def finished_result(config: Config) -> TrainingResult | None:
-    """The result of the run in a config's directory, if it has finished and its model is as it was saved."""
+    """The result of the run in a config's directory; None unless it finished and its model is unchanged."""
     path = Path(str(config.output_dir))
     try:
         facts = read_facts(path) or {}
@@ -147,50 +148,50 @@ def finished_result(config: Config) -> TrainingResult | None:
         steps, step = int(results["steps"]), int(results["model_step"])
         return TrainingResult(path, str(results["backend"]), steps, before, after, step)
     except (RequestError, OSError, KeyError, TypeError, ValueError):
-        # Whatever is missing or wrong: it is not a finished run.
+        # Anything missing or wrong means: not a finished run.
         return None
 
 
 def check_output(config: Config) -> None:
-    """Refuse an output directory that a new run may not use; nothing is written.
+    """Check that a run may use its output directory; nothing is written.
 
     Raises:
-        RequestError: it holds a run and `overwrite` is off, holds something else, or holds the
-            run's own data or model.
+        RequestError: the directory cannot be written; it holds a run and neither `overwrite` nor `resume` is
+            set; it holds something else; or the run to replace holds the new run's data or model.
     """
     if config.resume and (config.output_dir is None or config.overwrite):
-        message = "goes on with a run in --output-dir"
+        message = "cannot be combined with --overwrite" if config.overwrite else "requires --output-dir"
         fix = "leave --overwrite out" if config.overwrite else "name the run with --output-dir"
         raise RequestError(message, code="usage", option="--resume", fix=fix)
     path = Path(config.output_dir if config.output_dir is not None else _DEFAULT_PARENT)
 
-    def refusal(message: str, code: str, fix: str) -> RequestError:
+    def problem(message: str, code: str, fix: str) -> RequestError:
         return RequestError(message, code=code, option="--output-dir", value=str(path), fix=fix)
 
     if path.exists() and not path.is_dir():
-        raise refusal("is not a directory", "not_a_directory", "choose another")
+        raise problem("not a directory", "not_a_directory", "choose another")
     existing = next(place for place in (path, *path.absolute().parents) if place.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise refusal(f"{existing} cannot be written to", "unwritable", "choose another")
+        raise problem(f"{existing} cannot be written to", "unwritable", "choose another")
     if config.output_dir is None or not path.is_dir() or not any(path.iterdir()):
         return
     if config.resume:
-        # Raises where the record is damaged.
+        # Raises if the record is damaged.
         if _is_run(path) or (read_facts(path) is not None and _is_run(path)):
             return
-        raise refusal("is no run, so there is nothing to go on with", "not_a_run", "name a run's directory")
+        raise problem("not a run, so there is nothing to resume", "not_a_run", "name a run's directory")
     if not config.overwrite:
         raise _in_use(config.output_dir)
     if not _is_run(path):
-        message = "the directory holds something that is not a run, which --overwrite will not touch"
-        raise refusal(message, "not_a_run", "choose another, or empty it yourself")
+        message = "the directory holds something that is not a run, and --overwrite replaces only runs"
+        raise problem(message, "not_a_run", "choose another, or empty it yourself")
     for used in (config.dataset, config.model):
         if used is not None and path.resolve() in (Path(used).resolve(), *Path(used).resolve().parents):
-            raise refusal(f"the run to be replaced holds {used}", "run_in_use", "choose another")
+            raise problem(f"the run to be replaced holds {used}", "run_in_use", "choose another")
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """The content of `run.json`; None where the directory is a model but no run of ours.
+    """Read `run.json`; None if the directory has none.
 
     Raises:
         RequestError: `run.json` is damaged.
@@ -202,7 +203,7 @@ def read_facts(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         facts, reason = None, str(error)
     else:
-        reason = "it is not the record of a run"
+        reason = "it does not describe a run"
     if isinstance(facts, dict) and all(isinstance(facts.get(key), dict) for key in ("config", "data")):
         return facts
     raise RequestError(
@@ -211,10 +212,10 @@ def read_facts(path: Path) -> dict[str, Any] | None:
 
 
 def config_of(facts: Mapping[str, Any], path: Path) -> Config:
-    """The config in `run.json`.
+    """Read the config in the facts of `run.json`.
 
     Raises:
-        RequestError: it holds options this version does not know, or wrong values.
+        RequestError: it has options unknown to this version, or invalid values.
     """
     try:
         return Config.from_dict(facts["config"])
@@ -230,18 +231,18 @@ def config_of(facts: Mapping[str, Any], path: Path) -> Config:
 def _in_use(output_dir: str) -> RequestError:
     run = _is_run(Path(output_dir))
     return RequestError(
-        "holds a run" if run else "the directory is not empty",
+        "the directory holds a run" if run else "the directory is not empty",
         code="run_exists",
         option="--output-dir",
         value=output_dir,
-        fix="go on with it with --resume, replace it with --overwrite, or choose another"
+        fix="resume it with --resume, replace it with --overwrite, or choose another"
         if run
         else "choose another",
     )
 
 
 def _is_run(path: Path) -> bool:
-    """Whether everything says that we wrote this directory: a run's record, or a claim not yet filled in."""
+    """Whether `mlm` wrote this directory: it has a run's record, or only an empty, new record."""
     record = path / _FACTS
     if record.is_file() and record.stat().st_size == 0:
         return {item.name for item in path.iterdir()} <= {_FACTS, METRICS, partial_name(_FACTS)}
@@ -253,7 +254,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _make_free(wanted: Path) -> Path:
-    """The first of NAME, NAME-2, NAME-3 ... that did not exist."""
+    """Make the first of NAME, NAME-2, NAME-3 ... that does not exist."""
     wanted.parent.mkdir(parents=True, exist_ok=True)
     candidate, number = wanted, 1
     while True:
@@ -273,7 +274,7 @@ def _put_aside(path: Path) -> Path:
 
 
 def _remove_run(path: Path) -> None:
-    """Remove the files a run recorded as its own; what else somebody put there stays."""
+    """Remove the files that a run recorded as its own; other files stay."""
     try:
         recorded = (read_facts(path) or {}).get("files", [])
     except RequestError:
@@ -285,5 +286,5 @@ def _remove_run(path: Path) -> None:
         shutil.rmtree(checkpoint, ignore_errors=True)
     for directory in (path / CHECKPOINTS, path):
         with suppress(OSError):
-            # Fails, as it should, where something else is in it.
+            # Fails, as intended, if other files are left.
             directory.rmdir()

@@ -1,4 +1,4 @@
-"""What is known of a run before its first step: said at the start, kept in `run.json`."""
+"""The facts of a run before its first step: shown at the start, written to `run.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def announce(setup: TrainingSetup, framework: Framework, progress: Progress) -> None:
-    """Say what is trained on what, with the values in force."""
+    """Show the model, the text and the resolved options."""
     config, plan, say = setup.config, setup.plan, progress.say
     say(f"{framework.name}: {setup.model.name} on {setup.source.name} ({setup.source.fingerprint})")
     for part, facts in setup.stores.items():
@@ -30,15 +30,15 @@ def announce(setup: TrainingSetup, framework: Framework, progress: Progress) -> 
 
 
 def all_versions(framework: Framework) -> dict[str, str]:
-    """Versions of the core's packages and the engine's own; nothing is imported."""
+    """Versions of the core's and the engine's packages; nothing is imported."""
     return core_versions() | framework.versions()
 
 
 def run_facts(setup: TrainingSetup, framework: Framework) -> dict[str, Any]:
-    """Resolved config, data, versions and devices, as `run.json` holds them."""
+    """Resolved config, data, versions and devices, in the format of `run.json`."""
     compared = checkpoint_facts(setup)
     return {
-        # From the root, so that the run can be evaluated from anywhere.
+        # With absolute paths, so that the run can be evaluated from any directory.
         "config": compared.pop("config"),
         "data": compared
         | {

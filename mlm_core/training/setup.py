@@ -1,4 +1,4 @@
-"""The setup of a run: the request with everything decided that does not need a framework."""
+"""The setup of a run: the request, resolved as far as possible without a framework."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from mlm_core.training.resolve import fit_block_size, fit_warmup, resolve
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSetup:
-    """What an evaluation needs.
+    """The inputs of an evaluation.
 
     Attributes:
-        config: the options, every one resolved.
+        config: every option, resolved.
         source: the text.
         model: config, tokenizer and origin of the model.
-        test: batches of held-out text by block key, with the evaluation's fixed masks.
-        evaluation_keys: `[batches, batch]` int64, the rows of one evaluation.
-        stores: what the prepared text holds, by part.
+        test: makes batches of held-out text from block keys, with the evaluation's fixed masks.
+        evaluation_keys: `[batches, batch]` int64, the block keys of one evaluation.
+        stores: facts of the prepared text, by part.
     """
 
     config: Config
@@ -49,11 +49,11 @@ class EvaluationSetup:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSetup(EvaluationSetup):
-    """What a training run needs besides.
+    """The inputs of a training run, besides those of its evaluations.
 
     Attributes:
-        documents: the texts to train on.
-        train: batches of training text by block key.
+        documents: the training texts.
+        train: makes batches of training text from block keys.
         plan: block keys by step.
         learning_rates: `[steps]` float32.
     """
@@ -72,14 +72,14 @@ def training_setup(
     framework: Framework | None = None,
     files: ModelFiles | None = None,
 ) -> TrainingSetup:
-    """Split, tokenise and plan.
+    """Split and tokenize the text, load the tokenizer, plan the batches.
 
     Args:
-        config: what was given and recorded.
+        config: given and recorded options.
         source: the text.
-        progress: where it is said how far the preparation is.
-        framework: what is to train; None: nothing is computed.
-        files: of the model, as `find_model` found them; None: they are looked for here.
+        progress: shows the preparation.
+        framework: trains; None: the setup is only inspected.
+        files: the model's, from `find_model`; None: this function finds them.
 
     Raises:
         RequestError: the data, the model or their combination is wrong.
@@ -119,31 +119,33 @@ def evaluation_setup(
     whole: bool,
     fingerprint: str | None,
 ) -> EvaluationSetup:
-    """What an evaluation of a finished model needs.
+    """Prepare the evaluation of a finished model.
 
     Args:
-        config: the options of the run, with the run as its model.
+        config: the options of the run, with the run as the model.
         source: the text.
-        progress: where it is said how far the preparation is.
-        framework: what is to evaluate.
-        files: of the model; fetched here, if need be.
-        whole: evaluate on all of the text, not on a held-out share; where the dataset has a split of its
-            own to evaluate on, on that.
-        fingerprint: the text must have it; None: any text.
+        progress: shows the preparation.
+        framework: evaluates.
+        files: the model's; fetched here if necessary.
+        whole: evaluate on the whole text, not on a held-out share; if the dataset has its own held-out split,
+            on that split.
+        fingerprint: required of the text; None: any text.
 
     Raises:
-        RequestError: the data, the model or their combination is wrong, or the text is another.
+        RequestError: the data, the model or their combination is wrong, or the fingerprint differs.
     """
     if fingerprint is not None and source.fingerprint != fingerprint:
         raise RequestError(
-            "the text has changed since this model was trained, so its held-out part is not known",
+            "the text has changed since this model was trained, so its held-out part is unknown",
             code="changed_data",
             option="--dataset",
             value=source.name,
-            fix="say what to evaluate on with --dataset",
+            fix="name the text to evaluate on with --dataset",
         )
     if config.model is None:
-        raise RequestError("an evaluation needs a model", code="no_model", option="--model", fix="name one")
+        raise RequestError(
+            "evaluation requires a model", code="no_model", option="--model", fix="name a model"
+        )
     files = files.fetched(config)
     resolved = resolve(config, framework, files, source)
     test = (source.held_out or source.documents) if whole else _split(resolved, source).test
@@ -153,7 +155,7 @@ def evaluation_setup(
 
 
 def _split(resolved: Config, source: Source) -> Split:
-    """What is trained and evaluated on: the dataset's own split unless a share was asked for."""
+    """The training and the held-out documents: the dataset's own split, else a share."""
     if source.held_out is not None:
         return Split(source.documents, source.held_out)
     return split_documents(source.documents, required(resolved.test_size), resolved.seed, source.name)
@@ -182,7 +184,7 @@ def _evaluation(resolved: Config, source: Source, model: ModelSource, data: Prep
 
 
 def _check_processes() -> None:
-    """Refuse to be one of several processes: each would train on the whole plan."""
+    """Check that this is the only process: each of several would train on the whole plan."""
     world = os.environ.get("WORLD_SIZE", "1")
     if world != "1":
         raise RequestError(

@@ -66,10 +66,10 @@ def _dropout_is_keyed(engine: Engine, start: Path) -> bool:
     set_dropout(config, 0.3)
     config.save_pretrained(start)
     if engine.name == "torch":
-        import numpy_side_torch as numpy_side
+        import numpy_engine_torch as numpy_engine
     else:
-        import numpy_side_tf as numpy_side
-    forward = numpy_side.noisy_model(start)
+        import numpy_engine_tf as numpy_engine
+    forward = numpy_engine.noisy_model(start)
     ids = padded_batch()["input_ids"][:1]
     first = forward(ids, seed=1, step=4, micro_batch=0)
     other = forward(ids, seed=1, step=5, micro_batch=0)

@@ -63,7 +63,7 @@ def test_what_train_says(runs, encoder):
         assert results["perplexity"] < 0.5 * results["perplexity_before"]
         assert results["example"]["text"] == "The Milky Way is a <mask> galaxy."
         assert len(results["example"]["fills"]) == 3
-        assert "drawn by the seed, not in the model: lm_head." in said
+        assert "not in the model, drawn with the seed: lm_head." in said
         assert "step 20/20" in said
 
 

@@ -1,9 +1,8 @@
-"""The engine under contract, in a process of its own."""
+"""Fixtures of the contract suite: the engine under test and tiny runs."""
 
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,13 +17,13 @@ from mlm_core.errors import MlmError
 from mlm_core.trainer import Trainer, TrainingResult
 
 THREADS = 2
-"""One number for the whole process: TensorFlow cannot change it."""
+"""The same for every test: TensorFlow cannot change it in a running process."""
 
 _engine: Engine | None = None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    # A requested engine or device that is missing fails the run; it is never skipped.
+    # A missing engine or device fails the run; nothing is skipped.
     global _engine
     try:
         _engine = load_engine(session.config.getoption("--backend"))
@@ -41,14 +40,14 @@ def engine() -> Engine:
 
 @pytest.fixture(scope="session")
 def device(pytestconfig: pytest.Config) -> Device:
-    """Where everything is computed that the suite does not say otherwise of."""
+    """The device of every test that names no other."""
     return pytestconfig.getoption("--device")
 
 
 @pytest.fixture(scope="session")
-def numpy_side(engine: Engine, device: Device) -> ModuleType:
-    """The engine's pieces with numpy on both sides; see tests/contract/numpy_side_*.py."""
-    module = importlib.import_module(f"numpy_side_{engine.name}")
+def numpy_engine(engine: Engine, device: Device) -> ModuleType:
+    """The engine's functions with numpy arguments and results; see tests/contract/numpy_engine_*.py."""
+    module = importlib.import_module(f"numpy_engine_{engine.name}")
     module.compute_on(device, THREADS)
     return module
 
@@ -76,7 +75,7 @@ class Lab:
             "batch_size": 8,
             "threads": THREADS,
             "device": self.device,
-            # On a GPU they would not be.
+            # The default on a GPU is not to verify.
             "verify_batches": True,
             "quiet": True,
             "output_dir": str(self.directory / f"run-{self._runs}"),
@@ -98,13 +97,3 @@ def lab(
     engine: Engine, device: Device, jsonl: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lab]:
     yield Lab(engine, device, jsonl, tmp_path_factory.mktemp("lab"))
-
-
-def metrics(run: Path) -> list[dict]:
-    """The lines of `metrics.jsonl`."""
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def steps(run: Path) -> list[dict]:
-    """The lines of optimizer steps."""
-    return [line for line in metrics(run) if "loss" in line]

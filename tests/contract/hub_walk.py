@@ -1,9 +1,9 @@
-"""The guide by hand, from `load_dataset` by name to a pipeline by name, in a process of its own.
+"""The Hugging Face guide by hand, from `load_dataset` by name to a pipeline by name, in its own process.
 
     python hub_walk.py torch|tf DATASET MODEL REPOSITORY DIRECTORY
 
-Trains in a loop of one's own (a stock Trainer; `compile` and `fit`) with our collator and our callback.
-Prints what the pipeline says as JSON.
+Trains in the user's own loop (a stock Trainer; `compile` and `fit`) with `mlm`'s collator and callback.
+Prints the pipeline's result as JSON.
 """
 
 import json
@@ -15,7 +15,7 @@ TEXT = "The Milky Way is a <mask> galaxy."
 
 
 def blocks_of(name, tokenizer):
-    """lm_dataset, as the guide makes it."""
+    """`lm_dataset`, made like the guide's."""
     from datasets import load_dataset
 
     eli5 = load_dataset(name, split="train[:40]").train_test_split(test_size=0.2, seed=1).flatten()
@@ -36,7 +36,7 @@ def blocks_of(name, tokenizer):
 
 
 def walk_torch(dataset, name, repository, directory):
-    """Trainer."""
+    """Train with `Trainer`; return the pipeline's result."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer, Trainer, TrainingArguments, pipeline
 
     from mlm_torch import MaskingCollator, PushToHubCallback
@@ -69,7 +69,7 @@ def walk_torch(dataset, name, repository, directory):
 
 
 def walk_tf(dataset, name, repository, directory):
-    """Keras."""
+    """Train with Keras; return the pipeline's result."""
     import mlm_tf
 
     model = mlm_tf.from_pretrained(name)
@@ -97,6 +97,6 @@ if __name__ == "__main__":
     if backend == "tf":
         from mlm_core import load_engine
 
-        # Before transformers is imported: then it knows of TensorFlow alone.
+        # Before the import of transformers, so that it finds only TensorFlow.
         load_engine("tf").prepare_process()
     print(json.dumps(globals()[f"walk_{backend}"](*words)))

@@ -1,7 +1,7 @@
-"""The masked-language-modeling guide, line by line, on this engine.
+"""The Hugging Face guide to masked language modeling, line by line, on this engine.
 
-Its data is a sample in the schema of its dataset; the model is a tiny one in the place of DistilRoBERTa;
-what it uploads is written to a directory.
+The data is a sample with the schema of the guide's dataset; a tiny model replaces DistilRoBERTa; uploads are
+written to a directory.
 """
 
 import json
@@ -31,7 +31,7 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 def distilroberta(lab):
-    """In the place of distilbert/distilroberta-base."""
+    """A tiny model instead of distilbert/distilroberta-base."""
     return lab.model("roberta", dropout=0.0)
 
 
@@ -48,7 +48,7 @@ def eli5():
 
 @pytest.fixture(scope="module")
 def setup(lab, distilroberta):
-    """What our options make of the same rows."""
+    """The setup that `mlm`'s options make from the same rows."""
     config = lab.config(model=str(distilroberta), **OPTIONS)
     progress = Progress.of(config)
     return training_setup(config, load_source(config, progress=progress), progress)
@@ -56,7 +56,7 @@ def setup(lab, distilroberta):
 
 @pytest.fixture(scope="module")
 def lm_dataset(eli5, setup, tokenizer):
-    """The guide's preprocessing of the documents that our split chose for each side."""
+    """The guide's preprocessing of the documents in each part of `mlm`'s split."""
     texts = [" ".join(row["answers"]["text"]) for row in eli5]
     chosen = {"train": list(setup.documents)}
     chosen["test"] = [text for text in texts if text not in set(chosen["train"])]
@@ -69,7 +69,7 @@ def lm_dataset(eli5, setup, tokenizer):
         return tokenizer([" ".join(x) for x in examples["answers.text"]])
 
     def group_texts(examples):
-        concatenated = {key: sum(examples[key], []) for key in examples}  # noqa: RUF017 - as the guide has it
+        concatenated = {key: sum(examples[key], []) for key in examples}  # noqa: RUF017 - copied from the guide
         total = len(concatenated["input_ids"]) // BLOCK * BLOCK
         return {
             key: [tokens[i : i + BLOCK] for i in range(0, total, BLOCK)]
@@ -110,7 +110,7 @@ def test_flatten_and_join_the_answers(eli5, setup):
 
 
 def test_tokenize_and_group(lm_dataset, setup):
-    """The blocks are the guide's own, token for token."""
+    """The blocks equal the guide's, token for token."""
     assert setup.train.blocks.tolist() == lm_dataset["train"]["input_ids"]
     assert setup.test.blocks.tolist() == lm_dataset["test"]["input_ids"]
 
@@ -127,19 +127,19 @@ def test_the_collator_has_the_guides_format(lm_dataset, tokenizer, engine):
     assert 0.1 < (found["labels"] != -100).mean() < 0.2
 
 
-def test_the_guides_own_loop_with_our_collator(lm_dataset, distilroberta, numpy_side):
+def test_the_guides_own_loop_with_our_collator(lm_dataset, distilroberta, numpy_engine):
     """A stock Trainer, or compile and fit on prepare_tf_dataset; then math.exp(eval_loss)."""
-    losses, eval_loss = numpy_side.stock_guide(distilroberta, lm_dataset["train"], lm_dataset["test"])
+    losses, eval_loss = numpy_engine.stock_guide(distilroberta, lm_dataset["train"], lm_dataset["test"])
     assert len(losses) == 3 and losses[-1] < 0.9 * losses[0]
     assert math.exp(eval_loss) < 0.5 * tokenizer_size(distilroberta)
 
 
-def test_train_on_what_was_never_grouped(eli5, tokenizer, distilroberta, numpy_side):
-    """Rows of different lengths, filled up by the collator."""
+def test_train_on_what_was_never_grouped(eli5, tokenizer, distilroberta, numpy_engine):
+    """Rows of different lengths, padded by the collator."""
     rows = eli5.map(lambda row: tokenizer(row["title"]), remove_columns=eli5.column_names)
     assert len({len(row["input_ids"]) for row in rows}) > 5
     short = rows.filter(lambda row: len(row["input_ids"]) <= 48)
-    losses, eval_loss = numpy_side.stock_guide(distilroberta, short, short)
+    losses, eval_loss = numpy_engine.stock_guide(distilroberta, short, short)
     assert losses[-1] < losses[0] and math.isfinite(eval_loss)
 
 
@@ -168,7 +168,7 @@ def test_what_would_be_uploaded_opens_elsewhere(run, tmp_path, lab):
 
 
 def blanks(results):
-    """Fills of one or of several blanks as lists of (token, sequence) to score."""
+    """The fills of one mask or several, each mask a dict from (token, sequence) to score."""
     several = results if isinstance(results[0], list) else [results]
     return [{(fill["token"], fill["sequence"]): fill["score"] for fill in blank} for blank in several]
 
@@ -182,12 +182,12 @@ def blanks(results):
         ("<mask>", None),
     ],
 )
-def test_fill_mask_as_the_pipeline_does(run, lab, numpy_side, text, targets):
+def test_fill_mask_as_the_pipeline_does(run, lab, numpy_engine, text, targets):
     """mask_filler = pipeline("fill-mask", "RUN"); mask_filler(text, top_k=3)"""
     directory = run[1].run_dir
-    # One more than is compared: the last ones may be ties.
+    # More than are compared: the last ones may be ties.
     (ours,) = lab.predictor(directory).fill([text], top_k=3, targets=targets)
-    theirs = blanks(numpy_side.fill_mask_pipeline(directory, text, 10, targets))
+    theirs = blanks(numpy_engine.fill_mask_pipeline(directory, text, 10, targets))
     for mine, pipeline in zip(blanks(ours), theirs, strict=True):
         best = sorted(pipeline.values(), reverse=True)[: len(mine)]
         assert sorted(mine.values(), reverse=True) == pytest.approx(best, abs=1e-5)
@@ -195,7 +195,7 @@ def test_fill_mask_as_the_pipeline_does(run, lab, numpy_side, text, targets):
 
 
 def test_many_texts_are_filled_like_each_alone(run, lab):
-    """Of several lengths, so many of one that they make several batches, with one mask and with two."""
+    """Texts of several lengths, enough of one length for several batches, with one mask and with two."""
     texts = [f"{'the cat ' * (number % 3)}sat on a <mask>." for number in range(9)]
     texts += ["A <mask> sat on a <mask>.", "the <mask>"] + ["a dog <mask> the cat"] * 600
     predictor = lab.predictor(run[1].run_dir)
@@ -209,20 +209,20 @@ def test_many_texts_are_filled_like_each_alone(run, lab):
 
 
 def flat(found):
-    """One list of what a text's blanks are filled with."""
+    """The fills of all masks of a text in one list."""
     return [filled for blank in found for filled in blank] if isinstance(found[0], list) else found
 
 
-def test_fill_mask_by_hand(run, lab, numpy_side):
-    """The mask's index, its logits, the best three, the text with each of them."""
+def test_fill_mask_by_hand(run, lab, numpy_engine):
+    """The index of the mask, its logits, the best three tokens, the text with each of them."""
     text = "The Milky Way is a <mask> galaxy."
     (fills,) = lab.predictor(run[1].run_dir).fill([text.replace("<mask>", "[MASK]")], top_k=3)
-    by_hand = numpy_side.fill_by_hand(run[1].run_dir, text, 3)
+    by_hand = numpy_engine.fill_by_hand(run[1].run_dir, text, 3)
     assert by_hand == [text.replace("<mask>", fill["token_str"]) for fill in fills]
 
 
 def test_a_dataset_from_python(lab, distilroberta, eli5, run):
-    """The guide's own `eli5` object in the place of a file: the same documents, so the same run."""
+    """The guide's own `eli5` object instead of a file: the same documents give the same run."""
     options = OPTIONS | {"dataset": None, "split": None, "model": str(distilroberta)}
     trainer = lab.engine.trainer(lab.config(**options, max_steps=1), dataset=eli5)
     assert trainer.setup.source.fingerprint == run[0].setup.source.fingerprint
@@ -233,14 +233,14 @@ def test_a_dataset_from_python(lab, distilroberta, eli5, run):
 
 
 def test_a_last_block_that_is_filled_up(lab, distilroberta):
-    """Every token of the text is in a block, and what only fills up is never to guess."""
+    """Every token of the text is in a block, and padding is never masked."""
     options = OPTIONS | {"last_block": "pad", "model": str(distilroberta), "batch_size": 4}
     trainer = lab.trainer(**options, max_steps=200, learning_rate=0.0, weight_decay=0.0)
     stores = trainer.setup.stores
     assert any(facts.padding for facts in stores.values())
     assert not any(facts.dropped_tokens for facts in stores.values())
     result = trainer.train()
-    # The model is as it was, so any way to put the rows into batches finds the same sums.
+    # The model is unchanged, so any batching of the rows gives the same sums.
     assert result.after.loss == pytest.approx(result.before.loss, rel=1e-6)
     other = lab.engine.evaluator(
         lab.config(**options | {"batch_size": 7}), fingerprint=trainer.setup.source.fingerprint

@@ -1,11 +1,9 @@
-"""The Hub: from it, to it, and what may go wrong on the way; a server on this machine stands in for it."""
+"""From the Hub and to the Hub; a server on this machine stands in for it."""
 
 import io
 import json
 import os
-import pickle
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,42 +13,25 @@ from pathlib import Path
 import pytest
 import yaml
 from file_kinds import ANSWERS, as_parquet, sample_rows
-from hub_faults import FAULTS, LASTING, PASSING, REFUSED, TOKEN
+from hub_faults import TOKEN
+from hub_processes import no_token_in, python
 from hub_repositories import User
 from hub_server import HubServer
 
-from mlm_core.__main__ import main
-
 HERE = Path(__file__).parent
+
+
 ELI5, MODEL = "someone/eli5_category", "someone/distilroberta"
+
+
 TEXT = "The Milky Way is a <mask> galaxy."
+
 
 MODEL_FILES = {
     ".gitattributes", "README.md", "config.json", "model.safetensors", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "added_tokens.json",
 }  # fmt: skip
-"""What may be in a repository; versions of transformers differ in what they write of a tokenizer."""
-
-
-def python(*words, code=0, **environment):
-    """Run Python in a process of its own; what it printed last, and all it said."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        capture_output=True,
-        text=True,
-        env=inherited | environment,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr[-5000:]
-    assert TOKEN not in done.stdout + done.stderr
-    return (done.stdout.splitlines() or [""])[-1], done.stderr
-
-
-def no_token_in(directory):
-    """Nothing that was written knows the token."""
-    found = [path for path in directory.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
-    assert not found
+"""Possible files of a repository; versions of transformers write different tokenizer files."""
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +75,11 @@ def test_the_model_is_there_and_nothing_else(trained, hub, engine, environment):
         if name != ".gitattributes":
             own = (run / name).read_bytes().replace(b"DIRECTORY-OR-REPOSITORY", b"org/walk")
             assert content == own
-            # Paths of this machine.
+            # No local paths.
             assert str(run.parent).encode() not in content and b"/snapshots/" not in content
     messages = [commit.message for commit in hub.models["org/walk"].branches["main"]]
     steps = json.loads((run / "run.json").read_text())["results"]["steps"]
-    # A version after the first epoch, unless that was faster than the upload, and the model itself.
+    # The final model, and a version after the first epoch, unless training was faster than the upload.
     assert messages[0] == "" and messages[-1] == f"Trained for {steps} steps"
     assert set(messages[1:-1]) <= {f"Step {steps // 2} of {steps}"}
     no_token_in(run)
@@ -145,7 +126,7 @@ def test_the_pipeline_and_the_command_by_name(trained, environment, engine):
         assert [fill["token"] for fill in fills] == [fill["token"] for fill in results["example"]["fills"]]
         scores = [fill["score"] for fill in results["example"]["fills"]]
         assert [fill["score"] for fill in fills] == pytest.approx(scores, abs=1e-4)
-    # What was downloaded serves where the Hub is not asked, by name and by commit.
+    # Offline, the downloaded files work, by name and by commit.
     commit = json.loads((run / "hub.json").read_text())["org/walk"]["commit"]
     for offline in ([], ["--model-revision", commit]):
         again = python("-m", "mlm_core", *words, *offline, **(environment | {"HF_HUB_OFFLINE": "1"}))
@@ -153,7 +134,7 @@ def test_the_pipeline_and_the_command_by_name(trained, environment, engine):
 
 
 def test_stock_classes_open_it(trained, environment, engine):
-    """The h5 file is for them in TensorFlow."""
+    """In TensorFlow, stock classes read the h5 file."""
     code = {
         "torch": "from transformers import AutoModelForMaskedLM\n"
         "model = AutoModelForMaskedLM.from_pretrained('org/walk')\n"
@@ -172,7 +153,7 @@ def test_stock_classes_open_it(trained, environment, engine):
     assert "newly initialized" not in said
 
 
-def test_a_loop_of_ones_own(hub, engine, environment, tmp_path):
+def test_the_users_own_loop(hub, engine, environment, tmp_path):
     """PushToHubCallback in `fit`, or in a stock Trainer."""
     run = tmp_path / "by-hand"
     words = [HERE / "hub_walk.py", engine.name, ELI5, MODEL, "org/by-hand", run]
@@ -188,78 +169,24 @@ def test_a_loop_of_ones_own(hub, engine, environment, tmp_path):
     # Losses of both epochs, training and held-out.
     rows = re.findall(r"^\| \d+ \| \d+ \| [\d.]+ \| [\d.]+ \|", card, re.MULTILINE)
     assert len(rows) == 2 and {"torch": "torch", "tf": "tensorflow"}[engine.name] in card
-    # The version after the last epoch, if that is the same to the last byte.
+    # If the last version equals the final model to the byte, there is no further commit.
     assert hub.models["org/by-hand"].branches["main"][-1].message in ("Epoch 2", "End of training")
     no_token_in(run)
 
 
-def test_publishing_goes_on_where_a_run_was_resumed(hub, trained, engine, environment):
-    """A finished run that is asked to go on has only its push to do, and here nothing to send."""
+def test_a_resumed_run_publishes(hub, trained, engine, environment):
+    """A finished run that is resumed only has to push, and here there is nothing to upload."""
     run, results, _ = trained
     before = len(hub.models["org/walk"].branches["main"])
     words = ["train", "--output-dir", run, "--resume", "--backend", engine.name, "--json"]
     printed, said = python("-m", "mlm_core", *words, **environment)
     assert json.loads(printed)["hub_url"] == results["hub_url"]
-    assert "is finished already" in said and len(hub.models["org/walk"].branches["main"]) == before
-
-
-_SLOWER = [*list(PASSING)[::3], *LASTING, *REFUSED]
-"""The faults are met by the core: where every training takes seconds, a third of the passing ones will do."""
-
-
-@pytest.fixture(scope="module")
-def outcomes(engine, lab, tmp_path_factory):
-    """What came of every fault."""
-    directory = tmp_path_factory.mktemp("faults")
-    points = _SLOWER if engine.name == "tf" else list(FAULTS)
-    model = lab.model("roberta", dropout=0.0)
-    words = [HERE / "hub_side.py", engine.name, model, lab.jsonl, directory, *points]
-    printed, said = python(*words)
-    no_token_in(directory)
-    found = json.loads(printed)
-    assert list(found["faults"]) == points
-    return found["faults"], said, found["by_hand"]
-
-
-def chosen(outcomes, kind):
-    found = {name: outcome for name, outcome in outcomes[0].items() if name in kind}
-    assert len(found) > 1
-    return found
-
-
-def test_faults_that_pass(outcomes):
-    for name, outcome in chosen(outcomes, PASSING).items():
-        assert outcome["error"] is None and outcome["trained"] and outcome["arrived"], (name, outcome)
-        # Once, also where the answer to a commit was lost; the version before it may have come late.
-        versions = outcome["messages"][1:-1]
-        assert outcome["messages"][-1] == "Trained for 2 steps", (name, outcome)
-        if PASSING[name].waits and PASSING[name].kind != 403:
-            assert versions == ["Step 1 of 2"], (name, outcome)
-        assert versions in ([], ["Step 1 of 2"]), (name, outcome)
-        assert not versions or PASSING[name].strategy == "checkpoint", (name, outcome)
-        assert outcome["left"] == [], (name, outcome)
-
-
-def test_faults_that_last(outcomes):
-    for name, outcome in chosen(outcomes, LASTING).items():
-        assert outcome["exit"] == 1 and outcome["trained"] and not outcome["arrived"], (name, outcome)
-        assert outcome["retried"] and outcome["left"] == [], (name, outcome)
-        assert "is trained and saved in" in outcome["said"], (name, outcome)
-        overwritten = " --overwrite" in outcome["fix"]
-        assert overwritten == (name == "moved_on"), (name, outcome)
-        # Somebody else's work is still there.
-        assert outcome["notes"] == ("mine" if name == "moved_on" else "")
-
-
-def test_what_is_refused_at_once(outcomes):
-    for name, outcome in chosen(outcomes, REFUSED).items():
-        assert outcome["exit"] == 2 and not outcome["trained"], (name, outcome)
-        assert "messages" not in outcome and "Traceback" not in outcomes[1]
+    assert "has already finished" in said and len(hub.models["org/walk"].branches["main"]) == before
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_while_it_is_published(hub, engine, environment, lab, tmp_path, number, code):
-    """The model is there, and what to do is said."""
+    """The model is saved, and the error names the command that publishes it."""
     words = ["train", "--dataset", lab.jsonl, "--model", lab.model("roberta"), "--backend", engine.name]
     words += ["--block-size", "16", "--max-steps", "1", "--output-dir", tmp_path / "run", "--push-to-hub"]
     name = f"org/signal-{code}"
@@ -281,98 +208,3 @@ def test_a_signal_while_it_is_published(hub, engine, environment, lab, tmp_path,
     assert process.returncode == code and "Traceback" not in said
     assert f"mlm push {tmp_path / 'run'} {name} publishes it" in said
     assert (tmp_path / "run" / "model.safetensors").is_file()
-
-
-def test_published_by_hand(outcomes):
-    """trainer.push_to_hub()"""
-    by_hand = outcomes[2]
-    addresses = [by_hand[name].rpartition(":")[2].partition("/")[2] for name in ("before", "after", "own")]
-    assert addresses == ["org/before", "org/after", "me/by-hand"]
-    # Before training it is another model.
-    assert by_hand["arrived"] == [False, True, True] and by_hand["private"] == [True, False, True]
-    assert "# before" in by_hand["card"] and '"org/before"' in by_hand["card"]
-
-
-def test_training_goes_on_beside_failing_uploads(outcomes):
-    assert "not published: Step 1 of 2" in outcomes[1]
-    assert "mlm tries again when there is something to publish" in outcomes[1]
-
-
-_OWN_CODE = """
-from transformers import BertConfig, BertForMaskedLM
-
-class OwnConfig(BertConfig):
-    model_type = "own"
-
-class OwnForMaskedLM(BertForMaskedLM):
-    config_class = OwnConfig
-"""
-
-
-def test_code_that_comes_with_a_model(lab, engine, tmp_path, capsys):
-    """Run where that is asked for, and kept with what was trained; TensorFlow has no such classes."""
-    shutil.copytree(lab.model("bert"), tmp_path / "own")
-    settings = json.loads((tmp_path / "own" / "config.json").read_text())
-    places = {"AutoConfig": "code.OwnConfig", "AutoModelForMaskedLM": "code.OwnForMaskedLM"}
-    settings |= {"model_type": "own", "auto_map": places}
-    (tmp_path / "own" / "config.json").write_text(json.dumps(settings))
-    (tmp_path / "own" / "code.py").write_text(_OWN_CODE)
-    words = ["train", "--dataset", lab.jsonl, "--model", tmp_path / "own", "--backend", engine.name]
-    words += ["--max-steps", "2", "--block-size", "16", "--output-dir", tmp_path / "run", "--quiet"]
-    home = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
-
-    def mlm(*words, code=0):
-        return python("-m", "mlm_core", *words, code=code, **home)[1]
-
-    assert "--trust-remote-code runs it" in mlm(*words, code=2)
-    if engine.name != "torch":
-        assert "use --backend torch" in mlm(*words, "--trust-remote-code", code=2)
-        return
-    mlm(*words, "--trust-remote-code")
-    assert (tmp_path / "run" / "code.py").read_text() == _OWN_CODE
-    fill = ["fill", tmp_path / "run", "the [MASK] sat", "--backend", engine.name]
-    mlm(*fill, "--trust-remote-code")
-    # A run's record does not make its code any safer.
-    mlm(*fill, code=2)
-    mlm("evaluate", tmp_path / "run", "--backend", engine.name, code=2)
-
-
-class _Harm:
-    """What a pickle may hold."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (Path(self.path),)
-
-
-def test_pickled_weights(lab, engine, numpy_side, tmp_path, capsys):
-    """Read where that is asked for, as data alone."""
-    model = shutil.copytree(lab.model("bert", dropout=0.0), tmp_path / "model")
-    from mlm_core.model.weight_files import read_weights
-
-    weights = read_weights(model)
-    (model / "model.safetensors").unlink()
-    words = ["fill", str(model), "the [MASK] sat", "--backend", engine.name]
-    harm = tmp_path / "harm"
-    (model / "pytorch_model.bin").write_bytes(pickle.dumps(_Harm(harm)))
-    assert main(words) == 2
-    assert "--allow-pickle" in capsys.readouterr().err
-    assert main([*words, "--allow-pickle"]) == 2
-    said = capsys.readouterr().err
-    assert not harm.exists() and ("use --backend torch" in said) == (engine.name != "torch")
-    if engine.name == "torch":
-        numpy_side.write_pickled(model / "pytorch_model.bin", weights)
-        assert main([*words, "--allow-pickle", "--json"]) == 0
-        fills = json.loads(capsys.readouterr().out)
-        assert main(["fill", str(lab.model("bert", dropout=0.0)), *words[2:], "--json"]) == 0
-        assert json.loads(capsys.readouterr().out) == fills
-
-
-def test_h5_needs_the_engine_that_writes_it(lab, engine, capsys):
-    words = ["train", "--dataset", str(lab.jsonl), "--also-h5", "--backend", engine.name, "--max-steps", "1"]
-    words += ["--model", str(lab.model("roberta")), "--output-dir", str(lab.directory / "h5"), "--quiet"]
-    assert main(words) == (0 if engine.writes_h5 else 2)
-    assert (lab.directory / "h5" / "tf_model.h5").is_file() == engine.writes_h5
-    assert engine.writes_h5 or "use --backend tf" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`mlm train` on every kind of file, with the command's own words."""
+"""`mlm train`, the command, on every kind of file."""
 
 import json
 
@@ -11,7 +11,7 @@ from mlm_core.__main__ import main
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
-    """The same documents in every form, by name."""
+    """The same documents in every kind of file, by name."""
     directory, rows = tmp_path_factory.mktemp("texts"), sample_rows()
     found = {}
     for suffix, write in (WRITERS | {".txt": as_text}).items():
@@ -38,7 +38,7 @@ def test_train_on_it(engine, lab, places, tmp_path, capsys, place):
     assert results["steps"] > 10 and results["perplexity"] < results["perplexity_before"]
     assert facts["data"]["documents"] == 48
     assert "training text: 38 documents, " in err and "held-out text: 10 documents, " in err
-    # Plain text has lost its line breaks; every other form is the same run.
+    # Plain text has lost its line breaks; every other kind gives the same run.
     if place != ".txt":
         assert facts["data"]["train_blocks"] == _blocks(places, lab)
 

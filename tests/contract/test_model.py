@@ -19,10 +19,10 @@ def family(request):
 
 
 @pytest.fixture
-def model(numpy_side, lab, family):
-    """A model with its directory's weights, dropout off."""
+def model(numpy_engine, lab, family):
+    """A model with the weights of its directory, without dropout."""
     directory = lab.model(family, dropout=0.0)
-    made = numpy_side.Model(AutoConfig.from_pretrained(directory))
+    made = numpy_engine.Model(AutoConfig.from_pretrained(directory))
     made.assign(read_weights(directory))
     return made
 
@@ -32,7 +32,7 @@ def batch(rows=5, length=16, seed=0):
     labels = np.full((rows, length), -100)
     ids = draw.randint(5, 30, size=(rows, length))
     for row in range(rows):
-        chosen = draw.choice(length, size=row, replace=False)  # row 0 has no label at all
+        chosen = draw.choice(length, size=row, replace=False)  # row 0 has no label
         labels[row, chosen] = draw.randint(5, 30, size=row)
     return ids, labels
 
@@ -98,7 +98,7 @@ def test_slots_have_the_gradients_of_full_width_labels(model):
 def test_the_sparse_head_has_the_loss_and_the_gradients_of_the_dense_one(model):
     made = slots(*batch())
     dense, gradients = model.forward(made), model.gradients(made)
-    # Behind the last layer's attention, not only behind the encoder.
+    # After the last layer's attention, not only after the encoder.
     assert model.use_sparse_head(made).endswith(("SelfOutput", "LayerNorm", "LayerNormalization"))
     sparse, of_sparse = model.forward(made), model.gradients(made)
     assert np.abs(sparse["logits"] - dense["logits"]).max() < 1e-5
@@ -106,13 +106,13 @@ def test_the_sparse_head_has_the_loss_and_the_gradients_of_the_dense_one(model):
     assert sparse["correct"] == dense["correct"]
     for name, gradient in gradients.items():
         assert np.abs(of_sparse[name] - gradient).max() < 1e-6, name
-    # Without positions it is the class itself, whole rows of logits and all.
+    # Without positions it is the class itself, with logits at every position.
     ids = {"input_ids": made["input_ids"]}
     assert model.forward(ids)["logits"].shape == (*made["input_ids"].shape, dense["logits"].shape[-1])
 
 
 def test_the_class_itself_saves_it(model, tmp_path):
-    """With transformers' own method: nothing of ours is among the weights."""
+    """transformers' own method saves no weights besides the class's own."""
     model.network.save_pretrained(tmp_path, safe_serialization=True)
     (path,) = tmp_path.glob("*.safetensors")
     with safe_open(path, "np") as file:
@@ -128,16 +128,16 @@ def test_nothing_masked_is_loss_0(model):
     assert int(output["masked_tokens"]) == 0
 
 
-def test_a_stock_loop_trains_the_slot_model(model, numpy_side):
+def test_a_stock_loop_trains_the_slot_model(model, numpy_engine):
     batches = [slots(*batch(seed=seed)) for seed in range(3)]
     expected = [float(np.squeeze(model.forward(made)["loss"])) for made in batches]
-    assert numpy_side.stock_training_loss(model.network, batches) == pytest.approx(expected, abs=2e-4)
+    assert numpy_engine.stock_training_loss(model.network, batches) == pytest.approx(expected, abs=2e-4)
 
 
-def test_initialisation_is_distributed_as_the_framework_itself_would(numpy_side, lab, family):
-    """The same standard deviations, zeros and ones as the family's own initialisation."""
+def test_initialization_is_distributed_as_the_framework_itself_would(numpy_engine, lab, family):
+    """The same standard deviations, zeros and ones as the class's own initialization."""
     config = AutoConfig.from_pretrained(lab.model(family, dropout=0.0))
-    own = numpy_side.Model(config).export()
+    own = numpy_engine.Model(config).export()
     drawn = {name: draw_parameter(name, array.shape, config, 5) for name, array in own.items()}
     for name, array in own.items():
         if array.ndim == 1:
@@ -145,15 +145,15 @@ def test_initialisation_is_distributed_as_the_framework_itself_would(numpy_side,
     matrices = [name for name, array in own.items() if array.ndim > 1]
     ours = np.concatenate([drawn[name].ravel() for name in matrices])
     theirs = np.concatenate([own[name].ravel() for name in matrices])
-    # TensorFlow cuts its normals at two deviations, which takes 12% off the standard deviation.
+    # TensorFlow truncates its normals at two deviations, which reduces the standard deviation by 12%.
     assert len(ours) > 5000
     assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("rows", "outputs"), [((3, 40), 24), ((2, 3), 200), ((1,), 5), ((4, 0), 6)], ids=str)
-def test_a_linear_layer_is_a_product(numpy_side, rows, outputs, bias):
-    """Many rows, far fewer than outputs, a single one, none: all take ways of their own in PyTorch."""
+def test_a_linear_layer_is_a_product(numpy_engine, rows, outputs, bias):
+    """Many rows, far fewer rows than outputs, one row, no row: PyTorch computes each case differently."""
     draw = np.random.RandomState(0)
     inputs, upstream = draw.randn(*rows, 16), draw.randn(*rows, outputs)
     weight, added = draw.randn(outputs, 16), draw.randn(outputs)
@@ -161,17 +161,17 @@ def test_a_linear_layer_is_a_product(numpy_side, rows, outputs, bias):
     expected = [inputs @ weight.T + bias * added, upstream @ weight, flat.T @ inputs.reshape(-1, 16)]
     expected += [flat.sum(0)] if bias else []
     given = [array.astype(np.float32) for array in (inputs, weight, added, upstream)]
-    found = numpy_side.linear(*given[:2], given[2] if bias else None, given[3])
+    found = numpy_engine.linear(*given[:2], given[2] if bias else None, given[3])
     assert len(found) == len(expected)
     for array, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_gather(numpy_side):
+def test_gather(numpy_engine):
     hidden = np.random.RandomState(0).rand(3, 7, 2).astype(np.float32)
     positions = np.array([[0, 6], [3, 3], [5, 0]])
     expected = np.stack([hidden[row, positions[row]] for row in range(3)])
-    assert (numpy_side.gather(hidden, positions) == expected).all()
+    assert (numpy_engine.gather(hidden, positions) == expected).all()
 
 
 def test_a_family_without_a_masked_head_is_refused(lab, tmp_path):

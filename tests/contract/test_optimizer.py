@@ -1,4 +1,4 @@
-"""The update, against AdamW written plainly."""
+"""The update, compared with a plain AdamW."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def reference(weights, gradients_by_step, rates, weight_decay, max_grad_norm):
 
 @pytest.mark.parametrize("max_grad_norm", [0.0, 0.5, 1e6])
 @pytest.mark.parametrize("gradient_size", [1.0, 1e-7])
-def test_the_update_is_adamw(numpy_side, max_grad_norm, gradient_size):
+def test_the_update_is_adamw(numpy_engine, max_grad_norm, gradient_size):
     draw = np.random.RandomState(0)
     weights = {name: draw.randn(*shape).astype(np.float32) for name, shape in SHAPES.items()}
     gradients = [
@@ -46,7 +46,7 @@ def test_the_update_is_adamw(numpy_side, max_grad_norm, gradient_size):
     ]
     rates = np.array([0.0, 0.02, 0.05, 0.03, 0.01, 0.01], dtype=np.float32)
     config = OptimizationConfig(weight_decay=0.3, max_grad_norm=max_grad_norm)
-    found, norms = numpy_side.optimize(weights, gradients, config, rates)
+    found, norms = numpy_engine.optimize(weights, gradients, config, rates)
     expected, expected_norms = reference(weights, gradients, rates, 0.3, max_grad_norm)
     assert norms == pytest.approx(expected_norms, rel=1e-5)
     for name in SHAPES:

@@ -1,6 +1,6 @@
-"""Runs that are killed and go on: the same bytes as a run that was never killed.
+"""Killed and resumed runs end with the same bytes as a run that was never killed.
 
-That is promised of the CPU, so on it they are, whatever `--device` says, but for one test.
+That holds on a CPU, so all tests but one run on the CPU, whatever `--device` is.
 """
 
 import random
@@ -36,26 +36,26 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     kill_while_saving(runs, "killed", draw)
     code, said = runs.stop("killed", STEPS - 8, signal.SIGTERM)
     assert code == 143 and said.splitlines()[-1].startswith("mlm: error: SIGTERM after step ")
-    assert f"mlm train --output-dir {runs.directory / 'killed'} --resume goes on" in said
-    # What it was begun with is in its record.
+    assert f"mlm train --output-dir {runs.directory / 'killed'} --resume resumes it" in said
+    # The record holds the options of its start.
     results, said = runs.go_on("killed")
-    assert "going on from step" in said
+    assert "resuming from step" in said
     assert runs.bytes("killed") == runs.bytes("whole")
     assert runs.metrics("killed") == runs.metrics("whole")
     steps = [line["step"] for line in runs.metrics("killed") if "loss" in line]
     assert steps == list(range(1, STEPS + 1))
     assert not runs.unfinished("killed")
-    # Finished: nothing changes any more.
+    # The run has finished: nothing changes.
     before = {path: path.stat().st_mtime_ns for path in (runs.directory / "killed").rglob("*")}
     again, said = runs.finish("killed", "--resume")
-    assert "is finished already" in said
+    assert "has already finished" in said
     assert again == results
     assert before == {path: path.stat().st_mtime_ns for path in (runs.directory / "killed").rglob("*")}
 
 
-def test_on_a_gpu_a_run_that_goes_on_is_the_same_but_for_rounding(engine, device, tmp_path):
+def test_on_a_gpu_a_resumed_run_is_the_same_but_for_rounding(engine, device, tmp_path):
     if device == "cpu":
-        pytest.skip("there they have the same bytes")
+        pytest.skip("on a CPU the bytes are the same")
     runs = Runs(engine.name, tmp_path, device=device)
     runs.finish("whole")
     code, said = runs.stop("killed", STEPS // 2, signal.SIGTERM)
@@ -91,16 +91,16 @@ def test_another_plan_is_refused_and_a_damaged_checkpoint_passed_over(runs):
     weights = newest / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     _, said = runs.finish("other", "--resume")
-    assert f"not used: {weights} is not what was written" in said
+    assert f"not used: {weights} has changed since it was written" in said
     assert runs.bytes("other") == runs.bytes("whole")
     assert runs.metrics("other") == runs.metrics("whole")
 
 
-def test_a_full_disk_ends_a_run_that_then_goes_on(runs):
+def test_a_run_ended_by_a_full_disk_resumes(runs):
     run = runs.directory / "full"
     process = runs.start("full")
     runs.wait_for_step(process, "full", SAVE + 2)
-    # From now on no file of this process can become as large as a checkpoint's.
+    # From now on this process cannot write a file as large as a checkpoint's.
     largest = (run / "metrics.jsonl").stat().st_size + 10_000
     assert largest < min(path.stat().st_size for path in run.glob("checkpoints/step-*/*.safetensors"))
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, largest))
@@ -115,11 +115,11 @@ def test_a_full_disk_ends_a_run_that_then_goes_on(runs):
 
 
 def test_a_full_file_system(runs, tmp_path):
-    """A tmpfs of its own, where that is permitted, too small for a second checkpoint."""
+    """A separate tmpfs, if permitted, too small for a second checkpoint."""
     (tmp_path / "small").mkdir()
     mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     if shutil.which("unshare") is None or subprocess.run([*mount, "mount -t tmpfs none /mnt"]).returncode:
-        pytest.skip("this machine permits no file system of one's own")
+        pytest.skip("this machine does not permit mounting a file system")
     size = sum(path.stat().st_size for path in runs.checkpoints("whole").rglob("*")) * 3 // 4
     script = (
         f"mount -t tmpfs -o size={size} none {tmp_path}/small && "
@@ -135,30 +135,30 @@ def test_a_full_file_system(runs, tmp_path):
     assert runs.bytes("small") == runs.bytes("whole")
 
 
-def test_a_finished_run_is_trained_for_longer_with_leave(runs):
+def test_a_finished_run_is_trained_for_longer_if_allowed(runs):
     shutil.copytree(runs.directory / "whole", runs.directory / "longer")
     longer = ["--resume", "--max-steps", str(STEPS + 10)]
     error, _ = runs.finish("longer", *longer, code=2)
     assert (error["error"]["option"], error["error"]["code"]) == ("--max-steps", "changed_plan")
     assert "--allow-change max-steps" in error["error"]["fix"]
-    # With nothing left to train the record would speak of a run that never was.
+    # With nothing left to train, the record would describe a run that never happened.
     error, _ = runs.finish("longer", "--resume", "--seed", "7", "--allow-change", "seed", code=2)
-    assert f"the run is at step {STEPS} already" in error["error"]["message"]
-    # Without a checkpoint it would begin anew, and replace what is finished.
+    assert f"the run is already at step {STEPS}" in error["error"]["message"]
+    # Without a checkpoint it would start anew and replace the finished run.
     runs.checkpoints("longer").rename(runs.directory / "kept")
     error, _ = runs.finish("longer", *longer, "--allow-change", "max-steps", code=2)
     assert error["error"]["code"] == "no_checkpoint"
     assert runs.metrics("longer") == runs.metrics("whole")
     (runs.directory / "kept").rename(runs.checkpoints("longer"))
     results, said = runs.finish("longer", *longer, "--allow-change", "max-steps")
-    assert f"going on from step {STEPS}" in said and "changed, as allowed: --max-steps was 60, is 70" in said
+    assert f"resuming from step {STEPS}" in said and "changed, as allowed: --max-steps was 60, is 70" in said
     assert results["steps"] == STEPS + 10
     one, two = runs.metrics("longer"), runs.metrics("whole")
     assert one[: len(two)] == two
     assert [line["step"] for line in one if "loss" in line] == list(range(1, STEPS + 11))
     error, _ = runs.finish("longer", "--resume", "--max-steps", "5", "--allow-change", "max-steps", code=2)
-    assert "step 70 already" in error["error"]["message"]
-    # The text is part of the plan, too.
+    assert "already at step 70" in error["error"]["message"]
+    # The text affects the result as well.
     text = runs.directory / "other.txt"
     text.write_text("Another text altogether, in every line of it.\n" * 300)
     changed = ["--resume", "--max-steps", "80", "--dataset", str(text), "--text-column", "text"]
@@ -169,7 +169,7 @@ def test_a_finished_run_is_trained_for_longer_with_leave(runs):
 
 
 def test_the_best_evaluation_is_what_it_ends_with(silent):
-    """On a text so small that it is learned by heart; killed after the best step, too."""
+    """On a text so small that the model overfits; also if killed after the best step."""
     words = ["--load-best-model-at-end", "--keep-checkpoints", "1", "--split", "train[:5]"]
     words += ["--test-size", "0.4", "--learning-rate", "0.03", "--lr-scheduler", "constant"]
     results, said = silent.finish("best", *words)
@@ -191,7 +191,7 @@ def test_the_best_evaluation_is_what_it_ends_with(silent):
 
 
 def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(runs):
-    """And leaves no later one: `--resume` would meet the same end."""
+    """The error also removes later checkpoints: resumed from them, the run would fail again."""
     shutil.copytree(runs.directory / "whole", runs.directory / "nan")
     record = (runs.directory / "nan" / "run.json").read_bytes()
     change = [
@@ -206,9 +206,9 @@ def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(runs):
     error, _ = runs.finish("nan", *change, "--learning-rate", "1e30", code=1)
     assert error["error"]["code"] == "not_finite"
     good = runs.checkpoints("nan") / f"step-{STEPS:08}"
-    assert f"it goes on from {good}, the last good checkpoint" in error["error"]["fix"]
+    assert f"continues from {good}, the last good checkpoint" in error["error"]["fix"]
     assert sorted(runs.checkpoints("nan").iterdir())[-1] == good
-    # What had been finished is as it was.
+    # The finished run is unchanged.
     assert runs.bytes("nan") == runs.bytes("whole")
     assert (runs.directory / "nan" / "run.json").read_bytes() == record
     results, _ = runs.finish("nan", *change, "--learning-rate", "2e-3")
@@ -219,6 +219,6 @@ def test_a_finished_run_that_has_lost_its_model_makes_it_again(runs):
     shutil.copytree(runs.directory / "whole", runs.directory / "lost")
     (runs.directory / "lost" / "model.safetensors").unlink()
     _, said = runs.go_on("lost")
-    assert f"going on from step {STEPS}" in said
+    assert f"resuming from step {STEPS}" in said
     assert runs.bytes("lost") == runs.bytes("whole")
     assert runs.metrics("lost") == runs.metrics("whole")

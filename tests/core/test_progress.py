@@ -1,4 +1,4 @@
-"""What is shown while something goes on."""
+"""Progress lines and bars."""
 
 import sys
 import time

@@ -1,7 +1,7 @@
-"""What an environment makes of model directories: `reading.py COPIES DIRECTORY ...`, without a framework.
+"""Reads model directories in an environment: `reading.py COPIES DIRECTORY ...`, without a framework.
 
-Prints a line of JSON for each: the token ids of a text and the settings, or why it was refused; and writes it
-again, by its name, into COPIES.
+Prints a line of JSON for each directory: the token ids of a text and the settings, or the error. Writes a
+copy of each, under its name, into COPIES.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Two environments: this one with both engines, and one with PyTorch alone and the newest packages.
+"""Two environments: this one with both engines, and one with only PyTorch and the newest packages.
 
     pytest tests/environments --other-python VENV/bin/python
 
@@ -51,7 +51,7 @@ def test_they_are_what_they_should_be(other):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, other):
-    """The same run, whole, by three engines; and the directory's view from each."""
+    """The same complete run by three engines; each view runs its engine on the shared directory."""
     here = Runs("tf", tmp_path_factory.mktemp("runs"), dropout=0.0)
     views = {"tf": here, "torch": here.elsewhere("torch")}
     views["newest"] = here.elsewhere("torch", other)
@@ -63,7 +63,7 @@ def runs(tmp_path_factory, other):
 @pytest.mark.parametrize(
     ("first", "second"), [("tf", "newest"), ("newest", "tf"), ("torch", "newest"), ("newest", "torch")]
 )
-def test_a_run_begun_in_one_goes_on_in_the_other(runs, first, second):
+def test_a_run_begun_in_one_resumes_in_the_other(runs, first, second):
     name = f"{first}-{second}"
     runs[first].stop(name, 30, signal.SIGTERM)
     results, said = runs[second].finish(name, "--resume")
@@ -75,16 +75,16 @@ def test_a_run_begun_in_one_goes_on_in_the_other(runs, first, second):
 def test_a_finished_run_is_finished_there_too(runs):
     for run, view in (("tf", "newest"), ("newest", "tf")):
         _, said = runs[view].finish(run, "--resume")
-        assert f"{runs[view].directory / run} is finished already" in said
+        assert f"{runs[view].directory / run} has already finished" in said
 
 
 def test_the_same_batches_learned_from_the_same_tokenizer(other, jsonl, tmp_path):
-    """Without a model the tokenizer is learned, too, by another version of the library."""
+    """Without a model the tokenizer is trained as well, by another version of the library."""
     digests = []
     for backend, python in (("tf", sys.executable), ("torch", other)):
         words = ["-m", "mlm_core", "train", "--dataset", str(jsonl), "--max-steps", "2", "--device", "cpu"]
         words += ["--block-size", "16", "--output-dir", str(tmp_path / backend), "--backend", backend]
-        # Nothing that one has made must help the other.
+        # Separate caches: neither run may use the other's files.
         words += ["--test-size", "0.1", "--quiet"]
         subprocess.run([python, *words], check=True, env={"MLM_CACHE": str(tmp_path / f"{backend}-cache")})
         lines = (tmp_path / backend / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
@@ -114,7 +114,7 @@ PADDING_LOST = {"funnel"}
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory, other):
-    """Every architecture, trained with PyTorch in both; opened there, too, and in TensorFlow."""
+    """Every architecture, trained with PyTorch in both, and opened in both and in TensorFlow."""
     here, there = Side("here", "torch"), Side("there", "torch", other)
     found = collect(tmp_path_factory.mktemp("architectures"), (here, there), (here, there, Side("tf", "tf")))
     return {outcome.name: outcome for outcome in found}

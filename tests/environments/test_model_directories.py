@@ -1,4 +1,4 @@
-"""Model directories that are out of the ordinary, read and written in both environments."""
+"""Unusual model directories, read and written in both environments."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def words(normalizer=None, template="[CLS] $A [SEP]"):
 
 
 def letters():
-    """Byte-level BPE that writes everything small."""
+    """Byte-level BPE that lowercases."""
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     vocabulary = {
         token: i for i, token in enumerate([*special, *sorted(pre_tokenizers.ByteLevel.alphabet())])
@@ -69,7 +69,7 @@ SENTENCE = {
     "another special token": [2, 8, 6, 11, 7, 10, 12, 9, 1, 3],
     "another template": [2, 8, 6, 11, 7, 10, 1, 1, 1, 9, 1, 3, 3],
 }
-"""By hand, of "The cat! sat. [X] THE CAT"."""
+"""Token ids of "The cat! sat. [X] THE CAT", computed by hand."""
 
 
 @pytest.fixture(scope="module")

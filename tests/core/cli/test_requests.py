@@ -196,10 +196,10 @@ def test_a_wrong_request_imports_no_framework(tmp_path, backend, words):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--allow-change", "epochs"], "is about a run that goes on"),
+        (["--allow-change", "epochs"], "requires --resume"),
         (["--output-dir", "r", "--resume", "--allow-change", "model"], "cannot change in a run"),
-        (["--output-dir", "r", "--resume", "--allow-change", "epochs,treads"], "is no option that decides"),
-        (["--output-dir", "r", "--resume", "--allow-change", "threads"], "is no option that decides"),
+        (["--output-dir", "r", "--resume", "--allow-change", "epochs,treads"], "not an option that affects"),
+        (["--output-dir", "r", "--resume", "--allow-change", "threads"], "not an option that affects"),
     ],
 )
 def test_changes_that_cannot_be_allowed(refused, words, message):

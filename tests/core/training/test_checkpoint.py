@@ -1,4 +1,4 @@
-"""Checkpoints are whole or not there."""
+"""Checkpoints are complete or absent."""
 
 import json
 
@@ -74,7 +74,7 @@ def test_a_state_that_says_something_else_is_not_believed(tmp_path, change):
     path = save(made, 2) / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert made.newest().step == 1
-    assert made.damaged == [f"{path} is not what was written"]
+    assert made.damaged == [f"{path} has changed since it was written"]
     path.write_text("[]")
     assert made.newest().step == 1
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_in_another_place_is_not_believed(tmp_path):
 
 
 def test_what_was_just_saved_is_never_removed(tmp_path):
-    """Neither for damaged ones of later steps, nor for what a user has put there."""
+    """Damaged checkpoints of later steps do not replace it, nor do files of the user."""
     made = Checkpoints(tmp_path, 1)
     for name in ("step-00000900", "step-backup", "step-00000001-backup"):
         (made.directory / name).mkdir(parents=True)
@@ -109,7 +109,7 @@ def test_the_best_is_kept(tmp_path):
         made.save(step, arrays(step), Moments(arrays(1), arrays(1)), {}, best=1)
     assert {path.name for path in made.directory.iterdir()} == {"step-00000001", "step-00000003"}
     assert equal(made.weights_at(1), arrays(1)) and made.weights_at(2) is None
-    # The moments are not what a run ends with.
+    # The final model does not need the moments.
     (made.directory / "step-00000001" / "optimizer.safetensors").unlink()
     assert equal(made.weights_at(1), arrays(1))
 
@@ -120,7 +120,7 @@ def test_another_models_checkpoint_is_refused(tmp_path):
     shapes = {"a.weight": (2, 3), "a.bias": (3,)}
     assert equal(found.newest().weights_for(ParameterSpecs(shapes, "a")), arrays(1))
     for other in ({"a.weight": (2, 3)}, shapes | {"a.bias": (4,)}, shapes | {"b": (1,)}):
-        with pytest.raises(RequestError, match="is another model's"):
+        with pytest.raises(RequestError, match="is a checkpoint of another model"):
             found.newest().weights_for(ParameterSpecs(other, "a"))
 
 

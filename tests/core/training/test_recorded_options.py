@@ -1,4 +1,4 @@
-"""What a run that goes on remembers, and what is asked for anew."""
+"""Which options a resumed run takes from its record."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Runs are claimed, replaced and refused without losing anything."""
+"""Claiming and replacing run directories loses nothing."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ FACTS = {"config": {}, "data": {}, "versions": {"mlm": "0"}, "results": {}}
 
 
 def finished(path, **options):
-    """A finished run at a path, as a trainer leaves it."""
+    """A finished run at a path, like a trainer's."""
     run = RunDirectory.claim(Config(output_dir=str(path), **options), "torch")
     run.write_facts(FACTS | {"results": None})
     (run.path / "model.safetensors").write_text("weights")
@@ -45,12 +45,12 @@ def test_a_replaced_run_is_kept_until_the_new_one_is_complete(tmp_path):
     path = finished(tmp_path / "run")
     config = Config(output_dir=str(path), overwrite=True)
     with (
-        pytest.raises(RunError, match=r"the run before is in .*run\.replaced"),
+        pytest.raises(RunError, match=r"the previous run is in .*run\.replaced"),
         RunDirectory.claim(config, "tf"),
     ):
         raise RunError("the loss is nan", code="not_finite")
     assert (tmp_path / "run.replaced" / "model.safetensors").read_text() == "weights"
-    # The failed run can be replaced in its turn; the good one stays where it is.
+    # The failed run can be replaced as well; the good run stays where it is.
     finished(path, overwrite=True)
     assert read_facts(path)["files"] == ["model.safetensors", "run.json"]
     assert {item.name for item in tmp_path.iterdir()} == {"run", "run.replaced"}
@@ -70,7 +70,7 @@ def test_what_is_not_a_run_is_not_touched(tmp_path):
     project = tmp_path / "project"
     project.mkdir()
     (project / "run.json").write_text(json.dumps({"scripts": 1}))
-    # Alone it is no more ours than among other files.
+    # Alone or among other files, it is not a run.
     for other in (None, "thesis.txt"):
         if other is not None:
             (project / other).write_text("years of work")
@@ -88,9 +88,9 @@ def test_a_run_that_is_in_use_is_not_replaced(tmp_path):
 def test_a_run_killed_at_its_start_can_be_replaced(tmp_path):
     path = tmp_path / "run"
     RunDirectory.claim(Config(output_dir=str(path)), "torch")
-    # Killed while its record was being filled in.
+    # Killed while its record was being written.
     (path / ".run.json.partial").write_text("{")
-    with pytest.raises(RequestError, match="holds a run; go on with it with --resume"):
+    with pytest.raises(RequestError, match="holds a run; resume it with --resume"):
         check_output(Config(output_dir=str(path)))
     check_output(Config(output_dir=str(path), resume=True))
     assert RunDirectory.reopen(Config(output_dir=str(path), resume=True)).path == path
@@ -136,16 +136,16 @@ def test_one_process_at_a_time_trains_in_a_directory(tmp_path, way):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"config": {}}'])
-def test_a_run_with_a_damaged_record_does_not_go_on(tmp_path, content):
+def test_a_run_with_a_damaged_record_is_not_resumed(tmp_path, content):
     path = finished(tmp_path / "run")
     (path / "run.json").write_text(content)
     with pytest.raises(RequestError, match=r"run\.json cannot be read"):
         check_output(Config(output_dir=str(path), resume=True))
 
 
-def test_what_is_no_run_does_not_go_on(tmp_path):
+def test_what_is_not_a_run_is_not_resumed(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(RequestError, match="is no run, so there is nothing to go on with"):
+    with pytest.raises(RequestError, match="not a run, so there is nothing to resume"):
         check_output(Config(output_dir=str(tmp_path), resume=True))
 
 

@@ -1,6 +1,6 @@
-"""What TensorFlow makes of the training step on devices that a CPU can stand in for, in a process of its own.
+"""TensorFlow's training step on devices that a CPU can emulate, in its own process.
 
-    tensorflow_side.py DIRECTORY TEXT
+    tensorflow_worker.py DIRECTORY TEXT
 
 Trains a few steps of a tiny model in every variant and leaves VARIANT.npz (losses, weights) in DIRECTORY, and
 in `facts.json` where the variables lay, which operations a GPU has no kernel for, and what is set for GPUs.
@@ -37,11 +37,11 @@ from mlm_tf.weights import export, trained_variables  # noqa: E402
 
 PLACES = ("/CPU:0", "/CPU:1")
 CALLS_PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
-"""On the host, though there are kernels of that name for every device."""
+"""Operations that run on the host, though every device has kernels of that name."""
 
 
 class Step:
-    """The step of a run that is about to begin, as the trainer has built it, on a device.
+    """The first step of a run, built by the trainer, on a device.
 
     Args:
         directory: for the run.
@@ -64,24 +64,24 @@ class Step:
 
     @property
     def batches(self) -> tf.data.Dataset:
-        """The plan's."""
+        """The batches of the plan."""
         setup = self._trainer.setup
         return planned_dataset(self.model, setup.train, setup.plan.all_keys(0))
 
     def train(self) -> dict[str, Any]:
-        """Losses `[steps]` and the weights after them, through the function that `fit` calls."""
+        """Losses `[steps]` and the final weights, through the function that `fit` calls."""
         with tf.device(self._place):
             step, batches = self.model.make_train_function(), iter(self.batches)
             losses = [float(step(batches)["loss"]) for _ in range(STEPS)]
         return {"losses": np.array(losses), **export(self.model)}
 
     def devices(self) -> list[str]:
-        """Where the variables lie, the optimizer's included."""
+        """The devices of the variables, including the optimizer's."""
         variables = [*trained_variables(self.model), *self.model.optimizer.variables()]
         return sorted({variable.device.rpartition("device:")[2] for variable in variables})
 
     def without_gpu_kernel(self) -> list[str]:
-        """Operations of the traced step that only a CPU has."""
+        """Operations of the traced step without a GPU kernel."""
         traced = tf.function(self.model.train_step).get_concrete_function(self.batches.element_spec)
         graph = traced.graph.as_graph_def()
         functions = {function.signature.name for function in graph.library.function}
@@ -90,7 +90,7 @@ class Step:
 
 
 def _on_gpu(node: Any) -> bool:
-    """Whether this build of TensorFlow has a GPU kernel for a node, with the types it has."""
+    """Whether this build of TensorFlow has a GPU kernel for a node with its types."""
     said_by_assertion = node.op == "Const" and node.attr["dtype"].type == tf.string.as_datatype_enum
     if node.op == "Placeholder" or said_by_assertion:
         return True
@@ -107,7 +107,7 @@ def _meets(node: Any, constraint: Any) -> bool:
 
 
 def gpu_settings() -> Iterator[tuple[str, list[Any]]]:
-    """By the case, what is set for a machine with two GPUs, which nobody sees here."""
+    """For each case, the settings for a machine with two GPUs, which are mocked."""
     failing = RuntimeError("Physical devices cannot be modified after being initialized")
     for case, device, error in (("gpu", "gpu", None), ("cpu", "cpu", None), ("started", "auto", failing)):
         with (
@@ -120,11 +120,11 @@ def gpu_settings() -> Iterator[tuple[str, list[Any]]]:
 
 
 def main(directory: Path, text: str) -> None:
-    """Everything in turn."""
+    """Run everything."""
     model = write_model(directory / "model", "roberta", dropout=0.1)
     np.savez(directory / "start.npz", **read_weights(model))
     (cpu,) = tf.config.list_physical_devices("CPU")
-    # Refused where TensorFlow has started: importing the trainer has not done that.
+    # Fails if TensorFlow has started, so importing the trainer does not start it.
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * len(PLACES))
     facts: dict[str, Any] = {"settings": dict(gpu_settings())}
     facts["built_with_cuda"] = tf.test.is_built_with_cuda()

@@ -1,4 +1,4 @@
-"""The PyTorch engine's pieces with numpy on both sides."""
+"""The PyTorch engine's functions with numpy arguments and results."""
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class Model:
 
 
 def optimize(weights, gradients_by_step, config, table):
-    """Weights and gradient norms after applying these gradients, step by step."""
+    """Weights and gradient norms after an optimizer step with each of these gradients."""
     parameters = torch.nn.ParameterDict()
     holder = torch.nn.Module()
     for name, array in weights.items():
@@ -100,7 +100,7 @@ def dropout(values, rate, seed, half):
 def attention(query, key, value, mask, rate, seed, half, least=False):
     """Attention whose weights are dropped; the mask `[batch, 1, 1, length]` bool, or None.
 
-    `least`: as a summand of 0 and float32's least number.
+    `least`: pass the mask as a float32 tensor of 0 and float32's least number, to be added to the scores.
     """
     given = [torch.from_numpy(array).to(_device) for array in (query, key, value)]
     visible = None if mask is None else torch.from_numpy(mask).to(_device)
@@ -113,7 +113,7 @@ def attention(query, key, value, mask, rate, seed, half, least=False):
 
 
 def linear(inputs, weight, bias, upstream):
-    """Outputs of a linear layer, and the gradients of inputs, weight and bias; its products by oneDNN."""
+    """Outputs of a linear layer, and the gradients of inputs, weight and bias; its products run in oneDNN."""
     layer = PointwiseLinear(*weight.shape[::-1], bias is not None)
     with torch.no_grad():
         for parameter, array in zip(layer.parameters(), (weight, bias), strict=False):
@@ -131,7 +131,7 @@ def gather(hidden, positions):
 
 
 def fill_mask_pipeline(run, text, top_k, targets=None):
-    """What transformers' own pipeline says of a model directory."""
+    """The result of transformers' own pipeline on a model directory."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
     model, info = AutoModelForMaskedLM.from_pretrained(run, output_loading_info=True)
@@ -142,7 +142,7 @@ def fill_mask_pipeline(run, text, top_k, targets=None):
 
 
 def fill_by_hand(run, text, top_k):
-    """The guide's last lines: find the mask, take the logits there, replace it by the best tokens."""
+    """The last lines of the Hugging Face guide: find the mask, take its logits, insert the best tokens."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(run)
@@ -158,7 +158,7 @@ def fill_by_hand(run, text, top_k):
 
 
 def stock_guide(directory, train_rows, test_rows):
-    """The guide's training with stock classes and our collator; the losses per epoch and held out."""
+    """The guide's training with stock classes and `mlm`'s collator; losses per epoch, and held-out loss."""
     from tempfile import TemporaryDirectory
 
     from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, Trainer, TrainingArguments
@@ -221,12 +221,12 @@ def stock_training_loss(network, batches):
         )
         trainer = Trainer(network.eval(), arguments, train_dataset=rows)
         trainer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(rows)
-        # Trainer switches dropout on; the reference has none.
+        # Trainer would switch dropout on; the reference has no dropout.
         network.train = lambda mode=True: network
         trainer.train()
         return np.array([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
 
 
 def write_pickled(path, weights):
-    """What `torch.save` leaves."""
+    """Write weights with `torch.save`."""
     torch.save({name: torch.from_numpy(np.array(array)) for name, array in weights.items()}, path)

@@ -1,4 +1,4 @@
-"""The TensorFlow engine's pieces with numpy on both sides."""
+"""The TensorFlow engine's functions with numpy arguments and results."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ OTHER_FRAMEWORKS = ("torch",)
 
 
 def compute_on(device, threads):
-    """Compute on the cpu or the gpu from now on; TensorFlow itself puts everything there."""
+    """Compute on the cpu or the gpu from now on; TensorFlow places everything there."""
     set_up(device, threads)
 
 
@@ -54,7 +54,7 @@ class Model:
 
 
 def optimize(weights, gradients_by_step, config, table):
-    """Weights and gradient norms after applying these gradients, step by step."""
+    """Weights and gradient norms after an optimizer step with each of these gradients."""
     variables = {name: tf.Variable(array, name=name) for name, array in weights.items()}
     names = {variable.name: name for name, variable in variables.items()}
     optimizer = build_optimizer(names, config, table)
@@ -123,19 +123,19 @@ def gather(hidden, positions):
 
 
 def fill_mask_pipeline(run, text, top_k, targets=None):
-    """What transformers' own pipeline says of a model directory."""
+    """The result of transformers' own pipeline on a model directory."""
     from transformers import AutoTokenizer, pipeline
 
     import mlm_tf
 
     model, tokenizer = mlm_tf.from_pretrained(run), AutoTokenizer.from_pretrained(run)
-    # Without a dtype: transformers 4.57 would look its default up in PyTorch.
+    # dtype=None, because transformers 4.57 would look up its default in PyTorch.
     fill = pipeline("fill-mask", model=model, tokenizer=tokenizer, framework="tf", dtype=None)
     return fill(text, top_k=top_k, targets=targets)
 
 
 def fill_by_hand(run, text, top_k):
-    """The guide's last lines: find the mask, take the logits there, replace it by the best tokens."""
+    """The last lines of the Hugging Face guide: find the mask, take its logits, insert the best tokens."""
     from transformers import AutoTokenizer
 
     import mlm_tf
@@ -153,7 +153,7 @@ def fill_by_hand(run, text, top_k):
 
 
 def stock_guide(directory, train_rows, test_rows):
-    """The guide's training with stock classes and our collator; the losses per epoch and held out."""
+    """The guide's training with stock classes and `mlm`'s collator; losses per epoch, and held-out loss."""
     from transformers import AdamWeightDecay, AutoConfig, AutoTokenizer, TFAutoModelForMaskedLM
 
     import mlm_tf

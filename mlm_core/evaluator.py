@@ -1,0 +1,128 @@
+"""A model with its weights, evaluated on held-out text; engines fill in the hooks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlm_core.framework import Framework
+from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.directory import write_model
+from mlm_core.model.initialization import ParameterSpecs
+from mlm_core.network import Network
+from mlm_core.progress import Progress
+from mlm_core.training.checkpoint import Checkpoint
+from mlm_core.training.run_errors import out_of_memory
+from mlm_core.training.setup import EvaluationSetup, TrainingSetup
+
+if TYPE_CHECKING:
+    from mlm_core.metrics.named import NamedMetrics
+
+_PROBE_ROWS = 2
+"""Rows on which the sparse head is compared with the dense one."""
+
+
+class Evaluator(ABC):
+    """Loads the model of a setup, evaluates it and saves it. Engines override only the hooks.
+
+    Args:
+        framework: computes.
+        setup: the model and the text, every option resolved.
+        network: the framework's model, not built yet.
+    """
+
+    def __init__(self, framework: Framework, setup: EvaluationSetup, network: Network) -> None:
+        self.framework = framework
+        self.setup = setup
+        self.network = network
+        self._progress = Progress.of(setup.config)
+        self._specs: ParameterSpecs | None = None
+
+    def evaluate(self) -> MaskedSums:
+        """Evaluate the current weights on the setup's held-out text, with its fixed masks."""
+        with self._memory_errors_explained():
+            self._load()
+            return self._evaluate()
+
+    def measure(self, metrics: NamedMetrics) -> dict[str, Any]:
+        """Compute metrics of the `evaluate` library over the masked positions of the held-out text.
+
+        Raises:
+            RequestError: a metric fails on its input.
+        """
+        with self._memory_errors_explained():
+            self._load()
+            keys = self.setup.evaluation_keys
+            for row in self._progress.track(keys, "measuring held-out batches", len(keys)):
+                batch = self.setup.test(row)
+                metrics.add(self.network.logits(batch).argmax(-1), batch["labels"])
+        return metrics.compute()
+
+    def specs(self) -> ParameterSpecs:
+        """Build the model; return its parameters by name and shape."""
+        with self._memory_errors_explained():
+            return self._load()
+
+    def save(self, directory: str | Path) -> None:
+        """Write config, tokenizer and the current weights (`model.safetensors` in PyTorch's layout)."""
+        self._load()
+        self._write_model(Path(directory), self.network.weights())
+
+    def _load(self, checkpoint: Checkpoint | None = None) -> ParameterSpecs:
+        """Build the model and assign its first weights, once; a later call assigns only a checkpoint's."""
+        if self._specs is None:
+            with self._progress.phase("loading the model"):
+                specs = self.network.build()
+                self._prepare()
+                self._assign_first(specs, checkpoint)
+                self._choose_head()
+            self._specs = specs
+        elif checkpoint is not None:
+            self.network.assign(checkpoint.weights())
+        return self._specs
+
+    def _assign_first(self, specs: ParameterSpecs, checkpoint: Checkpoint | None) -> None:
+        """Assign the weights of a checkpoint, else the weights that the model starts from."""
+        if checkpoint is not None:
+            self.network.assign(checkpoint.weights_for(specs))
+            return
+        model, seed = self.setup.model, self.setup.config.seed
+        initial = model.starting_weights(specs, seed, self.framework.read_pickled)
+        if initial.drawn and model.weights is not None:
+            if not isinstance(self.setup, TrainingSetup):
+                raise initial.refusal(model.name)
+            self._progress.say(f"not in the model, drawn with the seed: {', '.join(initial.drawn)}")
+        if initial.unused:
+            self._progress.detail(f"in the model, not used: {', '.join(initial.unused)}")
+        self.network.assign(initial.weights)
+
+    def _choose_head(self) -> None:
+        """Use the sparse head where it computes the dense head's logits, unless `--mlm-head dense`."""
+        if self.setup.config.mlm_head == "dense":
+            return
+        problem = self.network.choose_head(self.setup.test(self.setup.evaluation_keys[0][:_PROBE_ROWS]))
+        if problem is not None:
+            self._progress.say(f"logits are computed at every position, not only at masked ones: {problem}")
+
+    def _write_model(self, path: Path, weights: Mapping[str, Any]) -> None:
+        model = self.setup.model
+        write_model(path, weights, model.config, model.tokenizer, self.network.architecture(), model.code)
+
+    def _memory_errors_explained(self) -> AbstractContextManager[None]:
+        return self.framework.memory_errors_as(out_of_memory())
+
+    def _evaluated_batch(self) -> None:
+        """Engines call this after each batch of an evaluation."""
+        self._progress.evaluated_batch(len(self.setup.evaluation_keys))
+
+    # ---------------------------------------------------------------- hooks
+
+    def _prepare(self) -> None:  # noqa: B027 - an engine may have nothing to make
+        """Make everything besides the model that evaluation and training need. The model is built already."""
+
+    @abstractmethod
+    def _evaluate(self) -> MaskedSums:
+        """The sums over every row of the setup's `evaluation_keys`, without dropout."""

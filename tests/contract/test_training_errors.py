@@ -1,0 +1,84 @@
+"""Errors before and during training, and what they leave on disk."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from training_runs import metrics
+
+from mlm_core import RequestError, RunError
+
+
+def test_evaluators_refuse(lab):
+    config = lab.config(model=str(lab.model("bert")), output_dir=None)
+    with pytest.raises(RequestError, match="has changed since"):
+        lab.engine.evaluator(config, fingerprint="another")
+    with pytest.raises(RequestError, match="can only evaluate"):
+        lab.engine.evaluator(config).train()
+    headless = replace(config, model=str(lab.model("bert", head=False)))
+    with pytest.raises(RequestError, match="train it first"):
+        lab.engine.evaluator(headless).evaluate()
+    whole = lab.engine.evaluator(config, whole=True).evaluate()
+    assert whole.masked_tokens > 3 * lab.engine.evaluator(config).evaluate().masked_tokens
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(lab):
+    config = lab.config(model=str(lab.model("bert")), max_steps=20, learning_rate=1e30)
+    with pytest.raises(RunError, match="try a lower --learning-rate"):
+        lab.engine.trainer(config).train()
+    lines = metrics(lab.directory / config.output_dir)
+    assert len([line for line in lines if "loss" in line]) < 20
+    assert not (lab.directory / config.output_dir / "model.safetensors").exists()
+    # Even at the first step: the model would be useless.
+    hopeless = replace(config, max_steps=1, output_dir=config.output_dir + "-hopeless")
+    with pytest.raises(RunError, match=r"held-out loss|loss at step 1"):
+        lab.engine.trainer(hopeless).train()
+    assert not (lab.directory / hopeless.output_dir / "model.safetensors").exists()
+    # The failed run is still a run: it can be replaced.
+    assert lab.engine.trainer(replace(config, overwrite=True, learning_rate=1e-5, max_steps=1)).train()
+
+
+def without_mask(directory):
+    path = directory / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mask_token": None}))
+    (directory / "special_tokens_map.json").unlink(missing_ok=True)
+
+
+def encoder_decoder(directory):
+    path = directory / "config.json"
+    path.write_text(json.dumps({"model_type": "bart", "is_encoder_decoder": True}))
+
+
+def short_of_words(directory):
+    path = directory / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 10}))
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "message"),
+    [
+        ({"block_size": 49}, None, "at most 48"),
+        ({"block_size": 48, "test_size": 0.01}, None, "less than a block"),
+        ({}, without_mask, "no mask token"),
+        ({}, encoder_decoder, "has a decoder"),
+        ({}, short_of_words, "its embedding only 10 rows"),
+    ],
+)
+def test_errors_leave_nothing_behind(lab, tmp_path, options, change, message):
+    model = shutil.copytree(lab.model("bert"), tmp_path / "model")
+    if change is not None:
+        change(model)
+    config = lab.config(model=str(model), **options)
+    with pytest.raises(RequestError, match=message):
+        lab.engine.trainer(config).train()
+    assert not (lab.directory / config.output_dir).exists()
+
+
+def test_a_gpu_that_is_not_there_is_refused(lab, monkeypatch):
+    if lab.device == "gpu":
+        monkeypatch.setattr(lab.engine, "devices", lambda: ["cpu"])
+    config = lab.config(model=str(lab.model("bert")), device="gpu")
+    with pytest.raises(RequestError, match="sees no GPU"):
+        lab.engine.trainer(config).train()
+    assert not (lab.directory / config.output_dir).exists()
