@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.batches.batch import Batch
-from mlm_core.batches.rule import check_mask_token
+from mlm_core.batches.masking_rule import check_mask_token
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.framework import Framework

@@ -14,8 +14,8 @@ from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils import ModelOutput
 from transformers.utils import logging as transformers_logging
 
-from mlm_core.batches.batch import BatchVerifier
 from mlm_core.batches.masking import IGNORED
+from mlm_core.batches.verifier import BatchVerifier
 from mlm_core.errors import RequestError
 from mlm_torch.head import SparseHead, gather_slots
 

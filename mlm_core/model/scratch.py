@@ -7,8 +7,9 @@ from importlib.metadata import version
 from typing import Any
 
 from mlm_core.compat.transformers import Tokenizer
-from mlm_core.data.documents import Documents, fingerprint_of
-from mlm_core.data.tokenization import roberta_tokenizer, train_tokenizer
+from mlm_core.data.documents import Documents
+from mlm_core.data.fingerprint import fingerprint_of
+from mlm_core.data.train_tokenizer import roberta_tokenizer, train_tokenizer
 from mlm_core.system.cache import cache_directory, unwritable_cache
 from mlm_core.system.files import write_atomically
 

@@ -13,7 +13,8 @@ from typing import Any
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.compat.transformers_files import lost_setting, restore_backend
 from mlm_core.config.config import Config, required
-from mlm_core.data.documents import Documents, fingerprint_of
+from mlm_core.data.documents import Documents
+from mlm_core.data.fingerprint import fingerprint_of
 from mlm_core.errors import RequestError, first_line
 from mlm_core.model.code import may_run
 from mlm_core.model.files import ModelFiles

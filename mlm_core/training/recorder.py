@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from mlm_core.batches.batch import BatchVerifier
 from mlm_core.batches.plan import PADDING_KEY
+from mlm_core.batches.verifier import BatchVerifier
 from mlm_core.errors import RequestError
 from mlm_core.metrics.sums import MaskedSums, finite
 from mlm_core.progress import Progress

@@ -13,9 +13,9 @@ from mlm_core.batches.batch import BatchAssembler
 from mlm_core.batches.plan import BatchPlan, evaluation_keys
 from mlm_core.config.config import Config, required
 from mlm_core.data.documents import Documents
+from mlm_core.data.held_out import Split, split_documents
 from mlm_core.data.prepare import PreparedData, Vocabulary, prepare_data
 from mlm_core.data.sources import Source
-from mlm_core.data.split import Split, split_documents
 from mlm_core.data.store import StoreFacts
 from mlm_core.errors import RequestError
 from mlm_core.framework import Framework

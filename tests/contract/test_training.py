@@ -13,7 +13,7 @@ from conftest import metrics, steps
 from tiny_models import FAMILIES, head_shapes
 
 from mlm_core import RequestError, RunError
-from mlm_core.batches.batch import batch_digest
+from mlm_core.batches.verifier import batch_digest
 from mlm_core.data.sources import load_source
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.initialization import draw_parameter
@@ -467,7 +467,7 @@ def short_of_words(directory):
     ("options", "change", "message"),
     [
         ({"block_size": 49}, None, "at most 48"),
-        ({"block_size": 48, "test_size": 0.01}, None, "less than a block"),
+        ({"block_size": 48, "test_size": 0.01}, None, "fewer than a block"),
         ({}, without_mask, "no mask token"),
         ({}, encoder_decoder, "has a decoder"),
         ({}, short_of_words, "its embedding only 10 rows"),

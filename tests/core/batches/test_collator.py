@@ -6,7 +6,7 @@ from tiny_models import sentences, write_tokenizer
 
 from mlm_core import RequestError
 from mlm_core.batches.collator import MaskingCollator
-from mlm_core.data.tokenization import train_tokenizer
+from mlm_core.data.train_tokenizer import train_tokenizer
 
 
 @pytest.fixture(scope="module")

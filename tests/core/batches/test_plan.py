@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlm_core.batches.batch import BatchAssembler, BatchVerifier, batch_digest
+from mlm_core.batches.batch import BatchAssembler
 from mlm_core.batches.masking import IGNORED, MaskingRule
 from mlm_core.batches.plan import PADDING_KEY, BatchPlan, block_of, evaluation_keys
 from mlm_core.batches.randomness import Stream
+from mlm_core.batches.verifier import BatchVerifier, batch_digest
 
 SIZES = {"blocks": st.integers(1, 60), "batch_size": st.integers(1, 17), "seed": st.integers(0, 2**32 - 1)}
 
