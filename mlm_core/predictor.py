@@ -139,7 +139,7 @@ class Predictor:
             network = self._make_network(model, options)
             initial = model.starting_weights(network.build(), self.config.seed, self.framework.read_pickled)
             if initial.drawn:
-                raise initial.refusal(model.name)
+                raise initial.untrained_error(model.name)
             network.assign(initial.weights)
             self._network = network
         return self._network

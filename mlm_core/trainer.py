@@ -295,7 +295,7 @@ class Trainer(ABC):
         initial = model.starting_weights(specs, seed, self.framework.read_pickled)
         if initial.drawn and model.weights is not None:
             if not isinstance(self.setup, TrainingSetup):
-                raise initial.refusal(model.name)
+                raise initial.untrained_error(model.name)
             self._progress.say(f"drawn by the seed, not in the model: {', '.join(initial.drawn)}")
         if initial.unused:
             self._progress.detail(f"in the model, not used: {', '.join(initial.unused)}")

@@ -20,7 +20,7 @@ from architectures import LONG, SETTINGS, padded_batch, write_architecture
 
 from mlm_core import Config, load_engine
 from mlm_core.engine import Engine
-from mlm_core.model.source import set_dropout
+from mlm_core.model.dropout_rates import set_dropout
 from mlm_core.parity.worker import work
 
 

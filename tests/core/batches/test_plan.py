@@ -24,7 +24,7 @@ def test_every_epoch_has_every_block_once(blocks, batch_size, seed, epochs):
         real = keys[epoch][keys[epoch] != PADDING_KEY]
         assert sorted(block_of(real)) == list(range(blocks))
         assert set(real >> 32) == {epoch}
-        # Padding stands at the very end of the epoch.
+        # Padding is at the very end of the epoch.
         assert (keys[epoch][blocks:] == PADDING_KEY).all()
 
 
@@ -92,8 +92,8 @@ def test_masks_of_epochs_and_of_evaluation_differ(assemble):
     assert (first != evaluation["input_ids"]).any(axis=1).all()
 
 
-def test_digest_is_what_the_format_says(assemble):
-    keys = BatchPlan(20, 8, 3, 3).keys(2)  # 4 real rows, 4 of padding
+def test_the_digest_follows_its_format(assemble):
+    keys = BatchPlan(20, 8, 3, 3).keys(2)  # 4 real rows, 4 padding rows
     batch = assemble(keys)
     content = batch["input_ids"][:4].astype("<i4").tobytes()
     for row in range(4):
