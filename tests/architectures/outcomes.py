@@ -51,8 +51,8 @@ class Outcome:
         name: the model type.
         failures: the reasons why a worker has no result.
         comparison: the comparison of the two trainings; None: a worker has no result.
-        apart: by the names of a worker and a reader, the largest difference between the two engines' logits of
-            the model that the worker trained.
+        apart: by the names of a worker and a reader, the largest difference between the logits that they
+            compute with the model that the worker trained.
         keyed: names of the workers whose dropout noise depends on its key only.
     """
 
