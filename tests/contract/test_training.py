@@ -470,7 +470,7 @@ def short_of_words(directory):
         ({"block_size": 48, "test_size": 0.01}, None, "fewer than a block"),
         ({}, without_mask, "no mask token"),
         ({}, encoder_decoder, "has a decoder"),
-        ({}, short_of_words, "its embedding only 10 rows"),
+        ({}, short_of_words, "its embedding has only 10 rows"),
     ],
 )
 def test_refusals_leave_nothing_behind(lab, tmp_path, options, change, message):
