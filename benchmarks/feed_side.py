@@ -84,9 +84,9 @@ def _planned(batch: int, directory: Path) -> Any:
     from transformers import AutoTokenizer
 
     from mlm_core.batches.batch import BatchAssembler
+    from mlm_core.batches.masking_rule import masking_rule
     from mlm_core.batches.plan import BatchPlan
     from mlm_core.batches.randomness import Stream
-    from mlm_core.batches.rule import masking_rule
     from mlm_core.config.config import MaskingConfig
 
     tokenizer = AutoTokenizer.from_pretrained(directory / "model")

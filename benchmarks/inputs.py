@@ -24,7 +24,7 @@ def write_inputs(directory: Path, batch: int = BATCH) -> None:
 
     The text is repeated until it has `_STEPS` batches.
     """
-    from mlm_core.data.tokenization import train_tokenizer
+    from mlm_core.data.train_tokenizer import train_tokenizer
 
     documents = embedded_documents()
     tokenizer = train_tokenizer(documents, 6000, 512)
@@ -83,7 +83,7 @@ load_engine({backend!r}).trainer(config).save({model!r})
 
 def embedded_documents() -> list[str]:
     """Both parts of the embedded corpus."""
-    from mlm_core.data.corpus import PARTS
+    from mlm_core.data.embedded_corpus import PARTS
 
     return [document for part in PARTS.values() for document in part()]
 

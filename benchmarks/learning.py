@@ -57,7 +57,7 @@ def write_inputs(directory: Path) -> int:
     Returns:
         The number of training blocks, a multiple of the batch: each step of each variant has whole batches.
     """
-    from mlm_core.data.tokenization import train_tokenizer
+    from mlm_core.data.train_tokenizer import train_tokenizer
 
     documents = embedded_documents()
     random.Random(0).shuffle(documents)

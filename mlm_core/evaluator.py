@@ -93,7 +93,7 @@ class Evaluator(ABC):
         initial = model.starting_weights(specs, seed, self.framework.read_pickled)
         if initial.drawn and model.weights is not None:
             if not isinstance(self.setup, TrainingSetup):
-                raise initial.refusal(model.name)
+                raise initial.untrained_error(model.name)
             self._progress.say(f"not in the model, drawn with the seed: {', '.join(initial.drawn)}")
         if initial.unused:
             self._progress.detail(f"in the model, not used: {', '.join(initial.unused)}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.batches.batch import Batch
-from mlm_core.batches.rule import check_mask_token
+from mlm_core.batches.masking_rule import check_mask_token
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.framework import Framework
@@ -139,7 +139,7 @@ class Predictor:
             network = self._make_network(model, options)
             initial = model.starting_weights(network.build(), self.config.seed, self.framework.read_pickled)
             if initial.drawn:
-                raise initial.refusal(model.name)
+                raise initial.untrained_error(model.name)
             network.assign(initial.weights)
             self._network = network
         return self._network

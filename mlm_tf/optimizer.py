@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from transformers import AdamWeightDecay
 
 from mlm_core.config.config import OptimizationConfig
-from mlm_core.optimization.decay import BETA_1, BETA_2, CLIP_EPSILON, EPSILON, is_decayed
+from mlm_core.optimization.adamw import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
+from mlm_core.optimization.decay import is_decayed
 
 
 class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):

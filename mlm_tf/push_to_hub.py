@@ -12,7 +12,8 @@ import transformers
 from mlm_core.errors import RequestError
 from mlm_core.hub.callback import HubCallback, strategy_word
 from mlm_core.hub.card import Row
-from mlm_core.metrics.sums import MaskedSums, finite
+from mlm_core.metrics.json_values import finite
+from mlm_core.metrics.sums import MaskedSums
 from mlm_tf.engine import TensorFlowEngine
 from mlm_tf.model import CLASS_PREFIX
 from mlm_tf.weights import export

@@ -18,7 +18,7 @@ from mlm_tf.head import SparseHead, gather_slots
 from mlm_tf.weights import trained_variables
 
 if TYPE_CHECKING:
-    from mlm_core.batches.batch import BatchVerifier
+    from mlm_core.batches.verifier import BatchVerifier
 
 
 @dataclass

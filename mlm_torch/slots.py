@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers.utils import ModelOutput
 
-from mlm_core.batches.batch import BatchVerifier
 from mlm_core.batches.masking import IGNORED
+from mlm_core.batches.verifier import BatchVerifier
 from mlm_torch.head import SparseHead, gather_slots
 
 

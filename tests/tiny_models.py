@@ -29,7 +29,7 @@ def write_tokenizer(directory: Path, family: str) -> int:
     """A word-level-like tokenizer in the family's manner; returns the size of its vocabulary."""
     directory.mkdir(parents=True, exist_ok=True)
     if family == "roberta":
-        from mlm_core.data.tokenization import train_tokenizer
+        from mlm_core.data.train_tokenizer import train_tokenizer
 
         tokenizer = train_tokenizer(sentences(200), 320, LENGTH)
         tokenizer.save_pretrained(str(directory))

@@ -1,1 +1,1 @@
-"""Which rows a batch has, and what is masked in them: pure functions of (seed, step)."""
+"""The rows of every batch and the masked tokens in them: pure functions of (seed, step)."""

@@ -1,4 +1,4 @@
-"""Masking for training loops of one's own: a list of tokenised rows to a masked batch."""
+"""Masking for other training loops: a list of tokenised rows to a masked batch."""
 
 from __future__ import annotations
 
@@ -10,44 +10,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.batches.masking import full_width_labels, mask_tokens
+from mlm_core.batches.masking_rule import masking_rule, padding_id
 from mlm_core.batches.randomness import Stream, UInt64, raw_draws
-from mlm_core.batches.rule import masking_rule, padding_id
 from mlm_core.compat.transformers import Tokenizer
-from mlm_core.config.config import Config
+from mlm_core.config.config import Config, MaskingConfig
 from mlm_core.errors import RequestError
 
 _TYPES = "token_type_ids"
 
 
 class MaskingCollator:
-    """The masking of `mlm train` for stock training loops, in numpy.
+    """The masking of `mlm train` for other training loops, in numpy.
 
-    Each engine has it in its framework's form: `mlm_torch.MaskingCollator` as the `data_collator` of a
-    `transformers.Trainer`, `mlm_tf.MaskingCollator` as the `collate_fn` of `prepare_tf_dataset`. Rows of
-    different lengths are filled up to the longest.
+    Each engine offers it for its framework: `mlm_torch.MaskingCollator` is a `data_collator` of a
+    `transformers.Trainer`, `mlm_tf.MaskingCollator` a `collate_fn` of `prepare_tf_dataset`. Shorter rows are
+    padded to the longest row.
 
-    Masks are drawn by (seed, number of the call, content of the row): a loop that is started again in
-    the same order sees the same masks, every epoch sees new ones, and no global generator is touched.
-    The collator does not see which epoch it is in; `mlm train` itself draws by epoch and block.
+    Masks are keyed by (seed, number of the call, content of the row). A restarted loop with the same order of
+    rows sees the same masks, every epoch sees new masks, and no global generator is used. The collator does
+    not know the epoch; `mlm train` itself keys masks by epoch and block.
 
     Args:
         tokenizer: a transformers tokenizer with a mask token.
-        mlm_probability, masking, mask_replace_prob, random_replace_prob, seed: as the options of `mlm train`.
-        fixed: a row has the same mask in every call, as an evaluation wants it.
-        pad_to_multiple_of: rows are filled up to a multiple of this many tokens.
+        mlm_probability, masking, mask_replace_prob, random_replace_prob, seed: see the options of `mlm
+            train`.
+        fixed: give a row the same mask in every call, for evaluation.
+        pad_to_multiple_of: pad rows to a multiple of this many tokens.
 
     Raises:
-        RequestError: an option is wrong, or the tokenizer cannot mask.
+        RequestError: an option is wrong, or the tokenizer has no mask token or no padding token.
     """
 
     def __init__(
         self,
         tokenizer: Tokenizer,
         *,
-        mlm_probability: float = 0.15,
-        masking: str = "exact",
-        mask_replace_prob: float = 0.8,
-        random_replace_prob: float = 0.1,
+        mlm_probability: float = MaskingConfig.mlm_probability,
+        masking: str = MaskingConfig.masking,
+        mask_replace_prob: float = MaskingConfig.mask_replace_prob,
+        random_replace_prob: float = MaskingConfig.random_replace_prob,
         seed: int = 42,
         fixed: bool = False,
         pad_to_multiple_of: int | None = None,
@@ -80,15 +81,15 @@ class MaskingCollator:
         """The batch of these rows.
 
         Args:
-            rows: each with `input_ids`, and with `attention_mask` and `token_type_ids` if it has them;
-                other entries, such as labels, are left out.
+            rows: each with `input_ids`, and optionally with `attention_mask` and `token_type_ids`; other
+                entries, such as labels, are ignored.
 
         Returns:
-            `input_ids`, `attention_mask`, `labels` (-100 where nothing is masked) and `token_type_ids`
-            where the rows have them, each `[batch, longest]` int64.
+            `input_ids`, `attention_mask`, `labels` (-100 where no token is masked) and, if all rows have
+            them, `token_type_ids`; each `[batch, width]` int64, the width being the longest row's, padded.
 
         Raises:
-            RequestError: there is no row, or one has no `input_ids`.
+            RequestError: there is no row, a row has no `input_ids`, or the tokenizer has no such token id.
         """
         ids = [_token_ids(row) for row in rows]
         if not ids:
@@ -97,8 +98,8 @@ class MaskingCollator:
         width = -(-longest // self._multiple) * self._multiple
         self._check(ids)
         seen = [row.get("attention_mask", np.ones(len(own))) for row, own in zip(rows, ids, strict=True)]
-        attention_mask = _filled_up(seen, width, 0)
-        filled = _filled_up(ids, width, self._padding_id)
+        attention_mask = _padded(seen, width, 0)
+        filled = _padded(ids, width, self._padding_id)
         masked = mask_tokens(filled, self._draws(ids, width), self._rule, attention_mask != 0)
         self._calls += 1
         batch = {
@@ -107,7 +108,7 @@ class MaskingCollator:
             "labels": full_width_labels(masked.masked_positions, masked.labels, width),
         }
         if all(_TYPES in row for row in rows):
-            batch[_TYPES] = _filled_up([row[_TYPES] for row in rows], width, 0)
+            batch[_TYPES] = _padded([row[_TYPES] for row in rows], width, 0)
         return batch
 
     def _check(self, ids: list[NDArray[np.int64]]) -> None:
@@ -117,7 +118,7 @@ class MaskingCollator:
         )
         if wrong is not None:
             raise RequestError(
-                f"the tokenizer has no token {wrong}",
+                f"the tokenizer has no token with the id {wrong}",
                 code="vocabulary_mismatch",
                 option="rows",
                 value=wrong,
@@ -125,11 +126,11 @@ class MaskingCollator:
             )
 
     def _salt(self) -> int:
-        """What tells apart copies of this collator that count their calls separately."""
+        """A number that differs between copies of this collator that count their calls separately."""
         return 0
 
     def _draws(self, ids: list[NDArray[np.int64]], width: int) -> UInt64:
-        """Raw draws for `mask_tokens`; those of a row do not depend on how far it was filled up."""
+        """Raw draws for `mask_tokens`; the draws of a row do not depend on its padding."""
         draws = np.zeros((len(ids), self._rule.draws_per_row(width)), dtype=np.uint64)
         for index, row in enumerate(ids):
             place = [] if self._fixed else [self._salt(), self._calls, index]
@@ -156,7 +157,7 @@ def _key(ids: NDArray[np.int64], place: list[int]) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
-def _filled_up(rows: Sequence[Any], width: int, value: int) -> NDArray[np.int64]:
+def _padded(rows: Sequence[Any], width: int, value: int) -> NDArray[np.int64]:
     filled = np.full((len(rows), width), value, dtype=np.int64)
     for index, row in enumerate(rows):
         filled[index, : len(row)] = row

@@ -1,6 +1,6 @@
-"""Masking: which tokens the model must guess, and what stands in their place.
+"""Masking: which tokens the model must predict, and which tokens replace them.
 
-One function for both engines, training and evaluation, on a whole `[batch, block]` array.
+Both engines use one function for training and evaluation, on a whole `[batch, block]` array.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlm_core.batches.randomness import UInt64, integers_below, uniforms
 
 IGNORED = -100
-"""The label of a slot that holds no masked token; both frameworks' losses skip it."""
+"""The label of an unused slot; the losses of both frameworks ignore it."""
 
 _LAST = np.uint64(2**64 - 1)
 
@@ -24,15 +24,17 @@ class MaskingRule:
     """How tokens are masked.
 
     Attributes:
-        probability: share of the maskable tokens that is masked.
-        exact: mask floor(p*n + u) tokens of a row of n (u uniform per row: the rate is p on average
-            and the count almost constant; RoBERTa's own training did this), or else each token
-            independently with probability p.
-        replace, random: shares of the masked tokens that become the mask token or a random word;
-            the rest stays as it is (80/10/10 in Devlin et al., 2018, "BERT").
+        probability: the share p of the maskable tokens that is masked.
+        exact: True: mask floor(p * n + u) of the n maskable tokens of a row, with u uniform in [0, 1) for
+            each row; the rate is p on average and the count almost constant, as in RoBERTa's own training.
+            False: mask each token independently with probability p.
+        replace: the share of the masked tokens that the mask token replaces.
+        random: the share of the masked tokens that a random word replaces. The rest is not changed (80%, 10%
+            and 10% in Devlin et al., 2018, "BERT").
         mask_id: the mask token's id.
         maskable: `[vocabulary]` bool, False for special tokens.
-        words: `[n]` int64, the ids a random word is drawn from: no special tokens, no unused rows.
+        words: `[n]` int64, the ids of possible random words: no special tokens, no unused rows of the
+            embedding.
     """
 
     probability: float
@@ -44,24 +46,24 @@ class MaskingRule:
     words: NDArray[np.int64]
 
     def draws_per_row(self, block_size: int) -> int:
-        """Raw draws that `mask_tokens` takes for one row: its count, then two per position."""
+        """Raw draws that `mask_tokens` needs for one row: one for its count, then two for each position."""
         return 1 + 2 * block_size
 
     def slots(self, block_size: int) -> int:
-        """Slots in which every masked token of any row of `block_size` has a place.
+        """Slots that suffice for the masked tokens of any row of `block_size` tokens.
 
-        ceil(p * block) under the exact rule; under the independent one all of a row can be masked,
-        and a static shape must have room for that.
+        ceil(p * block_size) under the exact rule, at least 1. Under the independent rule a whole row can be
+        masked, and a static shape needs a slot for every token.
         """
         return max(1, math.ceil(self.probability * block_size)) if self.exact else block_size
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedRows:
-    """Masked rows, as a model takes them.
+    """Masked rows as a model takes them.
 
     Attributes:
-        input_ids: `[batch, block]` int64, corrupted.
+        input_ids: `[batch, block]` int64, with masked tokens replaced.
         masked_positions: `[batch, slots]` int64, ascending; 0 in unused slots.
         labels: `[batch, slots]` int64, the original ids at those positions; -100 in unused slots.
     """
@@ -77,16 +79,20 @@ def mask_tokens(
     rule: MaskingRule,
     seen: NDArray[np.bool_] | None = None,
 ) -> MaskedRows:
-    """Mask `[batch, block]` token ids by `[batch, rule.draws_per_row(block)]` raw draws.
+    """Mask token ids; a pure function of its arguments.
 
-    Tokens where `seen` `[batch, block]` is False are left alone, like special ones.
+    Args:
+        input_ids: `[batch, block]` token ids.
+        draws: `[batch, rule.draws_per_row(block)]` raw draws, uint64.
+        rule: the masking rule.
+        seen: `[batch, block]` bool; a token at False is never masked, like a special token. None: all True.
     """
     block_size = input_ids.shape[1]
     ids = input_ids.astype(np.int64)
     maskable = rule.maskable[ids] if seen is None else rule.maskable[ids] & seen
     chosen = _choose(maskable, draws[:, 0], draws[:, 1 : 1 + block_size], rule)
     rows, columns = np.nonzero(chosen)
-    # Row by row in ascending order: a token's slot is how many of its row come before it.
+    # In row-major order: a token's slot is the number of masked tokens before it in its row.
     counts = chosen.sum(axis=1)
     slots = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     positions = np.zeros((len(ids), rule.slots(block_size)), dtype=np.int64)
@@ -101,7 +107,7 @@ def mask_tokens(
 def full_width_labels(
     masked_positions: NDArray[np.int64], labels: NDArray[np.int64], block_size: int
 ) -> NDArray[np.int64]:
-    """Slot labels spread over their positions: `[batch, block]` int64, -100 where unmasked."""
+    """Slot labels (both arguments `[batch, slots]`) at their positions: `[batch, block]` int64, else -100."""
     wide = np.full((len(labels), block_size), IGNORED, dtype=np.int64)
     rows, slots = np.nonzero(labels != IGNORED)
     wide[rows, masked_positions[rows, slots]] = labels[rows, slots]
@@ -116,17 +122,17 @@ def _choose(
     candidates = maskable.sum(axis=1)
     counts = np.floor(rule.probability * candidates + uniforms(row_draws)).astype(np.int64)
     counts = np.minimum(counts, np.minimum(candidates, rule.slots(maskable.shape[1])))
-    # One bit less than the filler, so that a protected position always ranks last.
+    # The draws lose one bit, so that positions that are not maskable (_LAST) always rank last.
     ranked = np.where(maskable, position_draws >> np.uint64(1), _LAST)
-    # Chosen is what comes before the first draw that is not; two draws of a row are as good as never equal.
+    # The positions with the `counts` smallest draws; equal draws in a row are practically impossible.
     ordered = np.pad(np.sort(ranked, axis=1), ((0, 0), (0, 1)), constant_values=_LAST)
     chosen: NDArray[np.bool_] = ranked < np.take_along_axis(ordered, counts[:, None], axis=1)
     return chosen
 
 
 def _corrupt(ids: NDArray[np.int64], draws: UInt64, rule: MaskingRule) -> NDArray[np.int64]:
-    """What stands in the place of masked tokens, given a draw each."""
-    # The bands of one uniform number from the upper bits; the word comes from the lower 32.
+    """The tokens that replace masked tokens, given one draw for each."""
+    # The upper 32 bits decide between mask token, random word and no change; the lower 32 pick the word.
     band = (draws >> np.uint64(32)) * 2.0**-32
     words = rule.words[integers_below(draws, len(rule.words))]
     masked = np.where(band < rule.replace + rule.random, words, ids)

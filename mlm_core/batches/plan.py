@@ -1,4 +1,4 @@
-"""The batch plan: which block stands in which row of which step, as a pure function of the step."""
+"""The batch plan: which block is in which row of which step; a pure function of the step."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from numpy.typing import NDArray
 from mlm_core.batches.randomness import Stream, permutation
 
 PADDING_KEY = -1
-"""The block key of a row that only fills up the last batch of an epoch; it has weight zero."""
+"""The block key of a padding row, which fills up the last batch of an epoch and has weight zero."""
 
 _BLOCK_BITS = 32
 
 
 def block_key(epoch: int, block: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The key of a block in an epoch, int64: `epoch << 32 | block`. Its masks are drawn by it."""
+    """The keys of blocks in an epoch, int64: `epoch << 32 | block`. The masks are drawn with these keys."""
     return (np.int64(epoch) << np.int64(_BLOCK_BITS)) | block
 
 
 def block_of(key: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The block index in a (non-padding) block key."""
+    """The block indices of block keys that are not padding, int64."""
     return key & np.int64(2**_BLOCK_BITS - 1)
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Steps to block keys.
+    """The block keys of every step.
 
-    Every epoch is a permutation of all blocks keyed by (seed, epoch), cut into batches; the last
-    batch is filled up with padding rows, so that nothing is lost and shapes are static.
+    Every epoch is a permutation of all blocks, keyed by (seed, epoch) and cut into batches. Padding rows fill
+    up the last batch, so no block is lost and shapes are static.
 
     Attributes:
         blocks: number of training blocks.
-        batch_size: rows of a global batch (micro-batch x accumulation x processes).
+        batch_size: rows of a global batch: micro-batch x accumulation steps x processes.
         seed: the run's seed.
         steps: optimizer steps of the whole run.
     """
@@ -52,11 +52,11 @@ class BatchPlan:
 
     @property
     def epochs(self) -> int:
-        """Epochs that the run touches, the last one perhaps in part."""
+        """Epochs that the run begins; the last epoch may be incomplete."""
         return -(-self.steps // self.steps_per_epoch)
 
     def epoch_at(self, step: int) -> float:
-        """Epochs completed after `step` steps, as a fraction."""
+        """Epochs completed after `step` steps, a fraction."""
         return step / self.steps_per_epoch
 
     def keys(self, step: int) -> NDArray[np.int64]:

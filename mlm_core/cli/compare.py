@@ -37,7 +37,7 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     from mlm_core.compare.report import measured_point, report_content
     from mlm_core.compare.variants import chosen_points, chosen_variants
     from mlm_core.compare.written import check_report_directory, write_report
-    from mlm_core.data.sources import check_source
+    from mlm_core.data.check_source import check_source
     from mlm_core.model.files import find_model
     from mlm_core.progress import Progress
 

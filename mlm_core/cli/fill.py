@@ -9,7 +9,7 @@ from typing import Any
 from mlm_core.cli.parser import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.metrics.sums import finite
+from mlm_core.metrics.json_values import finite
 
 
 def run(request: Request) -> dict[str, Any]:

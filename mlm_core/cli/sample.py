@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from mlm_core.batches.masking import IGNORED
-from mlm_core.data.tokenization import document_borders, token_ids
-from mlm_core.metrics.sums import plain
+from mlm_core.data.document_borders import document_borders
+from mlm_core.data.tokenization import token_ids
+from mlm_core.metrics.json_values import plain
 from mlm_core.training.setup import TrainingSetup
 
 

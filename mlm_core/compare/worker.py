@@ -18,7 +18,7 @@ from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, ROUND, START
 from mlm_core.compare.roofline import Products
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError
-from mlm_core.model.source import has_dropout
+from mlm_core.model.dropout_rates import has_dropout
 from mlm_core.system.machine import peak_memory
 from mlm_core.trainer import Trainer
 from mlm_core.training.loop import DoneStep

@@ -1,4 +1,4 @@
-"""Where versions of a library differ: one module for each, its differences with their reasons.
+"""Differences between the versions of a library: one module or two for each library.
 
-An entry says until when it is needed.
+Every entry gives its reason, and the version from which it is no longer needed.
 """

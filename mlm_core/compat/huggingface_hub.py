@@ -1,4 +1,4 @@
-"""huggingface_hub 0.36, 1 and 2."""
+"""huggingface_hub 0.36, 1 and 2: network errors, time limits and messages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 def is_network_error(error: BaseException) -> bool:
-    """Whether the Hub was not reached at all, or not in time.
+    """Whether an error means that the Hub was not reached, or not in time.
 
-    Up to 0.36 the library speaks through requests, whose errors are OSErrors; 1 through httpx and 2 through
-    its successor, whose errors are not. Each calls the base class of its client's errors HTTPError. Until 1
-    is the lowest version; then HTTPError alone will do.
+    Up to 0.36, the library uses requests, whose errors are OSErrors. Version 1 uses httpx and version 2 its
+    successor, whose errors are not OSErrors. In each version, HTTPError is the base class of the client's
+    errors. Needed until 1 is the lowest version; then HTTPError suffices.
     """
     from huggingface_hub.errors import HTTPError
 
@@ -21,9 +21,10 @@ def is_network_error(error: BaseException) -> bool:
 
 
 def limit_waiting(seconds: float) -> None:
-    """Have no request of the library wait longer than this for a connection, or for the next bytes.
+    """Limit how long the library's requests wait for a connection, or for the next bytes, in seconds.
 
-    By itself it waits for ever where it sends something. Of one's own sessions or clients none is touched.
+    By default, the library waits for ever when it sends data. Sessions or clients that a user configured are
+    not changed.
     """
     import huggingface_hub
     from huggingface_hub.utils import _http
@@ -46,10 +47,10 @@ def limit_waiting(seconds: float) -> None:
 
 @contextmanager
 def silence(*, bars: bool = False) -> Iterator[None]:
-    """Keep the library from writing to the terminal: what matters is said in our words.
+    """A context in which the library writes nothing to the terminal: this package reports what matters.
 
     Args:
-        bars: it may draw progress bars, where the user has not said otherwise.
+        bars: allow progress bars, unless the user disabled them.
     """
     import warnings
 
@@ -84,9 +85,9 @@ TIMEOUT = 20.0
 
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that another attempt may not meet."""
+"""HTTP statuses of transient errors: another attempt may succeed."""
 
 
 def public(text: str) -> str:
-    """What a library says of a request, without the part of an address that is a key."""
+    """A library's message about a request, without the query of an address, which may hold a key."""
     return re.sub(r"\?\S*", "", text)

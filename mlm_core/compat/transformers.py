@@ -1,6 +1,6 @@
 """transformers 4.57 and 5: importing it without a framework, and the names of parameters.
 
-What they write differently is in `transformers_files`.
+Differences in the files that they write are in `transformers_files`.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from importlib import import_module
 from typing import Any
 
 _FRAMEWORKS = {"torch": "USE_TORCH", "tensorflow": "USE_TF"}
-"""The variables by which transformers 4 is told what to import."""
+"""The environment variables that tell transformers 4 which frameworks to import."""
 
 _SHARED_ROTARY = re.compile(r"(?P<model>.*)\.rotary_embeddings\.inv_freq")
 
 
 def stored_names(constant: str, layers: int | None) -> list[str]:
-    """The names under which a checkpoint holds a constant of a model.
+    """The names under which a checkpoint stores a constant of a model.
 
-    ESM's rotary frequencies belong to each layer in transformers 4 and in the published checkpoints. Version
-    5 keeps them once for the whole model; it reads the old names, but 4 does not read the new one. Until 5 is
-    the lowest version.
+    In transformers 4 and in published checkpoints, each layer of ESM has its own rotary frequencies. Version
+    5 has one copy for the whole model. It reads the old names, but version 4 does not read the new name.
+    Needed until 5 is the lowest version.
 
     Args:
-        constant: its name in the model.
-        layers: how many layers the model has, where that is known.
+        constant: the constant's name in the model.
+        layers: the number of the model's layers; None: unknown.
     """
     shared = _SHARED_ROTARY.fullmatch(constant)
     if shared is None or ".layer." in constant or layers is None:
@@ -36,17 +36,18 @@ def stored_names(constant: str, layers: int | None) -> list[str]:
 
 
 def import_without_frameworks() -> None:
-    """Import transformers in a process that needs no framework, without the seconds that those take.
+    """Import transformers in a process that needs no framework, without the seconds that a framework takes.
 
-    It looks for them once, at the start. Version 4 reads variables, which stay set; 5 has none and takes what
-    it finds, so that there must be nothing to find meanwhile: no other thread may import one at that moment.
-    Without effect where transformers is imported already. Until 5 can be told, or does not look.
+    transformers looks for frameworks once, when it is imported. Version 4 reads environment variables, which
+    stay set. Version 5 has no such variables and uses any framework that it finds, so the frameworks are
+    hidden during the import: no other thread may import one at that moment. Has no effect if transformers is
+    imported already. Needed until version 5 can be told, or does not look.
     """
     if "transformers" in sys.modules:
         return
     os.environ.update(dict.fromkeys(_FRAMEWORKS.values(), "0"), TRANSFORMERS_NO_ADVISORY_WARNINGS="1")
     hidden = [name for name in _FRAMEWORKS if name not in sys.modules]
-    # None is Python's own way of saying that a module cannot be found.
+    # In sys.modules, None means that a module cannot be found.
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         import_module("transformers.utils")
@@ -56,4 +57,4 @@ def import_without_frameworks() -> None:
 
 
 Tokenizer = Any
-"""A transformers tokenizer; the library has no types to name here."""
+"""A transformers tokenizer; the library exports no type for it."""

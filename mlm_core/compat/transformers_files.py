@@ -1,6 +1,6 @@
-"""transformers 4.57 and 5: model directories that either one reads as the other one wrote them.
+"""transformers 4.57 and 5: model directories that each version reads as the other version wrote them.
 
-All of it until 5 is the lowest version, but for `restore_backend`: until 5 reads tokenizer.json as it stands.
+Needed until 5 is the lowest version; `restore_backend` until version 5 reads tokenizer.json as it is written.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ _DESCRIBED = "tokenizer.json"
 _SETTINGS = "tokenizer_config.json"
 
 _NEW_CLASSES = {"TokenizersBackend": "PreTrainedTokenizerFast"}
-"""Names of tokenizer classes in version 5, and the names that both know."""
+"""Names of tokenizer classes in version 5, and the names that both versions know."""
 
 _OF_THIS_MACHINE = ("is_local", "local_files_only")
-"""How version 5 came by a tokenizer, which it writes down with the rest."""
+"""Settings by which version 5 records how it loaded a tokenizer; they mean nothing on another machine."""
 
 
 def restore_backend(tokenizer: Any, directory: Path) -> None:
-    """Let a tokenizer do what its tokenizer.json says.
+    """Make a tokenizer follow its tokenizer.json.
 
-    Version 5 builds the tokenizers of its own families from the vocabulary alone: another normalizer or
-    another template for special tokens is lost without a word. As in version 4, the settings beside the file
-    decide about the normalizer and the pre-tokenizer where these are of the family's own kind, and add
-    tokens.
+    Version 5 builds the tokenizers of known architectures from the vocabulary alone: another normalizer or
+    another template for special tokens is silently lost. As in version 4, the settings in
+    `tokenizer_config.json` determine the normalizer and the pre-tokenizer where these have the architecture's
+    own type, and they add tokens.
+
+    Args:
+        tokenizer: a transformers tokenizer; it is changed in place.
+        directory: the directory that it was loaded from.
     """
     path = directory / _DESCRIBED
     if (
@@ -53,7 +57,7 @@ def restore_backend(tokenizer: Any, directory: Path) -> None:
 
 
 def make_tokenizer_portable(directory: Path) -> None:
-    """Rewrite what version 5 has written of a tokenizer so that 4.57 reads it, too."""
+    """Rewrite `tokenizer_config.json` as version 5 wrote it, so that 4.57 reads it, too."""
     path = directory / _SETTINGS
     if not path.is_file():
         return
@@ -63,14 +67,14 @@ def make_tokenizer_portable(directory: Path) -> None:
     if kind in _NEW_CLASSES:
         kept["tokenizer_class"] = _NEW_CLASSES[kind]
     if isinstance(kept.get("extra_special_tokens"), list):
-        # 4.57 expects a mapping under this key, and the list under its old one, which 5 reads, too.
+        # 4.57 expects a mapping under this key, and the list under the old key, which version 5 reads, too.
         kept["additional_special_tokens"] = kept.pop("extra_special_tokens")
     if kept != settings:
         path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def portable_config(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's settings as both versions read them: rotary embeddings in the old way, too."""
+    """A model's settings in a form that both versions read: rotary embeddings also under the old keys."""
     rotary = settings.get("rope_parameters")
     if not isinstance(rotary, Mapping):
         return dict(settings)
@@ -83,9 +87,13 @@ def portable_config(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lost_setting(written: Mapping[str, Any], config: Any) -> str | None:
-    """A setting of a config.json that the installed version has no code for; None: there is none.
+    """A setting of a config.json that the installed version does not support; None: there is none.
 
-    Version 5 knows absolute positions only in most families, and takes everything else for them.
+    In most architectures, version 5 supports only absolute positions, and treats all other kinds as absolute.
+
+    Args:
+        written: the content of config.json.
+        config: the transformers config that was loaded from it.
     """
     name = "position_embedding_type"
     value = written.get(name) or "absolute"

@@ -1,1 +1,1 @@
-"""From wherever the text is to blocks of token ids on disk."""
+"""From text, wherever it is, to blocks of token ids on disk."""

@@ -1,34 +1,37 @@
-"""Documents: a sequence of texts that need not lie in memory."""
+"""Documents: a sequence of texts that need not fit in memory."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlm_core.data.fingerprint import fingerprint_of
+
 Rows = NDArray[np.int64]
+"""Row numbers of a table, `[n]` int64, counted from 0."""
 
 BATCH = 1000
-"""Documents that are fetched at a time."""
+"""Documents fetched at a time."""
 
 
 class Texts(Protocol):
-    """A table with a text in each row."""
+    """A table with one text in each row."""
 
     def __len__(self) -> int: ...
 
     def fetch(self, rows: Rows) -> list[str]:
-        """The texts of these rows."""
+        """The texts of these rows, in the order of `rows`."""
 
     def raw(self, row: int) -> Any:
-        """A row as it was before its text was taken from it."""
+        """The whole row that the text was taken from."""
 
 
 class ListedTexts:
-    """Texts that lie in memory."""
+    """Texts in memory."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
@@ -46,10 +49,10 @@ class ListedTexts:
 
 
 class Documents(Sequence[str]):
-    """Some rows of a table of texts, in order, fetched when they are needed.
+    """Some rows of a table of texts, in order; each text is fetched when it is needed.
 
     Attributes:
-        fingerprint: blake2b (16 bytes, hex); equal for equal documents that were chosen alike.
+        fingerprint: blake2b (16 bytes, hex); equal for equal documents that were selected in the same way.
     """
 
     def __init__(self, texts: Texts, rows: Rows, fingerprint: str) -> None:
@@ -58,16 +61,16 @@ class Documents(Sequence[str]):
         self._rows = rows
 
     def select(self, indices: Rows) -> Documents:
-        """The documents at these `[n]` indices, in this order."""
+        """The documents at these `[n]` int64 indices, in this order."""
         chosen = hashlib.blake2b(indices.astype("<i8").tobytes(), digest_size=16).hexdigest()
         return Documents(self._texts, self._rows[indices], fingerprint_of([self.fingerprint, chosen]))
 
     def raw(self, index: int) -> Any:
-        """The row that a document was taken from."""
+        """The whole row that the document at `index` was taken from."""
         return self._texts.raw(int(self._rows[index]))
 
     def batches(self) -> Iterator[list[str]]:
-        """All documents in order, some at a time."""
+        """All documents in order, up to `BATCH` at a time."""
         for start in range(0, len(self._rows), BATCH):
             yield self._texts.fetch(self._rows[start : start + BATCH])
 
@@ -89,34 +92,5 @@ class Documents(Sequence[str]):
 
 
 def listed_documents(texts: Sequence[str]) -> Documents:
-    """Documents of a list; none may be blank."""
+    """Documents from a list in memory; no text may be blank."""
     return Documents(ListedTexts(texts), np.arange(len(texts), dtype=np.int64), fingerprint_of(texts))
-
-
-class Fingerprint:
-    """blake2b (16 bytes, hex) over texts, each with its length, so that their borders count."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.blake2b(digest_size=16)
-
-    def add(self, text: str) -> None:
-        """Take the next text in.
-
-        Raises:
-            UnicodeEncodeError: it holds half of a surrogate pair, which no tokenizer takes either.
-        """
-        content = text.encode("utf-8")
-        self._digest.update(len(content).to_bytes(8, "little"))
-        self._digest.update(content)
-
-    def hexdigest(self) -> str:
-        """The fingerprint of the texts so far."""
-        return self._digest.hexdigest()
-
-
-def fingerprint_of(texts: Iterable[str]) -> str:
-    """The fingerprint of these texts; see `Fingerprint`."""
-    fingerprint = Fingerprint()
-    for text in texts:
-        fingerprint.add(text)
-    return fingerprint.hexdigest()

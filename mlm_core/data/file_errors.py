@@ -1,4 +1,4 @@
-"""What is wrong with a file that could not be read: the library's errors name neither file nor line."""
+"""Which file and line are wrong: the errors of `datasets` name neither, so the files are read again here."""
 
 from __future__ import annotations
 
@@ -10,47 +10,49 @@ from pathlib import Path
 from typing import IO
 
 from mlm_core.data.compression import UNREADABLE, open_bytes, open_text
-from mlm_core.data.json_rows import array_lines, is_whole
-from mlm_core.data.local_files import FileKind, LocalFiles
-from mlm_core.data.tables import csv_rows, separator_of
+from mlm_core.data.csv_tables import csv_rows, separator_of
+from mlm_core.data.errors import dataset_error
+from mlm_core.data.file_kinds import FileKind
+from mlm_core.data.json_lines import array_lines, is_one_value
+from mlm_core.data.local_files import LocalFiles
 from mlm_core.errors import RequestError
 
 
-def find_fault(files: LocalFiles, *, first_row_only: bool = False) -> RequestError | None:
-    """The first fault in files of text, found by reading them plainly; None where nothing was seen.
+def find_file_error(files: LocalFiles, *, first_row_only: bool = False) -> RequestError | None:
+    """The first error in text, CSV or JSON files; None where the files look right, or are of other kinds.
 
     Args:
-        files: what to read.
-        first_row_only: look no further than the first row, in tables.
+        files: the files to read.
+        first_row_only: check only the first row after the header of a CSV table.
     """
     for path in files.paths:
-        reason = _fault(path, files.kind, 1 if first_row_only else None)
-        if reason is not None:
-            return RequestError(reason, code="malformed_file", option="--dataset", value=str(path))
+        message = _error_in(path, files.kind, 1 if first_row_only else None)
+        if message is not None:
+            return dataset_error(str(path), message, "malformed_file")
     return None
 
 
-def _fault(path: Path, kind: FileKind, rows: int | None) -> str | None:
+def _error_in(path: Path, kind: FileKind, rows: int | None) -> str | None:
     if kind.builder not in ("text", "csv", "json"):
         return None
     try:
         with open_text(path) as file:
             if kind.builder == "json":
-                return _json_fault(file)
+                return _json_error(file)
             if kind.builder == "csv":
-                return _ragged_row(file, separator_of(path), rows)
+                return _csv_error(file, separator_of(path), rows)
             for _ in file:
                 pass
     except UnicodeDecodeError as error:
         wrong = error.object[error.start]
-        return f"line {_line_of(path)} is not UTF-8 text (byte 0x{wrong:02x}); save it as UTF-8"
+        return f"line {_line_not_utf8(path)} is not UTF-8 text (byte 0x{wrong:02x}); save it as UTF-8"
     except UNREADABLE as error:
         return f"cannot be read ({error})"
     return None
 
 
-def _line_of(path: Path) -> int:
-    """The first line that is not UTF-8."""
+def _line_not_utf8(path: Path) -> int:
+    """The number of the first line that is not UTF-8, counted from 1."""
     with open_bytes(path) as file:
         for number, line in enumerate(file, 1):
             try:
@@ -60,10 +62,10 @@ def _line_of(path: Path) -> int:
     return 1
 
 
-def _json_fault(file: IO[str]) -> str | None:
-    if is_whole(file):
+def _json_error(file: IO[str]) -> str | None:
+    if is_one_value(file):
         file.seek(0)
-        return _array_fault(file.read())
+        return _array_error(file.read())
     file.seek(0)
     number = 0
     for number, line in enumerate(file, 1):
@@ -79,7 +81,7 @@ def _json_fault(file: IO[str]) -> str | None:
     return "holds no rows" if number == 0 else None
 
 
-def _array_fault(content: str) -> str | None:
+def _array_error(content: str) -> str | None:
     try:
         array_lines(content)
         return None
@@ -91,7 +93,8 @@ def _array_fault(content: str) -> str | None:
     return f"item {wrong} of the array is not a JSON object" if wrong is not None else "the array is empty"
 
 
-def _ragged_row(file: Iterable[str], separator: str, count: int | None) -> str | None:
+def _csv_error(file: Iterable[str], separator: str, count: int | None) -> str | None:
+    """The first of `count` rows that has more or fewer fields than the header."""
     rows = csv_rows(file, separator)
     try:
         header: list[str] = next(rows, [])

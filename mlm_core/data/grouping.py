@@ -1,4 +1,4 @@
-"""Tokenised documents to blocks of one size."""
+"""Grouping token ids into blocks of one size."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 def group_into_blocks(
     pieces: Iterable[NDArray[np.int32]], block_size: int, padding_id: int | None = None
 ) -> Iterator[NDArray[np.int32]]:
-    """Join token ids end to end and cut them every `block_size` tokens.
+    """Concatenate token ids and cut them every `block_size` tokens, as `group_texts` of the HF recipe does.
 
-    What is left of one piece is carried to the next, so the blocks depend on the order of the
-    tokens only, not on how they are cut into pieces. Linear in the number of tokens.
+    The remainder of each piece is carried over to the next, so the blocks depend only on the order of the
+    tokens, not on how the tokens are cut into pieces. Linear in the number of tokens.
 
     Args:
-        pieces: token ids, each `[tokens]`, special tokens included.
+        pieces: token ids, each `[tokens]` int32, special tokens included.
         block_size: tokens in a block.
-        padding_id: what fills the last block up; None: the tokens after the last full block are left out.
+        padding_id: the token that fills up the last block; None: the tokens after the last full block are
+            left out.
 
     Yields:
-        Arrays `[n, block_size]` int32, n >= 1: blocks as soon as they are full.
+        Blocks as soon as they are full, `[n, block_size]` int32 with n >= 1.
     """
     pending = np.empty(0, dtype=np.int32)
     for piece in pieces:

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from mlm_core.compat.huggingface_hub import TIMEOUT, is_network_error
 from mlm_core.config.config import DataConfig
-from mlm_core.data.errors import dataset_refusal
-from mlm_core.data.library_errors import explained
+from mlm_core.data.errors import dataset_error
+from mlm_core.data.library_errors import explain_library_error
 from mlm_core.errors import MlmError, RunError, first_line
 from mlm_core.system.cache import cache_directory
 
@@ -18,58 +18,59 @@ def hub_splits(config: DataConfig) -> Mapping[str, Any]:
     """The rows of `config.dataset` on the Hub, a `datasets.Dataset` by split.
 
     Raises:
-        RequestError: there is no such dataset, revision or configuration, or it is closed to this user.
+        RequestError: the dataset, revision or configuration does not exist, or the user has no access to it.
         RunError: the Hub failed.
+        OSError: this machine failed, for example its disk is full.
     """
     import datasets
     from huggingface_hub import HfApi, constants
 
     assert config.dataset is not None
     name, revision = config.dataset, config.dataset_revision
-    # Whatever fails, the library takes the latest copy in its cache, of any revision: each has its own.
+    # On any failure, `datasets` takes the latest copy in its cache, of any revision; so each has its own.
     own = None if revision is None else str(cache_directory() / "revisions" / quote(revision, safe=""))
     try:
         if not constants.HF_HUB_OFFLINE:
-            # Asked first: the library's own attempts take half a minute where there is no network.
+            # Asked first: without a network, the library's own attempts take half a minute.
             HfApi().dataset_info(name, revision=revision, timeout=TIMEOUT)
         opened = datasets.load_dataset(
             name, config.dataset_config, split=config.split, revision=revision, cache_dir=own
         )
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-            # Of this machine, not of the network.
+            # An error of this machine, not of the network.
             raise
         raise _hub_error(error, config) from None
     return opened if isinstance(opened, Mapping) else {"train": opened}
 
 
 def _hub_error(error: Exception, config: DataConfig) -> MlmError:
-    """What the Hub or the library says, as one line with what to do."""
+    """The error of the Hub or of a library, as one line that says what to do."""
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import constants, errors
 
     name = str(config.dataset)
     if isinstance(error, errors.GatedRepoError | DatasetNotFoundError):
-        # The Hub tells about a gated dataset, so that the library is the first to find it closed.
+        # The Hub describes a gated dataset to anyone, so `datasets` is the first to be denied access.
         fix = "accept its terms on the Hub and log in with hf auth login"
-        return dataset_refusal(name, "is gated", "missing_dataset", fix)
+        return dataset_error(name, "is gated", "missing_dataset", fix)
     if isinstance(error, errors.RevisionNotFoundError):
         message = f"has no revision {config.dataset_revision}"
-        return dataset_refusal(name, message, "missing_dataset", "check --dataset-revision")
+        return dataset_error(name, message, "missing_dataset", "check --dataset-revision")
     if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
         fix = "check the name; a private dataset needs hf auth login"
-        return dataset_refusal(name, "no such file, and no such dataset on the Hub", "missing_dataset", fix)
+        return dataset_error(name, "no such file, and no such dataset on the Hub", "missing_dataset", fix)
     if isinstance(error, errors.HfHubHTTPError):
         return RunError(f"the Hub failed ({first_line(error)})", code="hub_failed", value=name)
     if isinstance(error, FileNotFoundError):
         if errors.LocalEntryNotFoundError.__name__ in str(error):
-            return RunError("the Hub failed to give a file", code="hub_failed", value=name)
-        # How the library says that a repository holds no data it can read.
-        return explained(error, config)
+            return RunError("the Hub failed to send a file", code="hub_failed", value=name)
+        # `datasets` raises this where a repository holds no data that it can read.
+        return explain_library_error(error, config)
     if is_network_error(error):
         fix = "give a local file, or connect"
         if not constants.HF_HUB_OFFLINE:
-            fix += "; HF_HUB_OFFLINE=1 takes an earlier download"
+            fix += "; HF_HUB_OFFLINE=1 uses an earlier download"
         message = "no such file, and the Hub cannot be reached"
-        return dataset_refusal(name, message, "missing_dataset", fix)
-    return explained(error, config)
+        return dataset_error(name, message, "missing_dataset", fix)
+    return explain_library_error(error, config)

@@ -1,4 +1,4 @@
-"""From text to masked blocks: everything about the data that a run needs."""
+"""From documents to masked blocks: all the data that a run needs."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ from dataclasses import dataclass
 
 from mlm_core.batches.batch import BatchAssembler
 from mlm_core.batches.masking import MaskingRule
+from mlm_core.batches.masking_rule import masking_rule, padding_id
 from mlm_core.batches.randomness import Stream
-from mlm_core.batches.rule import masking_rule, padding_id
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.config.config import Config, DataConfig, required
-from mlm_core.data.documents import BATCH, Documents, fingerprint_of
+from mlm_core.data.document_borders import DocumentBorders, document_borders
+from mlm_core.data.documents import BATCH, Documents
+from mlm_core.data.fingerprint import fingerprint_of
 from mlm_core.data.store import BlockStore, StoreFacts, build_store, open_store
-from mlm_core.data.tokenization import DocumentBorders, document_borders, tokenizer_fingerprint
 from mlm_core.data.tokenize_documents import tokenize_documents
+from mlm_core.data.tokenizer_fingerprint import tokenizer_fingerprint
 from mlm_core.errors import RequestError
 from mlm_core.progress import Progress
 from mlm_core.system.cache import cache_directory, unwritable_cache
 
 _FORMAT = "2"
-"""To be raised with every change of what is in a store."""
+"""The version of a store's content; every change of the content increases it."""
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Masked blocks by row key, and what they were made of, by part.
+    """The batches of a run, and facts about the text that they were made from.
 
-    `train` is None where only an evaluation was asked for.
+    Attributes:
+        train: the training batches; None: an evaluation only.
+        test: the evaluation batches.
+        stores: facts about each part's block store, by "training" and "held-out".
     """
 
     train: BatchAssembler | None
@@ -37,12 +42,12 @@ class PreparedData:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the data needs to know of a model.
+    """What preparing data needs of a model.
 
     Attributes:
         tokenizer: a transformers tokenizer.
         size: rows of the model's embedding.
-        model: what the user calls the model, for errors.
+        model: the user's name for the model, for errors.
     """
 
     tokenizer: Tokenizer
@@ -53,11 +58,18 @@ class Vocabulary:
 def block_store(
     documents: Documents, vocabulary: Vocabulary, config: DataConfig, part: str, progress: Progress
 ) -> BlockStore:
-    """The blocks of these documents, from the cache or tokenised now.
+    """The blocks of these documents, from the cache if they are there, else tokenised now.
+
+    Args:
+        documents: the text.
+        vocabulary: the tokenizer and the model's name.
+        config: the data options; `block_size` must be resolved.
+        part: the part's name for the progress bar, "training" or "held-out".
+        progress: reports how far the work is.
 
     Raises:
         RequestError: the tokenizer lacks a token that the options ask for.
-        RunError: the cache cannot be written.
+        RunError: the cache cannot be written, or a process that tokenises ended.
     """
     tokenizer = vocabulary.tokenizer
     borders = document_borders(tokenizer, config, vocabulary.model)
@@ -79,23 +91,31 @@ def block_store(
 def _store_name(
     documents: Documents, tokenizer: Tokenizer, borders: DocumentBorders, padding: int | None, block_size: int
 ) -> str:
-    """Equal names are equal blocks: a hash of everything that decides them."""
-    decides = [documents.fingerprint, tokenizer_fingerprint(tokenizer), str(block_size), str(padding)]
-    return fingerprint_of([_FORMAT, *decides, str(borders.special), str(borders.separator)])
+    """A hash of everything that determines the blocks: equal names mean equal blocks."""
+    inputs = [documents.fingerprint, tokenizer_fingerprint(tokenizer), str(block_size), str(padding)]
+    return fingerprint_of([_FORMAT, *inputs, str(borders.special), str(borders.separator)])
 
 
 def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, part: str) -> BatchAssembler:
-    """Batches from a store.
+    """The assembler of batches from a store.
+
+    Args:
+        store: the blocks.
+        rule: the masking rule.
+        seed: the run's seed.
+        stream: the stream of random numbers for the masks.
+        part: the part's name in an error, "training" or "held-out".
 
     Raises:
         RequestError: the text is shorter than one block.
     """
     if store.facts.blocks == 0:
+        size = store.facts.block_size
         raise RequestError(
-            f"the {part} text has {store.facts.tokens} tokens, less than a block of {store.facts.block_size}",
+            f"the {part} text has {store.facts.tokens} tokens, fewer than a block of {size}",
             code="too_little_data",
             option="--dataset",
-            fix=f"give more text, a --block-size below {store.facts.block_size}, or --last-block pad",
+            fix=f"give more text, a --block-size below {size}, or --last-block pad",
         )
     return BatchAssembler(store.blocks, rule, seed, stream, store.facts.padding)
 
@@ -103,10 +123,18 @@ def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, p
 def prepare_data(
     train: Documents | None, test: Documents, vocabulary: Vocabulary, config: Config, progress: Progress
 ) -> PreparedData:
-    """Tokenise, group and get ready to mask; `config` must be resolved.
+    """Tokenise the documents, group them into blocks, and set up the masking.
+
+    Args:
+        train: the documents to train on; None: an evaluation only.
+        test: the documents to evaluate on.
+        vocabulary: the model's tokenizer and vocabulary.
+        config: all options, resolved.
+        progress: reports how far the work is.
 
     Raises:
-        RequestError: a part has less text than one block, or the tokenizer cannot mask.
+        RequestError: a part has less text than one block, or the tokenizer lacks a token.
+        RunError: the cache cannot be written, or a process that tokenises ended.
     """
     rule = masking_rule(vocabulary.tokenizer, config, vocabulary.model, vocabulary.size)
     prepared, stores = {}, {}

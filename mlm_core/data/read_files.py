@@ -1,4 +1,4 @@
-"""Reading local files of one kind as tables that lie in our cache, memory-mapped."""
+"""Reading local files of one kind as memory-mapped tables in the cache."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.data.compression import open_text
-from mlm_core.data.errors import dataset_refusal
-from mlm_core.data.file_errors import find_fault
-from mlm_core.data.json_rows import array_lines, is_whole
+from mlm_core.data.csv_tables import table_options
+from mlm_core.data.errors import dataset_error
+from mlm_core.data.file_errors import find_file_error
+from mlm_core.data.json_lines import array_lines, is_one_value
 from mlm_core.data.library_errors import first_cause
 from mlm_core.data.local_files import LocalFiles
-from mlm_core.data.tables import table_options
 from mlm_core.errors import MlmError
 from mlm_core.system.cache import cache_directory, unwritable_cache
 from mlm_core.system.files import write_atomically
 
 
 def read_files(files: LocalFiles) -> dict[str, Any]:
-    """A `datasets.Dataset` by split; of JSON, a table of lines.
+    """A `datasets.Dataset` by split; for JSON, a table of lines.
 
     Raises:
         RequestError: a file is malformed; the message names it and, where known, the line.
@@ -37,12 +37,12 @@ def read_files(files: LocalFiles) -> dict[str, Any]:
     except MlmError:
         raise
     except Exception:
-        # Each reader has exceptions of its own, and few say which file and where.
-        fault = find_fault(files)
-    if fault is not None:
-        raise fault
+        # Each reader has its own exceptions, and few of them name the file and the line.
+        found = find_file_error(files)
+    if found is not None:
+        raise found
     try:
-        # Nothing is wrong with the files, so perhaps with the copy that was made of them.
+        # The files are right, so the copy of them in the cache may be damaged.
         return _load(files, cache, afresh=True)
     except MlmError:
         raise
@@ -64,23 +64,23 @@ def _load(files: LocalFiles, cache: Path, *, afresh: bool) -> dict[str, Any]:
         splits = {
             name: [_lines(path, cache, afresh=afresh) for path in paths] for name, paths in splits.items()
         }
-    # The library takes a name with brackets or stars for a pattern, even where such a file is there.
+    # `datasets` treats a name with brackets or stars as a pattern, even if such a file exists.
     escaped = {name: [glob.escape(str(path.absolute())) for path in paths] for name, paths in splits.items()}
     mode = "force_redownload" if afresh else "reuse_dataset_if_exists"
     found: dict[str, Any] = datasets.load_dataset(
         builder, data_files=escaped, cache_dir=str(cache), download_mode=mode, **options
     )
     if builder == "csv":
-        # Silent otherwise: fields too many in the first row become an index, missing ones are filled up.
+        # The reader says nothing: extra fields in the first row become an index, missing fields become empty.
         filled_up = any(_ends_in_nothing(rows) for rows in found.values())
-        fault = find_fault(files, first_row_only=not filled_up)
-        if fault is not None:
-            raise fault
+        ragged = find_file_error(files, first_row_only=not filled_up)
+        if ragged is not None:
+            raise ragged
     return found
 
 
 def _state(files: LocalFiles) -> str:
-    """A name for these files as they are now; the library itself looks at the path and one date only."""
+    """A name for these files in their present state; `datasets` itself compares only the path and a date."""
     digest = hashlib.blake2b(digest_size=16)
     for path in files.paths:
         now = path.stat()
@@ -90,13 +90,13 @@ def _state(files: LocalFiles) -> str:
 
 
 def _lines(path: Path, cache: Path, *, afresh: bool) -> Path:
-    """The file itself if it has an object a line, else a copy that does, made once."""
+    """The file itself if it has one object a line, else a copy that has; the copy is made once."""
     name = hashlib.blake2b(str(path.absolute()).encode(), digest_size=8).hexdigest()
     copy = cache / f"{name}.jsonl"
     if copy.exists() and not afresh:
         return copy
     with open_text(path) as file:
-        if not is_whole(file):
+        if not is_one_value(file):
             return path
         file.seek(0)
         lines = array_lines(file.read())
@@ -105,6 +105,7 @@ def _lines(path: Path, cache: Path, *, afresh: bool) -> Path:
 
 
 def _ends_in_nothing(rows: Any) -> bool:
+    """Whether the last column has an empty cell: the sign of a row with too few fields."""
     import pyarrow.compute
 
     names = rows.column_names
@@ -116,5 +117,5 @@ def _unreadable(files: LocalFiles, error: Exception) -> MlmError:
     name = str(files.directory or files.paths[0])
     reason = first_cause(error)
     if "corresponds to no data" in reason:
-        return dataset_refusal(name, "holds no rows", "empty_file")
-    return dataset_refusal(name, f"cannot be read ({reason})", "malformed_file")
+        return dataset_error(name, "holds no rows", "empty_file")
+    return dataset_error(name, f"cannot be read ({reason})", "malformed_file")

@@ -1,4 +1,4 @@
-"""Blocks on disk, memory-mapped."""
+"""The block store: blocks of token ids on disk, memory-mapped."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ from mlm_core.data.grouping import group_into_blocks
 from mlm_core.system.files import digest_of, write_atomically
 
 _ABANDONED = 24 * 3600.0
-"""Seconds after which nobody is still building."""
+"""Seconds (one day) after which an unfinished build counts as abandoned."""
 
 _FACTS, _BLOCKS = "store.json", "blocks.bin"
 
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """What a store holds: documents and tokens that went in, and what came of them."""
+    """What a store was made from and what it holds.
+
+    Attributes:
+        block_size: tokens in a block.
+        documents: documents that were tokenised.
+        tokens: tokens of these documents, special tokens included, padding not.
+        blocks: blocks in the store.
+        digest: of the file of blocks; see `digest_of`.
+    """
 
     block_size: int
     documents: int
@@ -36,12 +44,12 @@ class StoreFacts:
 
     @property
     def dropped_tokens(self) -> int:
-        """Tokens after the last full block that are in none."""
+        """Tokens after the last full block, which are in no block."""
         return max(0, self.tokens - self.blocks * self.block_size)
 
     @property
     def padding(self) -> int:
-        """Tokens at the end of the last block that only fill it up."""
+        """Padding tokens at the end of the last block."""
         return max(0, self.blocks * self.block_size - self.tokens)
 
     def __str__(self) -> str:
@@ -58,14 +66,19 @@ class StoreFacts:
 
 @dataclass(frozen=True, eq=False)
 class BlockStore:
-    """`blocks` is `[n, block_size]` little-endian int32, memory-mapped and read-only."""
+    """An open store.
+
+    Attributes:
+        facts: what the store holds.
+        blocks: `[blocks, block_size]` token ids, little-endian int32, memory-mapped and read-only.
+    """
 
     facts: StoreFacts
     blocks: NDArray[np.int32]
 
 
 def open_store(directory: Path) -> BlockStore | None:
-    """The store in a directory; None if there is none or it does not match its own description."""
+    """The store in a directory; None: there is none, or its blocks do not match its description."""
     try:
         facts = StoreFacts(**json.loads((directory / _FACTS).read_text(encoding="utf-8")))
         shape = (facts.blocks, facts.block_size)
@@ -86,15 +99,17 @@ def build_store(
     documents: int,
     padding_id: int | None = None,
 ) -> BlockStore:
-    """Group token ids and put the store in place at once, when it is complete.
+    """Group token ids into blocks and write the store; it appears in its place only once it is complete.
 
     Args:
-        directory: where.
-        pieces, block_size, padding_id: as in `group_into_blocks`.
-        documents: how many documents the ids are of.
+        directory: the place of the store.
+        pieces: token ids, each `[tokens]` int32; see `group_into_blocks`.
+        block_size: tokens in a block.
+        documents: how many documents the token ids come from.
+        padding_id: the token that fills up the last block; None: the last, unfilled block is left out.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the store cannot be written.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     _sweep(directory.parent)
@@ -134,14 +149,14 @@ def _write_blocks(
         for rows in group_into_blocks(counted(), block_size, padding_id):
             file.write(rows.astype("<i4").tobytes())
             blocks += len(rows)
-        # Before the rename: a power cut must not leave a store of the right size with zeros in it.
+        # Before the rename: after a power cut, a store of the right size must not be full of zeros.
         file.flush()
         os.fsync(file.fileno())
     return tokens, blocks
 
 
 def _sweep(directory: Path) -> None:
-    """Remove what builds that were killed have left behind."""
+    """Remove what killed builds left behind."""
     for left in directory.glob(".*-*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED:
@@ -153,10 +168,10 @@ def _put_in_place(building: Path, directory: Path) -> None:
         building.rename(directory)
         return
     except OSError:
-        # Another process was faster; its store has the same name, so the same content.
+        # Another process was faster. Its store has the same name, so the same content.
         if open_store(directory) is not None:
             return
-    # What stands there is damaged. It is moved, not removed in place, and ours put there at once.
+    # The store in this place is damaged. Moving it away is one step, removing it is not.
     damaged = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         directory.rename(damaged / directory.name)

@@ -1,4 +1,4 @@
-"""Tokenising many documents, in this process or in several, in the documents' order either way."""
+"""Tokenising many documents in this process or in several; the documents keep their order."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ from contextlib import ExitStack
 from queue import SimpleQueue
 
 from mlm_core.compat.transformers import Tokenizer
+from mlm_core.data.document_borders import DocumentBorders
 from mlm_core.data.documents import BATCH, Documents
-from mlm_core.data.tokenization import DocumentBorders, TokenIds, joined_token_ids, sufficient_backend
+from mlm_core.data.tokenization import TokenIds, joined_token_ids, sufficient_backend
 from mlm_core.data.tokenization_worker import TokenizationWorker
 from mlm_core.system.machine import cores
 
 _PROBE = 100
-"""Documents that show what a worker needs."""
+"""Documents with which the backend is compared to the whole tokenizer."""
 
 
 def tokenize_documents(
     tokenizer: Tokenizer, documents: Documents, borders: DocumentBorders, processes: int | None
 ) -> Iterator[TokenIds]:
-    """The token ids of the documents, some documents in each `[tokens]` int32 array, whole and in order.
+    """The token ids of all documents in order; no document is truncated.
 
     Args:
         tokenizer: a transformers tokenizer.
         documents: the texts.
-        borders: what stands around each.
-        processes: how many processes share the work; None: this one if the tokenizer is a fast one,
-            which uses every core by itself, else one for each core.
+        borders: the tokens around each text.
+        processes: how many processes share the work. None: this one for a fast tokenizer, which uses every
+            core by itself; one for each core for a slow tokenizer.
+
+    Yields:
+        The token ids of up to `BATCH` documents, `[tokens]` int32.
+
+    Raises:
+        RunError: a worker process has ended.
     """
     if processes is None:
         processes = 1 if tokenizer.is_fast else cores()
@@ -36,10 +43,10 @@ def tokenize_documents(
     processes = min(processes, -(-len(documents) // BATCH))
     if processes <= 1:
         return (joined_token_ids(tokenizer, texts, borders) for texts in documents.batches())
-    return _shared_out(tokenizer, documents, borders, processes)
+    return _in_workers(tokenizer, documents, borders, processes)
 
 
-def _shared_out(
+def _in_workers(
     tokenizer: Tokenizer, documents: Documents, borders: DocumentBorders, processes: int
 ) -> Iterator[TokenIds]:
     idle: SimpleQueue[TokenizationWorker] = SimpleQueue()
@@ -53,14 +60,14 @@ def _shared_out(
 
     backend = sufficient_backend(tokenizer, list(documents[:_PROBE]), borders)
     with ExitStack() as stack:
-        # First in, last out: where this is left early, no thread waits for a process that does not answer.
+        # First in, last out: on an early exit, the workers are killed before the threads are waited for.
         threads = stack.enter_context(ThreadPoolExecutor(processes))
         for _ in range(processes):
             idle.put(stack.enter_context(TokenizationWorker(tokenizer, borders, backend)))
         pending: deque[Future[TokenIds]] = deque()
         for texts in documents.batches():
             pending.append(threads.submit(tokenize, texts))
-            # So many ahead that nobody waits, so few that memory does not fill up.
+            # Enough batches ahead to keep every worker busy, few enough to keep memory small.
             if len(pending) > 2 * processes:
                 yield pending.popleft().result()
         while pending:

@@ -1,1 +1,1 @@
-"""Numbers about predictions: sums, and the metrics of the `evaluate` library."""
+"""Measures of predictions: sums over masked tokens, and metrics of the `evaluate` library."""

@@ -1,6 +1,7 @@
-"""This project's numbers as `evaluate` metrics, for `compute_metrics` and loops of one's own.
+"""Masked accuracy and masked perplexity as `evaluate` metrics, for `compute_metrics` and other training
+loops.
 
-Importing this module imports `evaluate`, which takes seconds: nothing else here does at its start.
+Importing this module imports `evaluate`, which takes seconds. No other module does so when it is imported.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from mlm_core.metrics.sums import MaskedSums
 
 
 class MaskedAccuracy(evaluate.Metric):  # type: ignore[misc]
-    """How often the most likely token is the right one, where a label is not -100.
+    """The share of labels other than -100 that the most likely token equals.
 
-    `predictions` and `references` are flat lists of token ids; `compute` returns `masked_accuracy` and
-    `masked_tokens`.
+    `predictions` and `references` (the labels) are flat lists of token ids. `compute` returns
+    `masked_accuracy` and `masked_tokens`.
     """
 
     def _info(self) -> evaluate.MetricInfo:
@@ -34,10 +35,10 @@ class MaskedAccuracy(evaluate.Metric):  # type: ignore[misc]
 
 
 class MaskedPerplexity(evaluate.Metric):  # type: ignore[misc]
-    """exp of the mean loss of the masked tokens: one division at the end, whatever the batches were.
+    """exp of the mean loss of the masked tokens: one division at the end, whatever the batches.
 
-    `predictions` are the losses of single tokens (natural logarithm) and `references` their labels, flat;
-    where a label is -100 the loss does not count. `compute` returns `loss`, `perplexity` and
+    `predictions` is a flat list of the tokens' losses in nats, and `references` a flat list of their labels.
+    Where a label is -100, the loss does not count. `compute` returns `loss`, `perplexity` and
     `masked_tokens`.
     """
 

@@ -1,4 +1,4 @@
-"""Metrics of the `evaluate` library, by name or path, over masked positions."""
+"""Metrics of the `evaluate` library over masked positions, given by name or path."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from mlm_core.batches.masking import IGNORED
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.errors import RequestError, first_line
-from mlm_core.metrics.sums import plain
+from mlm_core.metrics.json_values import plain
 
 _STRING = "string"
 
 
 class NamedMetrics:
-    """Metrics that are given the most likely token and the right one of each masked position.
+    """Metrics that compare the most likely token with the right token at each masked position.
 
-    They get token ids; a metric that is defined on text gets the tokens.
+    A metric receives token ids, or the tokens themselves if it is defined on text.
 
     Args:
-        names: of metrics on the Hub or in its cache, or paths of scripts.
-        options: passed on to each metric's `compute`, such as `average`.
-        tokenizer: turns ids into tokens.
+        names: names of metrics on the Hub or in its cache, or paths of scripts.
+        options: passed to each metric's `compute`, for example `average`.
+        tokenizer: converts ids to tokens.
 
     Raises:
         RequestError: a metric cannot be loaded.
@@ -36,7 +36,11 @@ class NamedMetrics:
         self._tokenizer = tokenizer
 
     def add(self, predictions: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
-        """Take in the most likely tokens and the labels of a batch, both `[batch, slots]`."""
+        """Add a batch: the most likely tokens and the labels, both `[batch, slots]` int64.
+
+        Raises:
+            RequestError: a metric does not accept them.
+        """
         known = labels != IGNORED
         if not known.any():
             return
@@ -47,28 +51,28 @@ class NamedMetrics:
                     references=self._as_wanted(metric, "references", labels[known]),
                 )
             except Exception as error:
-                raise _refusal(name, f"takes no token ids ({first_line(error)})") from None
+                raise _metric_error(name, f"does not accept token ids ({first_line(error)})") from None
 
     def compute(self) -> dict[str, Any]:
-        """What every metric says, as plain JSON values.
+        """The values of every metric by name, as plain JSON.
 
         Raises:
-            RequestError: a metric fails on what it was given.
+            RequestError: a metric fails, returns no named values, or uses a name of another metric.
         """
         found: dict[str, Any] = {}
         for name, metric in self._metrics.items():
             try:
                 results = metric.compute(**self._options)
             except Exception as error:
-                # A metric is a script from anywhere; it fails in its own way.
-                fix = "options go in as --metric-option average=macro"
-                raise _refusal(name, f"failed ({first_line(error)})", fix) from None
+                # A metric is a script by anyone, so it may raise any exception.
+                fix = "give the options it needs, for example --metric-option average=macro"
+                raise _metric_error(name, f"failed ({first_line(error)})", fix) from None
             if not isinstance(results, Mapping):
-                raise _refusal(name, f"returned {type(results).__name__} in the place of named values")
+                raise _metric_error(name, f"returned {type(results).__name__}, not named values")
             twice = next((key for key in results if key in found), None)
             if twice is not None:
-                raise _refusal(
-                    name, f"calls a value {twice}, as another metric does", "ask for one at a time"
+                raise _metric_error(
+                    name, f"returns {twice}, and so does another metric", "use one metric at a time"
                 )
             found |= plain(results)
         return found
@@ -86,11 +90,11 @@ def _load(name: str) -> Any:
     try:
         return evaluate.load(name)
     except ImportError as error:
-        raise _refusal(name, f"needs a package that is not installed ({first_line(error)})") from None
+        raise _metric_error(name, f"needs a package that is not installed ({first_line(error)})") from None
     except Exception as error:
-        fix = "give the path of a metric's script; one by name needs the Hub or its cache"
-        raise _refusal(name, f"cannot be loaded ({first_line(error)})", fix) from None
+        fix = "give the path of a metric's script; a metric's name needs the Hub or its cache"
+        raise _metric_error(name, f"cannot be loaded ({first_line(error)})", fix) from None
 
 
-def _refusal(name: str, message: str, fix: str | None = None) -> RequestError:
+def _metric_error(name: str, message: str, fix: str | None = None) -> RequestError:
     return RequestError(message, code="bad_metric", option="--metric", value=name, fix=fix)

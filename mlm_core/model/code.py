@@ -1,4 +1,4 @@
-"""Python files that come with a model, and whether they may run."""
+"""Remote code: the Python files that come with a model, and whether they may run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mlm_core.config.config import ModelConfig
 from mlm_core.errors import RequestError
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer_config.json"
-"""Files that say under `auto_map` where code is."""
+"""The files that name code, under `auto_map`."""
 
 
 def code_files(directory: Path) -> list[Path]:
-    """The modules that a model directory names, and what these import from beside themselves.
+    """The modules that a model directory names, and the modules next to them that they import.
 
     Raises:
-        ValueError: a file of settings is not JSON.
+        ValueError: `config.json` or `tokenizer_config.json` is not JSON.
     """
     settings = [_settings(directory / name) for name in (_CONFIG, _TOKENIZER)]
     places = [place for each in settings for place in _places(each) if "--" not in place]
@@ -34,44 +34,50 @@ def code_files(directory: Path) -> list[Path]:
 
 
 def check_pinned(config: ModelConfig) -> None:
-    """Refuse to run code that may be other code tomorrow.
+    """Check that code which may run is pinned to a commit, so that it cannot change.
 
     Raises:
-        RequestError: the model's revision is no commit.
+        RequestError: `--trust-remote-code` is given, and `--model-revision` is not a full commit hash.
     """
     if config.trust_remote_code and not re.fullmatch(r"[0-9a-f]{40}", config.model_revision or ""):
-        raise unpinned()
+        raise unpinned_code_error()
 
 
-def unpinned() -> RequestError:
-    """The code of a model is not of a commit that the user has named."""
+def unpinned_code_error() -> RequestError:
+    """The error where the code to run is not from a commit that the user named."""
     return RequestError(
-        "runs code that anyone who may write to the repository can change",
+        "would run code that anyone with write access to the repository can change",
         code="unpinned_code",
         option="--trust-remote-code",
-        fix="read it, and name its commit, all 40 digits, with --model-revision",
+        fix="read the code, and give its commit, all 40 digits, with --model-revision",
     )
 
 
 def may_run(directory: Path, settings: Mapping[str, Any], model: str) -> bool:
-    """Whether a model that is trusted comes with code of its own.
+    """Whether a trusted model comes with code of its own.
 
     Args:
-        directory: of the model.
-        settings: its `config.json`.
-        model: what the user calls it.
+        directory: the model's directory.
+        settings: the content of its `config.json`.
+        model: the model's name in an error.
 
     Raises:
-        RequestError: its code is somewhere else, or a file of its settings is damaged.
+        RequestError: the code is in another repository, or `tokenizer_config.json` is not JSON.
     """
     try:
         places = [*_places(settings), *_places(_settings(directory / _TOKENIZER))]
     except ValueError as error:
-        message = f"a file of its settings cannot be read ({error})"
+        message = f"{_TOKENIZER} cannot be read ({error})"
         raise RequestError(message, code="not_a_model", option="--model", value=model) from None
     if any("--" in place for place in places):
-        message = "its code is in another repository, whose commit is not named"
-        raise RequestError(message, code="unpinned_code", option="--model", value=model, fix="copy it here")
+        message = "its code is in another repository, whose commit is not given"
+        raise RequestError(
+            message,
+            code="unpinned_code",
+            option="--model",
+            value=model,
+            fix="copy the code into the model's directory",
+        )
     return bool(places)
 
 
@@ -80,7 +86,7 @@ def _settings(path: Path) -> Any:
 
 
 def _places(settings: Any) -> Iterator[str]:
-    """Where classes are, as `module.Class`, or `ORG/NAME--module.Class`."""
+    """The places of classes: `module.Class`, or `ORG/NAME--module.Class` for code in another repository."""
     where = settings.get("auto_map") if isinstance(settings, Mapping) else None
     for value in where.values() if isinstance(where, dict) else ():
         yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))

@@ -1,4 +1,4 @@
-"""A model on disk, as `AutoModelForMaskedLM.from_pretrained` opens it."""
+"""Writing a model directory that `AutoModelForMaskedLM.from_pretrained` opens."""
 
 from __future__ import annotations
 
@@ -24,16 +24,19 @@ def write_model(
     """Write a model directory that `AutoModelForMaskedLM.from_pretrained` opens.
 
     Args:
-        path: the directory.
-        weights: by canonical name.
-        model_config: transformers' config.
-        tokenizer: None: none is written.
-        architecture: the PyTorch class.
-        code: a directory whose Python files belong to the model; None: it needs none.
+        path: the directory; it is made if it does not exist.
+        weights: numpy arrays by canonical name.
+        model_config: a transformers config.
+        tokenizer: a transformers tokenizer; None: do not write one.
+        architecture: the name of the PyTorch class.
+        code: the directory of the Python files that the model needs; None: it needs none.
+
+    Raises:
+        OSError: a file cannot be written.
     """
     path.mkdir(parents=True, exist_ok=True)
     settings = model_config.to_dict() | {"architectures": [architecture], "dtype": "float32"}
-    # The first is the older name of dtype; the second would publish a directory of this machine.
+    # The first is the older name of dtype. The second would publish the name of a local directory.
     for key in ("torch_dtype", "_name_or_path"):
         settings.pop(key, None)
     content = json.dumps(portable_config(settings), indent=2, sort_keys=True) + "\n"

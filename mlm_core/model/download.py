@@ -1,4 +1,4 @@
-"""A model from the Hub, or from its cache."""
+"""Downloading a model from the Hub, or taking it from the Hub's cache."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
 def download_model(name: str, revision: str | None, *, code: bool = False, pickled: bool = False) -> Path:
-    """The directory of a model's files; taken from the cache where the Hub is not asked or not there.
+    """The local directory of a model's files; from the cache if the Hub is offline or cannot be reached.
 
     Args:
-        name: of the model.
+        name: the model's name on the Hub.
         revision: branch, tag or commit; None: the default branch.
-        code: Python files are fetched, too.
-        pickled: so is `pytorch_model.bin`.
+        code: also fetch Python files.
+        pickled: also fetch `pytorch_model.bin`.
 
     Raises:
-        RequestError: there is no such model or revision, or it is closed to this user.
+        RequestError: the model or revision does not exist, or the user has no access to it.
         RunError: the Hub failed.
+        OSError: this machine failed, for example its disk is full.
     """
     from huggingface_hub import HfApi, constants, snapshot_download
 
@@ -31,18 +32,18 @@ def download_model(name: str, revision: str | None, *, code: bool = False, pickl
     try:
         with silence(bars=sys.stderr.isatty()):
             if not constants.HF_HUB_OFFLINE:
-                # Where the Hub refuses, the library takes what its cache has, without a word.
-                _ask(HfApi(), name, revision)
+                # If the Hub denies access, the library silently uses its cache.
+                _check_access(HfApi(), name, revision)
             return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-            # Of this machine, not of the network.
+            # An error of this machine, not of the network.
             raise
         raise _explained(error, name, revision) from None
 
 
-def _ask(api: Any, name: str, revision: str | None) -> None:
-    """Pass on that the Hub refuses; that it cannot be reached is no reason not to look into the cache."""
+def _check_access(api: Any, name: str, revision: str | None) -> None:
+    """Raise the Hub's error if it denies access. Ignore an unreachable Hub: the cache may have the model."""
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
@@ -58,7 +59,7 @@ def _ask(api: Any, name: str, revision: str | None) -> None:
 def _explained(error: Exception, name: str, revision: str | None) -> MlmError:
     from huggingface_hub import constants, errors
 
-    # Where nothing is in the cache, the library says so, and behind that why it had to look there.
+    # If the cache lacks the model, the library says so; the cause says why it looked into the cache.
     causes = [error, error.__cause__, error.__context__]
 
     def is_any(*kinds: type[BaseException]) -> bool:
@@ -66,25 +67,25 @@ def _explained(error: Exception, name: str, revision: str | None) -> MlmError:
 
     if is_any(errors.GatedRepoError):
         fix = "accept its terms on the Hub and log in with hf auth login"
-        return _refusal("is gated", name, fix)
+        return _model_error("is gated", name, fix)
     if is_any(errors.RevisionNotFoundError):
-        return _refusal(f"has no revision {revision}", name, "check --model-revision")
+        return _model_error(f"has no revision {revision}", name, "check --model-revision")
     if is_any(errors.RepositoryNotFoundError, errors.HFValidationError):
         fix = "check the name; a private model needs hf auth login"
-        return _refusal("no such directory, and no such model on the Hub", name, fix)
+        return _model_error("no such directory, and no such model on the Hub", name, fix)
     if constants.HF_HUB_OFFLINE:
-        message = "no such directory; HF_HUB_OFFLINE is set, and the Hub's cache does not have this model"
-        return _refusal(message, name, "give a model directory, or unset it")
+        message = "no such directory; HF_HUB_OFFLINE is set, and the Hub's cache lacks this model"
+        return _model_error(message, name, "give a model directory, or unset HF_HUB_OFFLINE")
     if any(getattr(getattr(cause, "response", None), "status_code", None) == 401 for cause in causes):
-        return _refusal("the token is not valid", name, "log in with hf auth login, or unset HF_TOKEN")
-    refused = next((cause for cause in causes if getattr(cause, "response", None) is not None), None)
-    if refused is not None:
-        return RunError(f"the Hub failed ({public(first_line(refused))})", code="hub_failed", value=name)
+        return _model_error("the token is not valid", name, "log in with hf auth login, or unset HF_TOKEN")
+    answered = next((cause for cause in causes if getattr(cause, "response", None) is not None), None)
+    if answered is not None:
+        return RunError(f"the Hub failed ({public(first_line(answered))})", code="hub_failed", value=name)
     if is_network_error(error) or isinstance(error, errors.LocalEntryNotFoundError | ValueError):
-        message = "no such directory; the Hub cannot be reached and its cache does not have this model"
-        return _refusal(message, name, "give a model directory, or connect")
+        message = "no such directory; the Hub cannot be reached, and its cache lacks this model"
+        return _model_error(message, name, "give a model directory, or connect")
     return RunError(f"the Hub failed ({public(first_line(error))})", code="hub_failed", value=name)
 
 
-def _refusal(message: str, name: str, fix: str) -> RequestError:
+def _model_error(message: str, name: str, fix: str) -> RequestError:
     return RequestError(message, code="missing_model", option="--model", value=name, fix=fix)

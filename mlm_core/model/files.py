@@ -1,4 +1,4 @@
-"""Where a model's files are, and what its `config.json` says; found, downloaded and parsed once."""
+"""Finding a model's files: in a directory, on the Hub, or the starter; `config.json` is parsed once, here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from mlm_core.config.config import Config, ModelConfig
 from mlm_core.errors import RequestError
-from mlm_core.model.code import check_pinned, unpinned
+from mlm_core.model.code import check_pinned, unpinned_code_error
 from mlm_core.model.download import download_model
 from mlm_core.model.scratch import SCRATCH, SCRATCH_OPTIONS
 
 STARTER = "starter"
-"""The small model that comes with this package, and what it is called; `mlm_core/model/starter/README.md`."""
+"""The name of the small model that comes with this package; see `mlm_core/model/starter/README.md`."""
 
 _STARTER_DIRECTORY = Path(__file__).parent / "starter"
 
@@ -24,17 +24,18 @@ _RECOMMENDED = "mlm_recommended"
 """The key in `config.json` for options that the model recommends, as `{"learning_rate": 1e-3}`."""
 
 _MAY_RECOMMEND = ("learning_rate", "warmup_steps", "epochs", "batch_size", "block_size")
+"""The options that a model may recommend; other recommendations are ignored."""
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of the model that was asked for.
+    """The files of the requested model.
 
     Attributes:
-        name: what the user calls the model.
-        directory: where its files are; None: not downloaded yet, or made for the text.
-        settings: `config.json` as it is written; empty where there is no directory.
-        on_hub: its files have to be fetched from the Hub, or from the Hub's cache.
+        name: the user's name for the model.
+        directory: the directory of its files; None: not downloaded yet, or there are no files.
+        settings: the content of `config.json`; empty where there is no directory.
+        on_hub: whether its files must still be fetched from the Hub, or from the Hub's cache.
     """
 
     name: str
@@ -44,14 +45,15 @@ class ModelFiles:
 
     @property
     def made_for_the_text(self) -> bool:
-        """Whether there are no files: architecture and tokenizer are made for the text."""
+        """Whether there are no files, because architecture and tokenizer are made for the text."""
         return self.directory is None and not self.on_hub
 
     def fetched(self, config: ModelConfig) -> ModelFiles:
-        """The same with a directory, downloaded if need be.
+        """The same model with a directory, downloaded if necessary.
 
         Raises:
-            RequestError: there is no such model on the Hub, or it is no model directory.
+            RequestError: there is no such model on the Hub, it is not a model directory, or its code is not
+                pinned.
             RunError: the Hub failed.
         """
         if not self.on_hub:
@@ -60,21 +62,24 @@ class ModelFiles:
         directory = download_model(
             self.name, config.model_revision, code=config.trust_remote_code, pickled=config.allow_pickle
         )
-        # A branch may be called like a commit.
+        # A branch may have a name that looks like a commit.
         if config.trust_remote_code and directory.name != config.model_revision:
-            raise unpinned()
+            raise unpinned_code_error()
         return replace(self, directory=directory, settings=_settings(directory, self.name), on_hub=False)
 
     def recommended(self, *, from_scratch: bool) -> Mapping[str, Any]:
-        """Options that the model recommends, used where the user gave none.
+        """The options that the model recommends; they apply where the user gave none.
+
+        Args:
+            from_scratch: whether the model's own weights are not used.
 
         Raises:
-            RequestError: its `config.json` recommends what no option can be.
+            RequestError: `config.json` recommends an invalid value.
         """
         if self.directory is None:
             return SCRATCH_OPTIONS
         recommended = self.settings.get(_RECOMMENDED, {})
-        # What suits these weights says nothing of others.
+        # The recommendations are for these weights, not for new ones.
         if from_scratch or not isinstance(recommended, dict):
             return {}
         known = {option: value for option, value in recommended.items() if option in _MAY_RECOMMEND}
@@ -88,10 +93,11 @@ class ModelFiles:
 
 
 def find_model(config: ModelConfig) -> ModelFiles:
-    """Find the model that was asked for; nothing is downloaded.
+    """Find the requested model, without downloading it.
 
     Raises:
-        RequestError: a path that does not exist or is not a model directory.
+        RequestError: the path does not exist or is not a model directory, or `--model-revision` is given for
+            a model that is not on the Hub.
     """
     model = config.model
     if model is not None and is_hub_model(model):
@@ -107,11 +113,11 @@ def find_model(config: ModelConfig) -> ModelFiles:
         )
     if config.model_revision is not None:
         raise RequestError(
-            "is for a model on the Hub",
+            "applies only to a model on the Hub",
             code="usage",
             option="--model-revision",
             value=config.model_revision,
-            fix="leave it out, or name such a model with --model",
+            fix="leave it out, or give a model on the Hub with --model",
         )
     if model is None and config.from_scratch:
         return ModelFiles(SCRATCH, None, {})
@@ -120,7 +126,7 @@ def find_model(config: ModelConfig) -> ModelFiles:
 
 
 def is_hub_model(model: str) -> bool:
-    """Whether a name is one on the Hub, not a path here nor one of our own."""
+    """Whether a name means a model on the Hub, not a local path or the name of a model made here."""
     return model not in (STARTER, SCRATCH) and not Path(model).exists() and _is_hub_name(model)
 
 
@@ -129,15 +135,15 @@ def _is_hub_name(model: str) -> bool:
 
 
 def _is_starter(model: str) -> bool:
-    # A directory of that name is what the user sees.
+    # A local directory called "starter" takes precedence.
     return model == STARTER and not Path(model).exists()
 
 
 def _settings(directory: Path, model: str) -> Mapping[str, Any]:
-    """What `config.json` says.
+    """The content of `config.json`.
 
     Raises:
-        RequestError: it is no model directory.
+        RequestError: the directory is not a model directory.
     """
     fix = "give a directory written by save_pretrained"
     try:
@@ -145,7 +151,8 @@ def _settings(directory: Path, model: str) -> Mapping[str, Any]:
     except FileNotFoundError:
         reason = "is not a model directory: it has no config.json"
         if (directory / "run.json").is_file():
-            reason, fix = "is a run that did not finish: it has no model", "train it again with --overwrite"
+            reason = "is a run that did not finish, so it has no model"
+            fix = "train it again with --overwrite"
     except (OSError, ValueError) as error:
         reason = f"config.json cannot be read ({error})"
     else:

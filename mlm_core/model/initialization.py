@@ -1,4 +1,4 @@
-"""The first weights of a model: from a checkpoint where it has them, drawn by us where it does not."""
+"""The first weights of a model: from a checkpoint if it has them, else drawn at random."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mlm_core.model.architectures import positions_follow_padding
 from mlm_core.optimization.decay import is_normalization
 
 Weights = dict[str, NDArray[np.float32]]
-"""Parameters by canonical name: PyTorch's names and layouts, tied ones once."""
+"""Parameters by canonical name: PyTorch's names and layouts; tied parameters appear once."""
 
 _LEGACY_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-"""Names in checkpoints converted from the first BERT release."""
+"""Names in checkpoints that were converted from the first release of BERT, and the names of today."""
 
 _OUTPUT_MATRICES = (
     "decoder.weight", "vocab_projector.weight", "generator_lm_head.weight", "pred_layer.proj.weight"
@@ -27,13 +27,13 @@ _OUTPUT_MATRICES = (
 
 @dataclass(frozen=True)
 class ParameterSpecs:
-    """What an engine's model is made of.
+    """The parameters of an engine's model.
 
     Attributes:
-        shapes: shape of every parameter by canonical name, in PyTorch's layout.
-        base_prefix: the attribute that holds the encoder ("roberta"); the rest is the head.
-        constants: names of what the class computes from its config and yet stores with the parameters
-            (ESM's rotary frequencies): a checkpoint's are taken, but none are drawn.
+        shapes: the shape of every parameter by canonical name, in PyTorch's layout.
+        base_prefix: the attribute of the encoder, for example "roberta"; other parameters belong to the head.
+        constants: the names of arrays that the class computes from its config but stores with the parameters,
+            for example ESM's rotary frequencies. They are taken from a checkpoint, and never drawn.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -41,28 +41,28 @@ class ParameterSpecs:
     constants: Collection[str] = ()
 
     def in_encoder(self, name: str) -> bool:
-        """Whether a parameter belongs to the encoder."""
+        """Whether a parameter belongs to the encoder, by its canonical name."""
         return name.startswith(self.base_prefix + ".")
 
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """The weights a run starts from.
+    """The weights that a run starts from.
 
     Attributes:
-        weights: every parameter, and the constants that the checkpoint brings.
-        drawn: names of those that the checkpoint did not bring.
-        unused: names in the checkpoint that the model has no place for.
+        weights: every parameter, and the constants that are in the checkpoint.
+        drawn: names of the parameters that the checkpoint lacks.
+        unused: names in the checkpoint that the model lacks.
     """
 
     weights: Weights
     drawn: list[str]
     unused: list[str]
 
-    def refusal(self, source: str) -> RequestError:
-        """The error where a model must predict but part of it was drawn."""
+    def untrained_error(self, source: str) -> RequestError:
+        """The error where a model must predict but part of it was drawn; `source` is the model's name."""
         return RequestError(
-            f"its weights lack {', '.join(self.drawn)}, so it predicts nothing yet",
+            f"checkpoint lacks trained weights for {', '.join(self.drawn)}",
             code="incomplete_model",
             option="--model",
             value=source,
@@ -71,10 +71,17 @@ class InitialWeights:
 
 
 def draw_parameter(name: str, shape: tuple[int, ...], config: Any, seed: int) -> NDArray[np.float32]:
-    """A fresh parameter, keyed by (seed, canonical name), with its family's own distribution.
+    """A new parameter, float32, keyed by (seed, canonical name).
 
-    Matrices and embeddings are normal with the config's `initializer_range` as standard deviation
-    (padding rows zero), biases zero, normalisation weights one: the rule of BERT and its descendants.
+    Matrices and embeddings are normal with mean 0 and the config's `initializer_range` as standard deviation,
+    with zeros in padding rows. Biases are 0 and normalisation weights 1. This is the rule of BERT (Devlin et
+    al., 2018) and of the architectures that follow it.
+
+    Args:
+        name: the parameter's canonical name.
+        shape: the parameter's shape, in PyTorch's layout.
+        config: the model's transformers config.
+        seed: the run's seed.
     """
     if name.endswith("bias"):
         return np.zeros(shape, dtype=np.float32)
@@ -91,24 +98,25 @@ def draw_parameter(name: str, shape: tuple[int, ...], config: Any, seed: int) ->
 def initial_weights(
     specs: ParameterSpecs, checkpoint: Mapping[str, NDArray[Any]] | None, config: Any, seed: int, source: str
 ) -> InitialWeights:
-    """Every parameter of the specs: the checkpoint's where it has it, else a fresh one.
+    """Every parameter of the specs, from the checkpoint if it has the parameter, else a new one.
 
     Args:
         specs: the model's parameters.
-        checkpoint: arrays by name as stored, or None for a model from scratch.
+        checkpoint: arrays by stored name; None: train from scratch.
         config: the model's transformers config.
-        seed: keys the fresh parameters.
-        source: what the user calls the checkpoint, for errors.
+        seed: the run's seed, a part of the key of new parameters.
+        source: the checkpoint's name in an error.
 
     Raises:
-        RequestError: a shape differs, or the checkpoint lacks part of the encoder.
+        RequestError: a shape differs, the checkpoint lacks part of the encoder, or its output matrix is not
+            tied to the word embeddings while the model's is.
     """
     stored = _canonical(checkpoint, specs) if checkpoint is not None else {}
     missing = [name for name in specs.shapes if name not in stored]
     absent = [name for name in missing if specs.in_encoder(name)]
     if checkpoint is not None and absent:
         raise RequestError(
-            f"its weights lack {len(absent)} parameters of the encoder, {absent[0]} among them",
+            f"checkpoint lacks {len(absent)} parameters of the encoder, for example {absent[0]}",
             code="incomplete_model",
             option="--model",
             value=source,
@@ -123,7 +131,7 @@ def initial_weights(
             continue
         if stored[name].shape != shape:
             raise RequestError(
-                f"{name} has shape {stored[name].shape}, its config asks for {shape}",
+                f"{name} has shape {stored[name].shape}, but config.json asks for {shape}",
                 code="shape_mismatch",
                 option="--model",
                 value=source,
@@ -135,7 +143,7 @@ def initial_weights(
 
 
 def _canonical(checkpoint: Mapping[str, NDArray[Any]], specs: ParameterSpecs) -> dict[str, NDArray[Any]]:
-    """The checkpoint under the specs's names: an encoder saved alone has no prefix."""
+    """The checkpoint's arrays by canonical name; an encoder that was saved by itself has no prefix."""
     renamed = {}
     for stored_name, array in checkpoint.items():
         name = stored_name
@@ -150,7 +158,7 @@ def _canonical(checkpoint: Mapping[str, NDArray[Any]], specs: ParameterSpecs) ->
 def _check_output_matrix(
     stored: Mapping[str, NDArray[Any]], unused: list[str], specs: ParameterSpecs, source: str
 ) -> None:
-    """Refuse an output matrix of its own where the model takes the word table for one."""
+    """Reject a checkpoint with an output matrix of its own if the model uses the word embeddings instead."""
     tables = [
         stored[name] for name in stored if name in specs.shapes and name.endswith("word_embeddings.weight")
     ]
@@ -159,7 +167,7 @@ def _check_output_matrix(
             same = [table for table in tables if table.shape == stored[name].shape]
             if same and not any(np.array_equal(table, stored[name]) for table in same):
                 raise RequestError(
-                    f"{name} differs from the word embeddings, which this backend uses in its place",
+                    f"{name} differs from the word embeddings, which this backend uses instead",
                     code="untied_output",
                     option="--model",
                     value=source,

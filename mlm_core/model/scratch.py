@@ -1,4 +1,4 @@
-"""A model that is made for the text: a small RoBERTa, whose tokenizer is learned from it."""
+"""A model made for the text: a small RoBERTa with a tokenizer trained on the text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from importlib.metadata import version
 from typing import Any
 
 from mlm_core.compat.transformers import Tokenizer
-from mlm_core.data.documents import Documents, fingerprint_of
-from mlm_core.data.tokenization import roberta_tokenizer, train_tokenizer
+from mlm_core.data.documents import Documents
+from mlm_core.data.fingerprint import fingerprint_of
+from mlm_core.data.train_tokenizer import roberta_tokenizer, train_tokenizer
 from mlm_core.system.cache import cache_directory, unwritable_cache
 from mlm_core.system.files import write_atomically
 
 SCRATCH = "small RoBERTa"
+"""The name of this model."""
 
 SCRATCH_OPTIONS: Mapping[str, Any] = {
     "block_size": 64,
@@ -20,7 +22,7 @@ SCRATCH_OPTIONS: Mapping[str, Any] = {
     "learning_rate": 1e-3,
     "warmup_steps": 300,
 }
-"""Options that suit it, where the user gave none."""
+"""Options that suit this model; they apply where the user gave none."""
 
 _SHAPE: Mapping[str, Any] = {
     "hidden_size": 256,
@@ -33,14 +35,18 @@ _SHAPE: Mapping[str, Any] = {
     "layer_norm_eps": 1e-5,
 }
 _VOCABULARY = 5000
+"""The largest number of tokens to learn, special tokens included."""
 
 
 def scratch_model(documents: Documents, length: int) -> tuple[Any, Tokenizer]:
-    """Config and tokenizer.
+    """The transformers config and the tokenizer of a model made for the text.
 
     Args:
-        documents: the text that the tokenizer is learned from.
-        length: tokens in a block: positions beyond would never be trained, so there are none.
+        documents: the text that the tokenizer is trained on.
+        length: tokens in a block; the model has no further positions, as they would never be trained.
+
+    Raises:
+        RunError: the cache cannot be written.
     """
     from transformers import RobertaConfig
 
@@ -57,13 +63,13 @@ def scratch_model(documents: Documents, length: int) -> tuple[Any, Tokenizer]:
 
 
 def _learned_tokenizer(documents: Documents, length: int) -> Tokenizer:
-    """A tokenizer trained on the documents, kept for the next run on the same ones."""
-    decides = [documents.fingerprint, str(_VOCABULARY), version("tokenizers")]
-    kept = cache_directory() / "tokenizers" / f"{fingerprint_of(decides)}.json"
+    """A tokenizer trained on the documents; the cache keeps it for the next run on the same documents."""
+    inputs = [documents.fingerprint, str(_VOCABULARY), version("tokenizers")]
+    kept = cache_directory() / "tokenizers" / f"{fingerprint_of(inputs)}.json"
     try:
         return roberta_tokenizer(kept.read_text(encoding="utf-8"), length)
     except Exception:
-        # Not there, or damaged in whatever way: it is made again.
+        # Missing, or damaged in any way: it is trained again.
         tokenizer = train_tokenizer(documents, _VOCABULARY, length)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)

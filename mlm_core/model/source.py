@@ -1,9 +1,8 @@
-"""A model before a framework is involved: its config, tokenizer and first weights."""
+"""Loading a model without a framework: its config, tokenizer and first weights."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,7 +12,8 @@ from typing import Any
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.compat.transformers_files import lost_setting, restore_backend
 from mlm_core.config.config import Config, required
-from mlm_core.data.documents import Documents, fingerprint_of
+from mlm_core.data.documents import Documents
+from mlm_core.data.fingerprint import fingerprint_of
 from mlm_core.errors import RequestError, first_line
 from mlm_core.model.code import may_run
 from mlm_core.model.files import ModelFiles
@@ -24,16 +24,17 @@ from mlm_core.model.weight_files import ReadPickled, read_weights, weight_files
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model before any framework is involved.
+    """A model without a framework.
 
     Attributes:
-        name: what the user calls it.
+        name: the user's name for the model.
         config: its transformers config.
-        tokenizer: its tokenizer.
-        weights: the directory of its weights; None: from scratch.
-        digest: of the config as it was read, before options change it; None where it is made for the text.
-        allow_pickle: its weights may be in `pytorch_model.bin`.
-        code: the directory of code that comes with it and may run; None: there is none, or it may not.
+        tokenizer: its transformers tokenizer.
+        weights: the directory of its weights; None: train from scratch.
+        digest: of `config.json` as it was read, before options change it; None: the model is made for the
+            text.
+        allow_pickle: whether its weights may be read from `pytorch_model.bin`.
+        code: the directory of the Python code that comes with the model and may run; None: no code may run.
     """
 
     name: str
@@ -47,7 +48,16 @@ class ModelSource:
     def starting_weights(
         self, specs: ParameterSpecs, seed: int, read_pickled: ReadPickled | None = None
     ) -> InitialWeights:
-        """Every weight the model starts from; see `initial_weights` and `read_weights`."""
+        """The weights that the model starts from.
+
+        Args:
+            specs: the parameters of the engine's model.
+            seed: the run's seed.
+            read_pickled: the engine's reader of `pytorch_model.bin`, if it has one.
+
+        Raises:
+            RequestError: see `initial_weights` and `read_weights`.
+        """
         reader = read_pickled if self.allow_pickle else None
         checkpoint = read_weights(self.weights, reader) if self.weights is not None else None
         return initial_weights(specs, checkpoint, self.config, seed, self.name)
@@ -56,15 +66,16 @@ class ModelSource:
 def load_model_source(
     config: Config, files: ModelFiles, training_documents: Documents | None = None
 ) -> ModelSource:
-    """Config and tokenizer of the model asked for.
+    """Load a model's config and tokenizer.
 
     Args:
-        config: the options.
-        files: of the model, fetched.
-        training_documents: what the tokenizer is learned from, where the model is made for the text.
+        config: the options; `block_size` must be resolved if the model is made for the text.
+        files: the model's files, fetched.
+        training_documents: the text that a tokenizer is trained on; needed if the model is made for the text.
 
     Raises:
-        RequestError: something in the directory cannot be used.
+        RequestError: the config, the tokenizer or the weights cannot be used.
+        RunError: the cache cannot be written.
     """
     directory, name = files.directory, files.name
     if directory is None:
@@ -80,7 +91,7 @@ def load_model_source(
             code="unsupported_model",
             option="--model",
             value=name,
-            fix="choose a model that is an encoder only",
+            fix="choose an encoder-only model",
         )
     _check_settings(files.settings, model_config, name)
     tokenizer = _load(directory, name, "tokenizer", "AutoTokenizer", trusted)
@@ -90,33 +101,11 @@ def load_model_source(
     return ModelSource(name, model_config, tokenizer, weights, digest, config.allow_pickle, code)
 
 
-def set_dropout(model_config: Any, rate: float) -> None:
-    """Give every dropout rate of a model config the same value; dropping whole layers is another thing."""
-    for name in _dropout_rates(model_config):
-        setattr(model_config, name, rate)
-
-
-def has_dropout(model_config: Any) -> bool:
-    """Whether anything is dropped at random while training."""
-    return any(rate > 0 for rate in _dropout_rates(model_config).values())
-
-
-def _dropout_rates(model_config: Any) -> dict[str, float]:
-    return {
-        name: value
-        for name, value in model_config.to_dict().items()
-        if re.search(r"drop(?!ped)", name)
-        and "layer" not in name
-        and isinstance(value, (int, float))
-        and not isinstance(value, bool)
-    }
-
-
 def _check_settings(written: Mapping[str, Any], model_config: Any, model: str) -> None:
     lost = lost_setting(written, model_config)
     if lost is not None:
         raise RequestError(
-            f"its config.json says {lost}, which transformers {version('transformers')} has no code for",
+            f"its config.json asks for {lost}, which transformers {version('transformers')} does not support",
             code="unsupported_model",
             option="--model",
             value=model,
@@ -141,19 +130,19 @@ def _load(directory: Path, model: str, part: str, loader: str, trusted: bool) ->
         if part == "tokenizer":
             restore_backend(loaded, directory)
             if not set(loaded.get_vocab()) - set(loaded.all_special_tokens):
-                # Where there are no files transformers 5 makes a tokenizer of special tokens.
+                # Without any files, transformers 5 makes a tokenizer of special tokens only.
                 raise TypeError
         return loaded
     except Exception as error:
-        # Anything in the directory can be wrong, and each library reports it in its own way.
+        # Any file in the directory can be wrong, and each library has its own exceptions.
         reason = first_line(error)
         if part == "tokenizer" and isinstance(error, TypeError):
-            # What transformers says of a path that it did not find.
+            # transformers raises a TypeError for a path that it did not find.
             reason = "its files are missing"
         fix = "give a directory with config.json and tokenizer files"
         if "trust_remote_code" in str(error):
-            reason = "it needs code that comes with it"
-            fix = "--trust-remote-code runs it, once you have read it"
+            reason = "it needs the code that comes with the model"
+            fix = "read the code, then run it with --trust-remote-code"
         raise RequestError(
             f"its {part} cannot be loaded ({reason})",
             code="not_a_model",

@@ -1,9 +1,10 @@
-"""Whether a model's head may be computed at the masked positions alone.
+"""The sparse head: a model's head computed at the masked positions only, if that gives the same logits.
 
-15% of the positions carry a label, and the projection onto the vocabulary is half of a small model's work:
-gathering the masked positions before the head saves most of it. That is right where the head treats each
-position by itself, as those of all common models do. The last layer of most encoders does, too, from where
-its attention has mixed the positions: five sixths of its work. None of it is taken on trust.
+15% of the positions have a label, and the projection onto the vocabulary is half of a small model's work.
+Gathering the masked positions before the head saves most of that work. It is correct if the head treats each
+position separately, as the heads of all common models do. So does the last layer of most encoders, after its
+attention has mixed the positions: five sixths of the layer's work. Both are checked for every model, by
+comparing logits.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from numpy.typing import NDArray
 from mlm_core.errors import first_line
 
 TOLERANCE = 1e-4
-"""Of the largest logit; float32 products of other shapes differ by about 1e-6."""
+"""The largest difference allowed, relative to the largest logit. float32 matmuls of other shapes differ by
+about 1e-6."""
 
 
 class MaskedPass(ABC):
-    """The masked positions of the forward pass that is going on, in a framework's own array.
+    """The masked positions of the current forward pass, in a framework's own array.
 
     Attributes:
-        positions: None outside of such a pass, where all positions are wanted, and once they are gathered.
-        place: where within the last layer they are gathered; None: behind the encoder.
+        positions: `[batch, slots]`; None: all positions are needed, or the positions are gathered already.
+        place: the place in the last layer where they are gathered; None: after the encoder.
     """
 
     positions: Any = None
@@ -36,12 +38,12 @@ class MaskedPass(ABC):
     def begin_earlier(
         self, model: Any, places: Iterable[Any], logits: Callable[[], NDArray[np.float32]]
     ) -> None:
-        """Gather within the last layer, at the first of these places where it gives the same logits, if any.
+        """Gather in the last layer, at the first of these places that gives the same logits, if there is one.
 
         Args:
-            model: has the head as its `sparse_head` while `logits` are computed.
-            places: in the order in which the forward pass comes to them.
-            logits: of a batch, at its masked positions.
+            model: the model; its `sparse_head` is this object while `logits` runs.
+            places: in the order in which the forward pass reaches them.
+            logits: computes the logits of a batch at its masked positions, `[batch, slots, vocabulary]`.
         """
         before, model.sparse_head = model.sparse_head, self
         try:
@@ -51,16 +53,17 @@ class MaskedPass(ABC):
 
     @abstractmethod
     def _gather_at(self, place: Any) -> Callable[[], None]:
-        """From now on take the positions there, if nobody has before; returns what ends that."""
+        """Start gathering the positions at a place, unless they are gathered earlier; returns a function to
+        stop."""
 
     def take(self) -> Any:
-        """The positions, for whoever gathers them first; None for all who come later."""
+        """The positions, for the first call in a forward pass; None for later calls."""
         positions, self.positions = self.positions, None
         return positions
 
     @contextmanager
     def at(self, positions: Any) -> Iterator[None]:
-        """While inside, the head sees `[batch, slots]` positions, and gives logits of these."""
+        """A context in which the head computes logits at these `[batch, slots]` positions."""
         self.positions = positions
         try:
             yield
@@ -76,17 +79,17 @@ def earliest_place(
     """The first place in a forward pass where gathering the masked positions gives the same logits.
 
     Args:
-        places: in the order in which the forward pass comes to them.
-        gather_at: gathers there, and returns what ends that.
-        logits: of a batch, at its masked positions.
+        places: in the order in which the forward pass reaches them.
+        gather_at: starts gathering at a place, and returns a function that stops it.
+        logits: computes the logits of a batch at its masked positions, `[batch, slots, vocabulary]`.
 
     Returns:
-        The place, where it goes on gathering; None: there is none.
+        The place, where gathering continues; None: there is no such place.
     """
     wanted = logits()
     for place in places:
         undo = gather_at(place)
-        # Any class may fail in its own way where shapes are not what it expects.
+        # With shapes that a class does not expect, it may raise any exception.
         with suppress(Exception):
             if sparse_head_problem(wanted, logits()) is None:
                 return place
@@ -95,21 +98,22 @@ def earliest_place(
 
 
 def choose_head(use: Callable[[bool], None], logits: Callable[[], NDArray[np.float32]]) -> str | None:
-    """Take to the sparse head where it computes what the dense one does.
+    """Switch from the dense to the sparse head if the logits are the same.
 
     Args:
-        use: switches to the sparse head (True) or back to the dense one, which is in use.
-        logits: of a batch, with the head that is in use.
+        use: switches to the sparse head (True) or back to the dense head (False).
+        logits: computes the logits of a batch at its masked positions, with the head in use, `[batch, slots,
+            vocabulary]`.
 
     Returns:
-        Why the dense head stays; None: the sparse one is in use.
+        The reason why the dense head stays in use; None: the sparse head is in use.
     """
     dense = logits()
     try:
         use(True)
         problem = sparse_head_problem(dense, logits())
     except Exception as error:
-        # Any class can be written in a way that this cannot work with, and fails in its own.
+        # A class that does not work with a sparse head may raise any exception.
         problem = first_line(error)
     if problem is not None:
         use(False)
@@ -117,11 +121,11 @@ def choose_head(use: Callable[[bool], None], logits: Callable[[], NDArray[np.flo
 
 
 def sparse_head_problem(dense: NDArray[np.float32], sparse: NDArray[np.float32]) -> str | None:
-    """Why the sparse head cannot take the dense one's place, given both ones' logits; None: it can."""
+    """Why the sparse head cannot replace the dense head, given the logits of both; None: it can."""
     if dense.shape != sparse.shape:
-        return f"its logits have shape {sparse.shape} in the place of {dense.shape}"
+        return f"its logits have shape {sparse.shape}, not {dense.shape}"
     apart = float(np.abs(dense - sparse).max())
-    # Not "greater than": a logit that is not a number is a problem, too.
+    # Not "greater than", so that nan is a problem, too.
     if not apart <= TOLERANCE * max(1.0, float(np.abs(dense).max())):
         return f"its logits differ by {apart:.2g}"
     return None

@@ -1,4 +1,4 @@
-"""Reading and writing safetensors without a framework."""
+"""Finding, reading and writing files of weights (safetensors) without a framework."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from mlm_core.system.files import write_atomically
 WEIGHTS = "model.safetensors"
 _PICKLED = "pytorch_model.bin"
 OTHER_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
-"""What weights are called in formats that are not read."""
+"""Files of weights in formats other than safetensors."""
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 
 ReadPickled = Callable[[Path], dict[str, NDArray[Any]]]
-"""Reads what PyTorch has pickled, as data alone."""
+"""Reads a file that PyTorch pickled, as data only: no code in it runs."""
 
 
 def read_weights(directory: Path, read_pickled: ReadPickled | None = None) -> dict[str, NDArray[Any]]:
-    """The floating-point arrays of a model directory by stored name; one file or several.
+    """The floating-point arrays of a model directory by stored name, from one file or several.
 
     Args:
-        directory: of the model.
-        read_pickled: reads `pytorch_model.bin` where there are no safetensors; None: that is not read.
+        directory: the model's directory.
+        read_pickled: reads `pytorch_model.bin` where there is no `model.safetensors`; None: do not read it.
 
     Raises:
-        RequestError: there is no file of weights that is read, or it is damaged.
+        RequestError: there is no file of weights that may be read, or it is damaged.
     """
     arrays: dict[str, NDArray[Any]] = {}
     for path in weight_files(directory, pickled=read_pickled is not None):
@@ -44,16 +44,20 @@ def read_weights(directory: Path, read_pickled: ReadPickled | None = None) -> di
         except RequestError:
             raise
         except Exception as error:
-            # safetensors raises its own exception type, for which it has no public name.
+            # The exception type of safetensors has no public name.
             raise _damaged(path, error) from None
     return arrays
 
 
 def weight_files(directory: Path, *, pickled: bool = False) -> list[Path]:
-    """The safetensors files of a model directory; where it has none, those of `pytorch_model.bin` if asked.
+    """The safetensors files of a model directory, or else the files of `pytorch_model.bin`.
+
+    Args:
+        directory: the model's directory.
+        pickled: whether `pytorch_model.bin` may be used.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there is no such file, or an index of several files is damaged.
     """
     for name in (WEIGHTS, _PICKLED) if pickled else (WEIGHTS,):
         if (directory / name).is_file():
@@ -76,7 +80,7 @@ def weight_files(directory: Path, *, pickled: bool = False) -> list[Path]:
 def _indexed(path: Path) -> list[Path]:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        # A file beside it, whatever the index says.
+        # Only files next to the index, whatever the index says.
         paths = [path.parent / Path(name).name for name in sorted(set(index["weight_map"].values()))]
         missing = next((part for part in paths if not part.is_file()), None)
         if missing is None:
@@ -87,10 +91,10 @@ def _indexed(path: Path) -> list[Path]:
 
 
 def check_weights(paths: Iterable[Path]) -> None:
-    """Refuse files of safetensors that are not whole; their numbers are not read.
+    """Check that files of safetensors are complete, without reading the arrays.
 
     Raises:
-        RequestError: one is damaged.
+        RequestError: a file is damaged.
     """
     from safetensors import safe_open
 
@@ -113,10 +117,10 @@ def _damaged(path: Path, error: Exception) -> RequestError:
 
 
 def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays as a safetensors file that PyTorch's `from_pretrained` opens, in one move.
+    """Write arrays atomically as a safetensors file that PyTorch's `from_pretrained` opens.
 
     Raises:
-        OSError: it cannot be written; a file of that name is as it was.
+        OSError: the file cannot be written; an earlier file with this name is not changed.
     """
     from safetensors.numpy import save
 
@@ -125,20 +129,24 @@ def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The floating-point arrays of one safetensors file, by stored name."""
+    """The floating-point arrays of one safetensors file by stored name; bfloat16 becomes float32.
+
+    Raises:
+        Exception: the file is damaged; the exception type of safetensors has no public name.
+    """
     import safetensors
 
     arrays = {}
     tensors: Any = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     for name, tensor in tensors:
         if tensor["dtype"] == "BF16":
-            # numpy has no bfloat16: its bits are the upper half of a float32.
+            # numpy lacks bfloat16, whose bits are the upper half of a float32.
             upper = np.frombuffer(tensor["data"], dtype="<u2").astype("<u4") << 16
             array: NDArray[Any] = upper.view("<f4")
         elif tensor["dtype"] in _DTYPES:
             array = np.frombuffer(tensor["data"], dtype=_DTYPES[tensor["dtype"]])
         else:
-            # Integer buffers (position ids) are no parameters.
+            # Integer buffers, for example position ids, are not parameters.
             continue
         arrays[name] = array.reshape(tensor["shape"])
     return arrays

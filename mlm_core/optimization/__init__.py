@@ -1,1 +1,1 @@
-"""What an update is: learning rates, weight decay, dropout noise, loss scale."""
+"""What both engines' updates share: learning rates, weight decay, dropout noise, loss scale."""

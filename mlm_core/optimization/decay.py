@@ -1,16 +1,11 @@
-"""Which parameters are decayed, by canonical name; and AdamW's constants."""
+"""Which parameters weight decay applies to, by canonical name."""
 
 from __future__ import annotations
 
 import re
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
-"""AdamW's moments and epsilon (Loshchilov and Hutter, 2019); the defaults of Trainer's optimizer."""
-
-CLIP_EPSILON = 1e-6
-"""Added to the global norm when gradients are scaled down, as `torch.nn.utils.clip_grad_norm_` does."""
-
-# A letter before it makes it part of another word: RoBERTa-PreLayerNorm's name is in all its parameters.
+# After a letter, "layernorm" is part of another word: every parameter of RoBERTa-PreLayerNorm has it in its
+# name.
 _NORMALIZATION = re.compile(r"(?<![a-z])layer_?norm|rms_?norm|(^|[._])(norm|ln)(_|\d|\.|$)", re.IGNORECASE)
 
 
@@ -20,10 +15,16 @@ def is_normalization(name: str) -> bool:
 
 
 _OUT_OF_REACH = re.compile(r"\.pooler\.|\.contact_head\.|_global\.")
-"""What predicting masked tokens does not depend on: LayoutLM's pooler, ESM's contacts, Longformer's
-projections for global attention."""
+"""Parameters that predictions of masked tokens do not depend on: LayoutLM's pooler, ESM's contact head, and
+Longformer's projections for global attention."""
 
 
 def is_decayed(name: str) -> bool:
-    """Whether weight decay applies: to all but biases, normalisation and what is never trained."""
+    """Whether weight decay applies to a parameter.
+
+    It does not apply to biases, normalisation layers and parameters that are never trained.
+
+    Args:
+        name: the parameter's canonical name.
+    """
     return not (name.endswith("bias") or is_normalization(name) or _OUT_OF_REACH.search(name))

@@ -1,7 +1,7 @@
 """The key of dropout noise: (seed, rank), then (step, micro-batch), then the layer.
 
-A framework that draws noise in the order of the layers seeds it with `noise_seed` before each forward
-pass; one that draws it from keys inside a graph joins `noise_key`, the position and the layer itself.
+A framework that draws noise in the order of the layers seeds it with `noise_seed` before each forward pass. A
+framework that draws noise from keys inside a graph combines `noise_key`, the position and the layer itself.
 """
 
 from __future__ import annotations
@@ -14,42 +14,46 @@ from numpy.typing import NDArray
 from mlm_core.batches.randomness import Stream, raw_draws
 
 MICRO_BATCHES = 2**20
-"""More micro-batches than a step can have: positions of different steps never meet."""
+"""More micro-batches than a step can have, so the positions of different steps never coincide."""
 
 
 def noise_key(seed: int, rank: int = 0) -> int:
-    """A 31-bit key for all noise of one process."""
+    """A 31-bit key for all dropout noise of one process; the rank is the process's number."""
     return int(raw_draws(seed, Stream.DROPOUT, rank, 1)[0] >> 33)
 
 
 def noise_position(step: Any, micro_batch: Any) -> Any:
-    """The number of a forward pass: of a step and a micro-batch, counted from 0; integers or tensors."""
+    """The number of a forward pass; step and micro-batch count from 0, and are integers or tensors."""
     return step * MICRO_BATCHES + micro_batch
 
 
 def noise_seed(seed: int, step: int, micro_batch: int, rank: int = 0) -> int:
-    """A 63-bit seed for the noise of one forward pass."""
+    """A 63-bit seed for the dropout noise of one forward pass; step and micro-batch count from 0."""
     position = noise_position(step, micro_batch)
     return int(raw_draws(noise_key(seed, rank), Stream.DROPOUT, position, 1)[0] >> 1)
 
 
 class DropoutNoise:
-    """The noise of one forward pass on a processor: 16 random bits a number, in the order of the layers.
+    """The noise of one forward pass on a CPU: 16 random bits for each value, in the order of the layers.
 
-    From SFC64 (Doty-Humphrey, PractRand), the fastest of numpy's generators; a framework's own noise of one
-    draw per number costs ten percent of a training step.
+    The generator is SFC64 (Doty-Humphrey, PractRand), the fastest of numpy's. A framework's own noise, with
+    one draw for each value, costs ten percent of a training step.
+
+    Args:
+        seed: see `noise_seed`.
     """
 
     LEVELS = 2**16
+    """Possible values of a draw."""
 
     def __init__(self, seed: int) -> None:
         self._bits = np.random.SFC64(seed)
 
     def draw(self, count: int) -> NDArray[np.int16]:
-        """The next numbers, `[count]` int16, each level as likely as any other."""
+        """The next draws, `[count]` int16; every level is equally likely."""
         return self._bits.random_raw(-(-count // 4)).view(np.int16)[:count]
 
     @classmethod
     def dropped_levels(cls, rate: float) -> int:
-        """How many of the levels, the lowest ones, mean that a value is dropped."""
+        """How many of the lowest levels mean that a value is dropped, for a rate between 0 and 1."""
         return round(rate * cls.LEVELS)

@@ -1,9 +1,9 @@
 """The scale of the loss in float16, whose smallest number is too large for many gradients.
 
-The loss is multiplied before the backward pass and the gradients are divided after it. Where that was too
-much, which shows as a gradient that is not finite, the step changes no weight and the scale is halved; after
-many steps without it is doubled (Micikevicius et al., 2018, "Mixed precision training"; the numbers are
-PyTorch's own).
+The loss is multiplied by the scale before the backward pass, and the gradients are divided by it afterwards.
+If a gradient is then not finite, the scale is too large: the step changes no weight and the scale is halved.
+After many steps with finite gradients, the scale is doubled (Micikevicius et al., 2018, "Mixed precision
+training"; the constants are the defaults of PyTorch's `GradScaler`).
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FIRST = 2.0**16
+"""The first scale."""
+
 LEAST = 1.0
-"""Below it is not the scale that is wrong."""
+"""The smallest useful scale: if gradients are not finite even so, the scale is not the cause."""
 
 STEPS_TO_GROW = 2000
+"""Steps with finite gradients after which the scale is doubled."""
 
 
 @dataclass
 class LossScale:
-    """What the loss of the next step is multiplied with.
+    """The factor of the next step's loss.
 
     Attributes:
         value: a power of two.
-        good_steps: steps since it last changed.
+        good_steps: steps with finite gradients since the scale last changed.
     """
 
     value: float = FIRST
@@ -32,15 +35,15 @@ class LossScale:
 
     @classmethod
     def of(cls, state: Sequence[float]) -> LossScale:
-        """As it was when `state` was taken."""
+        """The scale of which `state` is the saved state."""
         return cls(float(state[0]), int(state[1]))
 
     def state(self) -> list[float]:
-        """What a checkpoint keeps."""
+        """The state for a checkpoint: value and good steps."""
         return [self.value, self.good_steps]
 
     def step(self, finite: bool) -> None:
-        """A step is done, its gradient finite or not."""
+        """Update the scale after a step; `finite` says whether its gradients are finite."""
         self.good_steps = self.good_steps + 1 if finite else 0
         if not finite:
             self.value /= 2

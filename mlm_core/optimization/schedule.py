@@ -1,4 +1,4 @@
-"""The learning rate of every step, as a table both engines index."""
+"""The learning rate of every step, a table that both engines index."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 def learning_rates(
     peak: float, steps: int, *, scheduler: str = "linear", warmup_steps: int = 0
 ) -> NDArray[np.float32]:
-    """The learning rate used by each optimizer step, `[steps]` float32.
+    """The learning rate of each optimizer step, `[steps]` float32.
 
-    The rate rises linearly from 0 over `warmup_steps` and then falls to 0 at `steps` along a line
-    or half a cosine, or stays; the same values as the schedulers of the same names in transformers.
+    The rate rises linearly from 0 over the warm-up. Then it falls to 0 at `steps` along a line or half a
+    cosine, or stays constant. The values equal those of the schedulers with these names in transformers.
+
+    Args:
+        peak: the largest rate.
+        steps: optimizer steps of the whole run.
+        scheduler: "linear", "cosine" or "constant".
+        warmup_steps: steps of the warm-up.
     """
     step = np.arange(steps, dtype=np.float64)
     done = np.clip((step - warmup_steps) / max(1, steps - warmup_steps), 0.0, 1.0)

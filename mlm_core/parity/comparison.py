@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.metrics.sums import finite
+from mlm_core.metrics.json_values import finite
 from mlm_core.model.initialization import Weights
 from mlm_core.parity.worker import Side
 

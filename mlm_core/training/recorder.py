@@ -13,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from mlm_core.batches.batch import BatchVerifier
 from mlm_core.batches.plan import PADDING_KEY
+from mlm_core.batches.verifier import BatchVerifier
 from mlm_core.errors import RequestError
-from mlm_core.metrics.sums import MaskedSums, finite
+from mlm_core.metrics.json_values import finite
+from mlm_core.metrics.sums import MaskedSums
 from mlm_core.progress import Progress
 from mlm_core.system.files import write_atomically
 from mlm_core.training.setup import TrainingSetup

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlm_core.metrics.sums import MaskedSums, finite
+from mlm_core.metrics.json_values import finite
+from mlm_core.metrics.sums import MaskedSums
 
 
 @dataclass(frozen=True)

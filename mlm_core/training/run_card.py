@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlm_core.config.config import Config
-from mlm_core.data.sources import FROM_PYTHON, embedded_part
+from mlm_core.data.embedded_corpus import embedded_part
+from mlm_core.data.sources import FROM_PYTHON
 from mlm_core.hub.card import GUIDE_EXAMPLE, CardFacts, Row, write_card
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.architectures import length_limit

@@ -13,14 +13,15 @@ from mlm_core.batches.batch import BatchAssembler
 from mlm_core.batches.plan import BatchPlan, evaluation_keys
 from mlm_core.config.config import Config, required
 from mlm_core.data.documents import Documents
+from mlm_core.data.held_out import Split, split_documents
 from mlm_core.data.prepare import PreparedData, Vocabulary, prepare_data
 from mlm_core.data.sources import Source
-from mlm_core.data.split import Split, split_documents
 from mlm_core.data.store import StoreFacts
 from mlm_core.errors import RequestError
 from mlm_core.framework import Framework
+from mlm_core.model.dropout_rates import set_dropout
 from mlm_core.model.files import ModelFiles, find_model
-from mlm_core.model.source import ModelSource, load_model_source, set_dropout
+from mlm_core.model.source import ModelSource, load_model_source
 from mlm_core.optimization.schedule import learning_rates
 from mlm_core.progress import Progress
 from mlm_core.training.resolve import fit_block_size, fit_warmup, resolve

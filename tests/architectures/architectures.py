@@ -1,4 +1,4 @@
-"""Every architecture with a masked-LM class in both frameworks, tiny: its settings, spelled out here."""
+"""Tiny settings of every architecture that has a masked-LM class in both frameworks."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 BACKENDS = ("torch", "tf")
 
 LONG = ("roberta", "bert", "distilbert")
-"""Trained for longer than the others."""
+"""Architectures that are trained for more steps than the others."""
 
 
 def write_architecture(directory: Path, name: str) -> Path:
-    """A directory with config and tokenizer of an architecture; its weights are drawn by the seed."""
+    """Write config and tokenizer of an architecture; its weights are drawn by the seed when it is loaded."""
     vocabulary = write_tokenizer(directory, "bert")
     special = {"pad_token_id": 0, "mask_token_id": 4, "bos_token_id": 2, "eos_token_id": 3}
     settings = {"model_type": name, "vocab_size": vocabulary, "n_words": vocabulary} | special
@@ -68,7 +68,7 @@ def write_architecture(directory: Path, name: str) -> Path:
 
 
 def padded_batch() -> dict[str, np.ndarray]:
-    """Rows of different lengths, filled up."""
+    """A padded batch of rows of different lengths: `input_ids` and `attention_mask`, `[3, 16]` int64."""
     ids = np.random.RandomState(3).randint(5, 25, size=(3, 16))
     mask = np.ones_like(ids)
     mask[1, 12:] = mask[2, 7:] = 0

@@ -1,6 +1,6 @@
-"""What two sides made of every architecture, and the README's table of it.
+"""The outcomes of two workers for every architecture, and the README's table of them.
 
-python tests/architectures/outcomes.py README.md     runs everything and brings the table up to date
+python tests/architectures/outcomes.py README.md     runs everything and updates the table
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ BEGIN, END = "<!-- architectures -->", "<!-- end of architectures -->"
 
 
 @dataclass(frozen=True)
-class Side:
+class Worker:
     """An engine in an environment.
 
     Attributes:
-        name: of its outcomes' files.
-        backend: the engine.
+        name: the name of its outcomes' files.
+        backend: the engine's name.
         python: the interpreter of the environment.
     """
 
@@ -40,19 +40,20 @@ class Side:
     python: str = sys.executable
 
 
-ENGINES = (Side("torch", "torch"), Side("tf", "tf"))
+ENGINES = (Worker("torch", "torch"), Worker("tf", "tf"))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one architecture.
+    """The outcome for one architecture.
 
     Attributes:
-        name: its model type.
-        failures: why a side has no result.
-        comparison: of the two trainings; None where there is none.
-        apart: how far the logits of what a side trained are from its own where it is opened, by both names.
-        keyed: sides whose dropout is a function of its key.
+        name: the model type.
+        failures: the reasons why a worker has no result.
+        comparison: the comparison of the two trainings; None: a worker has no result.
+        apart: by the names of a worker and a reader, the largest difference between the logits that they
+            compute with the model that the worker trained.
+        keyed: names of the workers whose dropout noise depends on its key only.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Outcome:
     @property
     def row(self) -> str:
         """The architecture's row in the README."""
-        names = tuple(side.name for side in ENGINES)
+        names = tuple(worker.name for worker in ENGINES)
         good = [self.apart.get(pair, np.inf) <= LOGITS for pair in (names, names[::-1])]
         good += [self.comparison is not None and self.comparison.agrees, self.keyed == set(names)]
         return f"| {self.name} | " + " | ".join("✓" if fine else "no" for fine in good) + " |"
@@ -78,52 +79,54 @@ def table(outcomes: list[Outcome]) -> str:
 
 
 def with_table(readme: str, outcomes: list[Outcome]) -> str:
-    """A README with its table brought up to date."""
+    """The README with an updated table."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table(outcomes)}\n{END}{after}"
 
 
 def collect(
-    directory: Path, sides: tuple[Side, Side] = ENGINES, readers: Sequence[Side] = ENGINES
+    directory: Path, workers: tuple[Worker, Worker] = ENGINES, readers: Sequence[Worker] = ENGINES
 ) -> list[Outcome]:
-    """Train on two sides at a time, then let every reader open what came of both."""
+    """Train in two workers side by side, then let every reader open what both trained."""
     text = directory / "documents.jsonl"
     text.write_text("".join(json.dumps({"text": line}) + "\n" for line in sentences(120)))
-    _run("train", sides, directory, str(text))
-    _run("open", readers, directory, *(side.name for side in sides))
-    return [_outcome(directory / name, sides, readers) for name in SETTINGS]
+    _run("train", workers, directory, str(text))
+    _run("open", readers, directory, *(worker.name for worker in workers))
+    return [_outcome(directory / name, workers, readers) for name in SETTINGS]
 
 
-def _run(task: str, sides: Sequence[Side], directory: Path, *more: str) -> None:
+def _run(task: str, workers: Sequence[Worker], directory: Path, *more: str) -> None:
     environment = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "MLM_CACHE": str(directory / "cache"),
         "PYTHONPATH": os.pathsep.join(map(str, (HERE.parent, HERE.parent / "contract"))),
     }
-    script = [str(HERE / "engine_side.py"), task]
+    script = [str(HERE / "engine_worker.py"), task]
     running = [
         subprocess.Popen(
-            [side.python, *script, side.backend, side.name, str(directory), *more], env=environment
+            [worker.python, *script, worker.backend, worker.name, str(directory), *more], env=environment
         )
-        for side in sides
+        for worker in workers
     ]
     codes = [process.wait() for process in running]
-    assert codes == [0] * len(sides), f"{task} ended with {codes}"
+    assert codes == [0] * len(workers), f"{task} ended with {codes}"
 
 
-def _outcome(place: Path, sides: tuple[Side, Side], readers: Sequence[Side]) -> Outcome:
+def _outcome(place: Path, workers: tuple[Worker, Worker], readers: Sequence[Worker]) -> Outcome:
     failures = [path.read_text() for path in sorted(place.glob("*.failed"))]
     if failures:
         return Outcome(place.name, failures, None, {}, set())
     valid = padded_batch()["attention_mask"] == 1
     apart = {}
-    for side in sides:
+    for worker in workers:
         for reader in readers:
-            own, opened = (np.load(place / f"{side.name}-in-{where.name}.npy") for where in (side, reader))
-            apart[side.name, reader.name] = float(np.abs(own - opened)[valid].max())
-    one, other = (read_side(side.name, place / side.name) for side in sides)
-    keyed = {side.name for side in sides if json.loads((place / f"{side.name}.keyed").read_text())}
+            own, opened = (
+                np.load(place / f"{worker.name}-in-{where.name}.npy") for where in (worker, reader)
+            )
+            apart[worker.name, reader.name] = float(np.abs(own - opened)[valid].max())
+    one, other = (read_side(worker.name, place / worker.name) for worker in workers)
+    keyed = {worker.name for worker in workers if json.loads((place / f"{worker.name}.keyed").read_text())}
     return Outcome(place.name, failures, compare(one, other), apart, keyed)
 
 

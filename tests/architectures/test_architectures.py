@@ -1,4 +1,4 @@
-"""Every architecture that both frameworks have: the same training, and weights that either one opens."""
+"""Every architecture of both frameworks: the same training, and weights that either framework opens."""
 
 import json
 from itertools import product
@@ -15,7 +15,7 @@ from mlm_core.parity.worker import read_side
 README = Path(__file__).parents[2] / "README.md"
 
 NOT_ENCODERS = {"bart", "mbart", "mvp"}
-"""Encoder-decoders, which are refused."""
+"""Encoder-decoders, which are not supported."""
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def test_training_is_the_same(outcome):
     assert losses.name == ("losses of 200 steps" if outcome.name in LONG else "losses of 12 steps")
 
 
-def test_what_no_gradient_reaches_stays_as_it_was(outcome, directory):
-    """ESM's contact head, LayoutLM's pooler ...: not decayed either."""
+def test_parameters_without_a_gradient_do_not_change(outcome, directory):
+    """For example ESM's contact head and LayoutLM's pooler: no weight decay either."""
     for backend in BACKENDS:
         side = read_side(backend, directory / outcome.name / backend)
         for name, gradient in side.gradients.items():
@@ -51,34 +51,34 @@ def test_what_no_gradient_reaches_stays_as_it_was(outcome, directory):
                 assert (side.end[name] == side.start[name]).all(), (backend, name)
 
 
-def test_either_opens_what_the_other_trained(outcome):
+def test_each_engine_opens_what_the_other_trained(outcome):
     assert outcome.apart.keys() == set(product(BACKENDS, BACKENDS))
     assert max(outcome.apart.values()) <= LOGITS
 
 
-def test_dropout_is_a_function_of_its_key(outcome):
+def test_dropout_noise_depends_on_its_key_only(outcome):
     assert outcome.keyed == set(BACKENDS)
 
 
-def test_the_head_is_computed_at_masked_positions_alone(outcome, directory):
+def test_the_head_is_sparse(outcome, directory):
     for backend in BACKENDS:
         facts = json.loads((directory / outcome.name / backend / "run" / "run.json").read_text())
         assert facts["mlm_head"] == "sparse", backend
 
 
 def test_something_was_learned(outcome, directory):
-    """Else agreement would say little."""
+    """Otherwise, agreement would prove little."""
     lines = (directory / outcome.name / "tf" / "run" / "metrics.jsonl").read_text().splitlines()
     losses = [line["loss"] for line in map(json.loads, lines) if "loss" in line]
     assert np.mean(losses[-4:]) < 0.98 * np.mean(losses[:4])
 
 
-def test_none_that_both_have_is_left_out(outcomes, directory):
+def test_no_architecture_of_both_is_left_out(outcomes, directory):
     torch, tf = (set(json.loads((directory / f"{name}.architectures").read_text())) for name in BACKENDS)
     assert set(SETTINGS) == (torch & tf) - NOT_ENCODERS
 
 
-def test_the_readme_says_so(outcomes):
+def test_the_readme_has_this_table(outcomes):
     readme = README.read_text(encoding="utf-8")
     assert with_table(readme, list(outcomes.values())) == readme, (
         "run: PYTHONPATH=tests python tests/architectures/outcomes.py README.md"

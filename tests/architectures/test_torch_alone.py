@@ -1,4 +1,4 @@
-"""The sparse head of architectures that only PyTorch has a masked-LM class for."""
+"""The sparse head of architectures that have a masked-LM class only in PyTorch."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).with_name("torch_alone.py")
 
 
-def test_their_heads_are_computed_at_masked_positions_alone(request):
+def test_their_sparse_heads_equal_the_dense_heads(request):
     python = request.config.getoption("--other-python") or sys.executable
     done = subprocess.run([python, str(SCRIPT)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -1,7 +1,6 @@
-"""The sparse head of architectures that PyTorch alone has: prints, as JSON, how far each is from the dense
-one.
+"""Prints, as JSON, how far the sparse head of each architecture of PyTorch alone is from the dense head.
 
-In a process of its own. What the installed version of transformers does not know is left out.
+Runs in a process of its own. Architectures that the installed version of transformers lacks are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from mlm_core import load_engine
 
 load_engine("torch")
 
-import torch  # noqa: E402 - after what transformers must be told before
+import torch  # noqa: E402 - load_engine sets what transformers reads on import
 from transformers import MODEL_FOR_MASKED_LM_MAPPING  # noqa: E402
 
 from mlm_torch.head import SparseHead  # noqa: E402
@@ -36,7 +35,7 @@ TINY: dict[str, Any] = {
 
 
 def apart(kind: type) -> dict[str, float]:
-    """Largest differences of logits and of gradients."""
+    """The largest differences of logits and of gradients."""
     config = kind()
     for name, value in TINY.items():
         if hasattr(config, name):

@@ -9,7 +9,7 @@ import pytest
 from command_line import ENGINES, mlm
 from transformers import AutoTokenizer
 
-from mlm_core.data.corpus import REFERENCE, language_reference
+from mlm_core.data.embedded_corpus import REFERENCE, language_reference
 
 BLANKS = Path(__file__).parents[1] / "data" / "blanks.jsonl"
 

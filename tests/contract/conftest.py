@@ -14,7 +14,8 @@ from mlm_core import Config, load_engine
 from mlm_core.config.config import Device
 from mlm_core.engine import Engine
 from mlm_core.errors import MlmError
-from mlm_core.trainer import Trainer, TrainingResult
+from mlm_core.trainer import Trainer
+from mlm_core.training.results import TrainingResult
 
 THREADS = 2
 """The same for every test: TensorFlow cannot change it in a running process."""

@@ -75,4 +75,4 @@ def test_published_by_hand(outcomes):
 
 def test_training_goes_on_beside_failing_uploads(outcomes):
     assert "not published: Step 1 of 2" in outcomes[1]
-    assert "it is tried again when there is something to publish" in outcomes[1]
+    assert "mlm tries again when there is something to publish" in outcomes[1]

@@ -11,7 +11,7 @@ from tiny_models import FAMILIES
 from training_runs import interrupt, metrics, planned, steps
 
 from mlm_core import RequestError
-from mlm_core.batches.batch import batch_digest
+from mlm_core.batches.verifier import batch_digest
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import read_weights
 

@@ -1,4 +1,4 @@
-"""The core imports no framework; engines are found by name."""
+"""The core imports no framework, and engines are found by name."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ import mlm_core
 from mlm_core.compat.transformers import import_without_frameworks
 import_without_frameworks()
 for module in pkgutil.walk_packages(mlm_core.__path__, "mlm_core."):
-    # metrics.masked is a plug-in of evaluate, which imports every framework it finds.
+    # metrics.masked is a plug-in of evaluate, which imports every installed framework.
     if not module.name.endswith(("__main__", "metrics.masked")):
         importlib.import_module(module.name)
 from mlm_core.config.config import Config
@@ -78,7 +78,7 @@ def test_unknown_backend_lists_the_known_ones():
 
 
 def register(directory: Path, name: str, module: str) -> None:
-    """What installing a package with an engine of its own leaves behind."""
+    """Create the files that an installed package with an engine leaves behind."""
     info = directory / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
@@ -111,14 +111,14 @@ def test_a_third_engine_is_a_package(tmp_path, monkeypatch):
 
 @pytest.fixture
 def both_installed(monkeypatch):
-    """As where both frameworks are, wherever this runs."""
+    """Make both engines count as installed."""
     for name in ("torch", "tf"):
         monkeypatch.setattr(type(engines()[name]), "modules", ("json",))
         monkeypatch.setattr(type(engines()[name]), "needs", {})
 
 
-def test_a_broken_engine_harms_no_other(tmp_path, monkeypatch, both_installed):
-    # A module name of its own: Python keeps what it has imported.
+def test_a_broken_engine_does_not_affect_the_others(tmp_path, monkeypatch, both_installed):
+    # Another module name than in the other tests: Python caches imported modules.
     register(tmp_path, "third", "broken_engine")
     (tmp_path / "broken_engine.py").write_text("import a_framework_nobody_has")
     monkeypatch.syspath_prepend(tmp_path)
@@ -128,7 +128,7 @@ def test_a_broken_engine_harms_no_other(tmp_path, monkeypatch, both_installed):
         find_engine("third")
 
 
-def test_a_version_that_an_engine_cannot_work_with(monkeypatch, both_installed):
+def test_an_unsupported_version_of_a_package(monkeypatch, both_installed):
     monkeypatch.setattr(type(engines()["tf"]), "needs", {"numpy": "<1.9", "no-such-package": ">1"})
     monkeypatch.delenv("MLM_BACKEND", raising=False)
     with pytest.raises(RequestError, match=r"numpy is [\d.]+, but numpy<1.9 is required; install it"):
@@ -136,7 +136,7 @@ def test_a_version_that_an_engine_cannot_work_with(monkeypatch, both_installed):
     assert find_engine().name == "torch"
 
 
-def test_an_engine_that_lacks_a_version_is_nearer_than_one_that_is_not_there(monkeypatch, both_installed):
+def test_an_engine_with_a_wrong_version_is_reported_before_a_missing_engine(monkeypatch, both_installed):
     monkeypatch.delenv("MLM_BACKEND", raising=False)
     monkeypatch.setattr(type(engines()["torch"]), "modules", ("a_framework_nobody_has",))
     monkeypatch.setattr(type(engines()["tf"]), "needs", {"numpy": "<1.9"})
@@ -150,7 +150,7 @@ def test_versions_are_compared_as_versions(monkeypatch, both_installed):
     assert not engines()["tf"].available()
 
 
-def test_usual_names_of_the_frameworks(both_installed):
+def test_common_names_of_the_frameworks(both_installed):
     assert find_engine("pytorch").name == "torch"
     assert find_engine("tensorflow").name == "tf"
 
@@ -164,7 +164,7 @@ def test_backend_from_the_environment(monkeypatch, both_installed):
         find_engine()
 
 
-def test_without_a_choice_the_only_one_installed_is_taken(monkeypatch, both_installed):
+def test_the_default_is_the_only_installed_engine(monkeypatch, both_installed):
     monkeypatch.delenv("MLM_BACKEND", raising=False)
     assert find_engine().name == "torch"
     kind = type(engines()["torch"])

@@ -19,7 +19,7 @@ import numpy as np
 from tiny_models import write_model
 
 from mlm_core import Config, load_engine
-from mlm_core.batches.batch import BatchVerifier
+from mlm_core.batches.verifier import BatchVerifier
 from mlm_core.model.weight_files import read_weights
 
 STEPS = 3

@@ -17,7 +17,7 @@ from packaging.version import Version
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("architectures",)]
 
 from architectures import SETTINGS
-from outcomes import Side, collect
+from outcomes import Worker, collect
 from resumed_runs import Runs
 
 from mlm_core.parity.comparison import LOGITS
@@ -115,8 +115,10 @@ PADDING_LOST = {"funnel"}
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory, other):
     """Every architecture, trained with PyTorch in both, and opened in both and in TensorFlow."""
-    here, there = Side("here", "torch"), Side("there", "torch", other)
-    found = collect(tmp_path_factory.mktemp("architectures"), (here, there), (here, there, Side("tf", "tf")))
+    here, there = Worker("here", "torch"), Worker("there", "torch", other)
+    found = collect(
+        tmp_path_factory.mktemp("architectures"), (here, there), (here, there, Worker("tf", "tf"))
+    )
     return {outcome.name: outcome for outcome in found}
 
 

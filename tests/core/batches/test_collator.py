@@ -1,4 +1,4 @@
-"""The collator alone: rows of any length to masked batches."""
+"""The collator by itself: rows of any length to masked batches."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from tiny_models import sentences, write_tokenizer
 
 from mlm_core import RequestError
 from mlm_core.batches.collator import MaskingCollator
-from mlm_core.data.tokenization import train_tokenizer
+from mlm_core.data.train_tokenizer import train_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def rows(tokenizer):
     return [dict(tokenizer(text)) for text in sentences(40, seed=3)]
 
 
-def test_rows_are_filled_up_to_the_longest(tokenizer, rows):
+def test_rows_are_padded_to_the_longest(tokenizer, rows):
     batch = MaskingCollator(tokenizer)(rows)
     lengths = [len(row["input_ids"]) for row in rows]
     assert len(set(lengths)) > 3
@@ -34,7 +34,7 @@ def test_rows_are_filled_up_to_the_longest(tokenizer, rows):
     assert wider["input_ids"].shape[1] == -(-max(lengths) // 16) * 16
 
 
-def test_labels_are_what_stood_there_and_the_rest_is_as_it_was(tokenizer, rows):
+def test_labels_are_the_original_tokens_and_the_rest_is_unchanged(tokenizer, rows):
     batch = MaskingCollator(tokenizer, mlm_probability=0.5)(rows)
     masked = total = 0
     for ids, labels, row in zip(batch["input_ids"], batch["labels"], rows, strict=True):
@@ -60,7 +60,7 @@ def test_rates_0_and_1(tokenizer, rows, masking):
     assert (every["labels"][~special] != -100).all()
 
 
-def test_a_loop_started_again_sees_the_same_masks_and_the_next_call_others(tokenizer, rows):
+def test_a_restarted_loop_sees_the_same_masks_and_the_next_call_others(tokenizer, rows):
     first, again = MaskingCollator(tokenizer), MaskingCollator(tokenizer)
     calls = [first(rows), first(rows)]
     for one in calls:
@@ -68,7 +68,7 @@ def test_a_loop_started_again_sees_the_same_masks_and_the_next_call_others(token
         assert all((one[name] == other[name]).all() for name in one)
     assert (calls[0]["labels"] != calls[1]["labels"]).any()
     assert (MaskingCollator(tokenizer, seed=7)(rows)["labels"] != calls[0]["labels"]).any()
-    # Equal rows in one batch are masked each in its own way.
+    # Equal rows in one batch have different masks.
     same = MaskingCollator(tokenizer)([max(rows, key=lambda row: len(row["input_ids"]))] * 20)
     assert len({tuple(labels) for labels in same["labels"]}) > 10
 
@@ -97,31 +97,31 @@ def test_entries_of_the_rows(tokenizer, rows, tmp_path):
     assert batch["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1], [0] * 7]
 
 
-def test_what_is_not_attended_to_is_not_masked(tokenizer):
+def test_tokens_without_attention_are_not_masked(tokenizer):
     row = {"input_ids": [0, 10, 11, 12, 2], "attention_mask": [1, 1, 0, 0, 1]}
     batch = MaskingCollator(tokenizer, mlm_probability=1.0)([row, {"input_ids": [0, 10, 2]}])
     assert batch["labels"].tolist() == [[-100, 10, -100, -100, -100], [-100, 10, -100, -100, -100]]
     assert batch["attention_mask"].tolist() == [[1, 1, 0, 0, 1], [1, 1, 1, 0, 0]]
 
 
-def test_a_tokenizer_without_a_padding_token_is_filled_up_with_its_end_token(rows):
+def test_a_tokenizer_without_a_padding_token_pads_with_its_end_token(rows):
     without = train_tokenizer(sentences(200), 320, 64)
     without.pad_token = None
     batch = MaskingCollator(without)(rows)
     padding = batch["attention_mask"] == 0
     assert padding.any() and (batch["input_ids"][padding] == without.eos_token_id).all()
-    # The tokenizer itself is left as it was.
+    # The tokenizer itself is not changed.
     assert without.pad_token is None
 
 
-def test_refusals(tokenizer, rows):
+def test_errors(tokenizer, rows):
     with pytest.raises(RequestError, match="at least one row"):
         MaskingCollator(tokenizer)([])
     with pytest.raises(RequestError, match="no input_ids, only text"):
         MaskingCollator(tokenizer)([{"text": "the cat"}])
-    with pytest.raises(RequestError, match="no token 320"):
+    with pytest.raises(RequestError, match="no token with the id 320"):
         MaskingCollator(tokenizer)([{"input_ids": [0, 5, 320, 2]}])
-    with pytest.raises(RequestError, match="no token -1"):
+    with pytest.raises(RequestError, match="no token with the id -1"):
         MaskingCollator(tokenizer)([{"input_ids": [0, -1, 2]}])
     with pytest.raises(RequestError, match="--mlm-probability"):
         MaskingCollator(tokenizer, mlm_probability=1.5)

@@ -12,7 +12,7 @@ VOCABULARY, MASK = 50, 4
 def rule(probability=0.15, exact=True, replace=0.8, random=0.1):
     maskable = np.ones(VOCABULARY, dtype=bool)
     maskable[:5] = False
-    words = np.arange(5, 40)  # the rows 40 to 49 of the embedding belong to no token
+    words = np.arange(5, 40)  # no token has the rows 40 to 49 of the embedding
     return MaskingRule(probability, exact, replace, random, MASK, maskable, words)
 
 
@@ -57,7 +57,7 @@ def test_rates_over_100_000_tokens(exact):
     tolerance = 4 * (0.8 * 0.2 / masked.sum()) ** 0.5
     assert abs((became == MASK).mean() - 0.8) < tolerance
     random = (became != MASK) & (became != ids[masked])
-    # A random word is the original one in 1 of 35 cases.
+    # A random word equals the original word in 1 of 35 cases.
     assert abs(random.mean() - 0.1 * 34 / 35) < tolerance
     assert set(became[random]) == set(range(5, 40))
 

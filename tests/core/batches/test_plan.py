@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlm_core.batches.batch import BatchAssembler, BatchVerifier, batch_digest
+from mlm_core.batches.batch import BatchAssembler
 from mlm_core.batches.masking import IGNORED, MaskingRule
 from mlm_core.batches.plan import PADDING_KEY, BatchPlan, block_of, evaluation_keys
 from mlm_core.batches.randomness import Stream
+from mlm_core.batches.verifier import BatchVerifier, batch_digest
 
 SIZES = {"blocks": st.integers(1, 60), "batch_size": st.integers(1, 17), "seed": st.integers(0, 2**32 - 1)}
 
@@ -23,7 +24,7 @@ def test_every_epoch_has_every_block_once(blocks, batch_size, seed, epochs):
         real = keys[epoch][keys[epoch] != PADDING_KEY]
         assert sorted(block_of(real)) == list(range(blocks))
         assert set(real >> 32) == {epoch}
-        # Padding stands at the very end of the epoch.
+        # Padding is at the very end of the epoch.
         assert (keys[epoch][blocks:] == PADDING_KEY).all()
 
 
@@ -91,8 +92,8 @@ def test_masks_of_epochs_and_of_evaluation_differ(assemble):
     assert (first != evaluation["input_ids"]).any(axis=1).all()
 
 
-def test_digest_is_what_the_format_says(assemble):
-    keys = BatchPlan(20, 8, 3, 3).keys(2)  # 4 real rows, 4 of padding
+def test_the_digest_follows_its_format(assemble):
+    keys = BatchPlan(20, 8, 3, 3).keys(2)  # 4 real rows, 4 padding rows
     batch = assemble(keys)
     content = batch["input_ids"][:4].astype("<i4").tobytes()
     for row in range(4):

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from mlm_core.data.documents import BATCH, Documents, fingerprint_of, listed_documents
+from mlm_core.data.documents import BATCH, Documents, listed_documents
+from mlm_core.data.fingerprint import fingerprint_of
 
 
 class Counting:
-    """A table that notes which rows were fetched at once."""
+    """A table that records how many rows each fetch asked for."""
 
     def __init__(self, count):
         self.count = count
@@ -22,7 +23,7 @@ class Counting:
         return {"row": row}
 
 
-def test_documents_are_fetched_some_at_a_time():
+def test_documents_are_fetched_in_batches():
     table = Counting(2 * BATCH + 1)
     documents = Documents(table, np.arange(len(table)), "f")
     assert table.fetched == []
@@ -40,7 +41,7 @@ def test_selections_keep_row_and_text_together():
         documents[4]
 
 
-def test_fingerprints_tell_texts_borders_and_selections_apart():
+def test_fingerprints_depend_on_texts_boundaries_and_selections():
     fingerprint = listed_documents(["ab", "c"]).fingerprint
     assert fingerprint == fingerprint_of(["ab", "c"]) == listed_documents(["ab", "c"]).fingerprint
     assert fingerprint != listed_documents(["a", "bc"]).fingerprint

@@ -13,9 +13,9 @@ PIECES = st.lists(st.lists(st.integers(0, 60_000), max_size=30), max_size=30)
 PAD = 70_000
 
 
-def guide_group_texts(examples, block_size):
-    """The guide's algorithm: concatenate, drop the remainder, cut."""
-    concatenated = sum(examples, [])  # noqa: RUF017 - as the guide has it
+def recipe_group_texts(examples, block_size):
+    """`group_texts` of the HF recipe: concatenate, drop the remainder, cut."""
+    concatenated = sum(examples, [])  # noqa: RUF017 - as in the HF recipe
     total = len(concatenated) // block_size * block_size
     return [concatenated[i : i + block_size] for i in range(0, total, block_size)]
 
@@ -31,13 +31,13 @@ def grouped(pieces, block_size, padding_id=None):
 
 @settings(max_examples=150, deadline=None)
 @given(pieces=PIECES, block_size=st.integers(1, 40))
-def test_equals_the_guides_algorithm(pieces, block_size):
-    assert grouped(pieces, block_size) == guide_group_texts(pieces, block_size)
+def test_equals_group_texts_of_the_hf_recipe(pieces, block_size):
+    assert grouped(pieces, block_size) == recipe_group_texts(pieces, block_size)
 
 
 @settings(max_examples=100, deadline=None)
 @given(pieces=PIECES, block_size=st.integers(1, 40))
-def test_a_filled_up_last_block_loses_nothing(pieces, block_size):
+def test_a_padded_last_block_loses_no_token(pieces, block_size):
     rows = grouped(pieces, block_size, PAD)
     joined = sum(pieces, [])  # noqa: RUF017
     flat = sum(rows, [])  # noqa: RUF017
@@ -74,12 +74,12 @@ def test_a_store_cut_short_is_built_again(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ["blocks"]
 
 
-def test_a_file_in_the_place_of_a_store_is_put_away(tmp_path):
+def test_a_file_in_the_place_of_a_store_is_replaced(tmp_path):
     (tmp_path / "blocks").write_text("no directory", encoding="utf-8")
     assert build(tmp_path / "blocks").blocks.tolist() == [[1, 2], [3, 4]]
 
 
-def test_what_a_killed_build_left_behind_is_removed_in_time(tmp_path):
+def test_what_a_killed_build_left_behind_is_removed_after_a_day(tmp_path):
     for name, age in ((".old-x", 2 * 86_400), (".new-x", 60)):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (time.time() - age,) * 2)

@@ -1,4 +1,4 @@
-"""Datasets from the Hub, through the whole command; a server on this machine stands in for the Hub."""
+"""Datasets from the Hub, through the whole command; a local server takes the place of the Hub."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from mlm_core.progress import Progress
 
 ELI5 = "dany0407/eli5_category"
 COPY = (ELI5, "--dataset-revision", "refs/convert/parquet")
-GUIDE = (*COPY, "--split", "train[:20]")
+HF_RECIPE = (*COPY, "--split", "train[:20]")
 TWO_CONFIGS = b"""---
 configs:
 - config_name: short
@@ -77,9 +77,9 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def prepare(model, tmp_path):
-    """Runs the command against a Hub; what it answered. Nothing is cached before the first call."""
+    """Runs the command against a Hub and returns its answer; nothing is cached before the first call."""
     own = {"HF_HOME": str(tmp_path / "hub"), "MLM_CACHE": str(tmp_path / "mlm"), "NO_PROXY": "127.0.0.1"}
-    # Loads are counted at another server, not at the Hub.
+    # The libraries count downloads at another server, not at the Hub.
     own["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     command = [sys.executable, "-m", "mlm_core", "prepare", "--model", str(model), "--block-size", "16"]
@@ -109,16 +109,16 @@ def documents(results):
     return {part: facts["documents"] for part, facts in results["stores"].items()}
 
 
-def test_the_guides_request(prepare, hub, tmp_path):
+def test_the_dataset_of_the_hf_recipe(prepare, hub, tmp_path):
     before = len(hub.requests)
-    results = prepare(hub.url, *GUIDE)
+    results = prepare(hub.url, *HF_RECIPE)
     as_lines(tmp_path / "first.jsonl", sample_rows()[:20])
     config = Config(dataset=str(tmp_path / "first.jsonl"), text_column=ANSWERS)
     local = load_source(config, progress=Progress(quiet=True, verbose=False, logging_steps=1))
     assert results["fingerprint"] == local.fingerprint
     assert results["source"] == ELI5
     assert sum(documents(results).values()) == 20
-    # Nothing but the dataset was looked for there.
+    # No other repository was requested.
     repositories = [
         request for request in hub.requests[before:] if "/datasets" in request or "/models" in request
     ]
@@ -154,7 +154,7 @@ def test_one_of_several_configurations(prepare, hub):
         (["someone/broken"], 1, "hub_failed", "500"),
     ],
 )
-def test_what_the_hub_does_not_give(prepare, hub, words, code, kind, said):
+def test_errors_of_the_hub(prepare, hub, words, code, kind, said):
     error = prepare(hub.url, *words, code=code)
     assert (error["code"], error["value"]) == (kind, words[0])
     assert said in f"{error['message']}; {error['fix']}"
@@ -165,18 +165,18 @@ def test_a_hub_that_cannot_be_reached(prepare):
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         for offline in (False, True):
-            error = prepare(url, *GUIDE, code=2, offline=offline)
+            error = prepare(url, *HF_RECIPE, code=2, offline=offline)
             assert "the Hub cannot be reached" in error["message"]
 
 
 def test_an_earlier_download_needs_no_hub(prepare, repositories):
     with HubServer(repositories) as server:
-        before = prepare(server.url, *GUIDE)
-    assert prepare(server.url, *GUIDE, offline=True) == before
+        before = prepare(server.url, *HF_RECIPE)
+    assert prepare(server.url, *HF_RECIPE, offline=True) == before
 
 
-def test_what_is_cached_of_another_revision_is_not_taken(prepare, hub):
-    prepare(hub.url, *GUIDE)
+def test_the_cache_of_another_revision_is_not_used(prepare, hub):
+    prepare(hub.url, *HF_RECIPE)
     assert prepare(hub.url, ELI5, code=2)["code"] == "gone_dataset"
     other = (ELI5, "--dataset-revision", "v7")
     assert "cannot be reached" in prepare(hub.url, *other, code=2, offline=True)["message"]

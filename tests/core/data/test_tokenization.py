@@ -1,4 +1,4 @@
-"""Documents to token ids: whole, in order, however the work is cut or shared out."""
+"""Documents to token ids: whole and in order, in any batches and any number of processes."""
 
 import time
 
@@ -7,24 +7,21 @@ import pytest
 from tiny_models import sentences, write_tokenizer
 
 from mlm_core import Config, RequestError, RunError
-from mlm_core.batches.rule import padding_id
+from mlm_core.batches.masking_rule import padding_id
+from mlm_core.data.document_borders import DocumentBorders, document_borders
 from mlm_core.data.documents import listed_documents
-from mlm_core.data.tokenization import (
-    DocumentBorders,
-    backend_of,
-    document_borders,
-    tokenizer_fingerprint,
-    train_tokenizer,
-)
+from mlm_core.data.tokenization import backend_of
 from mlm_core.data.tokenization_worker import TokenizationWorker
 from mlm_core.data.tokenize_documents import tokenize_documents
+from mlm_core.data.tokenizer_fingerprint import tokenizer_fingerprint
+from mlm_core.data.train_tokenizer import train_tokenizer
 
 SPECIAL = DocumentBorders(special=True, separator=None)
 
 
 @pytest.fixture(scope="module")
 def documents():
-    # Longer than the model takes, so that a cut would show; more than one batch in number.
+    # The last document is longer than the model takes, so truncation would show; there are several batches.
     return listed_documents([*sentences(2300), "the cat " * 200])
 
 
@@ -64,7 +61,7 @@ def test_content_and_order_depend_on_neither_batch_nor_processes(
     assert len(found) == len(whole(tokenizer, some))
 
 
-def test_a_slow_tokenizer_stays_one_in_its_processes(tmp_path, documents):
+def test_a_slow_tokenizer_is_slow_in_its_workers_too(tmp_path, documents):
     from transformers import BertTokenizer
 
     write_tokenizer(tmp_path, "bert")
@@ -73,7 +70,7 @@ def test_a_slow_tokenizer_stays_one_in_its_processes(tmp_path, documents):
 
 
 @pytest.mark.parametrize("alone", [True, False], ids=["backend alone", "with transformers"])
-def test_special_tokens_are_text_in_processes_where_the_tokenizer_says_so(tokenizer, monkeypatch, alone):
+def test_workers_split_special_tokens_as_the_tokenizer_does(tokenizer, monkeypatch, alone):
     texts = listed_documents([*["a cat"] * 1100, *["a <mask> of </s> cats"] * 100])
     if not alone:
         monkeypatch.setattr("mlm_core.data.tokenize_documents.sufficient_backend", lambda *of: None)
@@ -98,18 +95,18 @@ def test_one_separator_for_each_document(tokenizer):
         document_borders(tokenizer_without, Config(document_borders="separator"), "a model")
 
 
-def test_padding_token_is_the_tokenizers_own_and_the_end_token_only_where_it_has_none(tokenizer):
+def test_the_padding_token_is_the_tokenizers_own_or_else_its_end_token(tokenizer):
     assert padding_id(tokenizer, "a model") == tokenizer.pad_token_id
     without = train_tokenizer(sentences(20), 300, 64)
     without.pad_token = None
     assert padding_id(without, "a model") == without.eos_token_id
     without.eos_token = without.sep_token = None
-    with pytest.raises(RequestError, match="fill rows up"):
+    with pytest.raises(RequestError, match="no padding token"):
         padding_id(without, "a model")
 
 
 @pytest.mark.parametrize("waited", [False, True])
-def test_a_process_that_ends_is_an_error(tokenizer, waited):
+def test_a_worker_that_has_ended_is_an_error(tokenizer, waited):
     for _ in range(1 if waited else 8):
         with TokenizationWorker(tokenizer, SPECIAL, backend_of(tokenizer)) as worker:
             assert worker(["the cat"]).tolist() == tokenizer("the cat")["input_ids"]
@@ -120,13 +117,13 @@ def test_a_process_that_ends_is_an_error(tokenizer, waited):
                 worker(["the cat"])
 
 
-def test_a_process_is_not_led_astray_by_modules_where_it_starts(tokenizer, documents, tmp_path, monkeypatch):
+def test_modules_in_the_current_directory_do_no_harm(tokenizer, documents, tmp_path, monkeypatch):
     (tmp_path / "random.py").write_text("raise SystemExit(3)", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert np.array_equal(whole(tokenizer, documents, processes=2), whole(tokenizer, documents))
 
 
-def test_what_a_process_says_at_its_end_is_told(tokenizer):
+def test_the_last_words_of_a_worker_are_in_the_error(tokenizer):
     message = r"has ended \(TypeError: TextEncodeInput must be"
     with (
         TokenizationWorker(tokenizer, SPECIAL, backend_of(tokenizer)) as worker,
@@ -135,7 +132,7 @@ def test_what_a_process_says_at_its_end_is_told(tokenizer):
         worker([3])
 
 
-def test_leaving_early_waits_for_nobody(tokenizer, documents):
+def test_an_early_exit_does_not_wait_for_the_workers(tokenizer, documents):
     pieces = tokenize_documents(tokenizer, documents, SPECIAL, 2)
     next(pieces)
     start = time.monotonic()

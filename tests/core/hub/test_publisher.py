@@ -41,7 +41,7 @@ def failing(*errors):
 
 
 def transient(text="not there"):
-    return HubError(text, passing=True)
+    return HubError(text, transient=True)
 
 
 def test_waits_double_up_to_the_longest():

@@ -1,4 +1,5 @@
-"""Metrics of the `evaluate` library, offline. Its import loads what frameworks it finds: hence a process."""
+"""Metrics of the `evaluate` library, offline. Importing it imports every installed framework: so in a
+process."""
 
 import json
 import os
@@ -51,7 +52,7 @@ print(json.dumps(out))
 """
 
 BATCHES = [([[5, 6], [7, 0]], [[5, 9], [7, -100]]), ([[1, 2]], [[-100, -100]]), ([[4, 4]], [[4, -100]])]
-"""Four labels that count, three of them right."""
+"""Four labels that count; three predictions are right."""
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +93,11 @@ def test_metrics_see_the_masked_positions_as_ids_or_as_tokens(measured):
     found = measured["both"]
     assert (found["Ids"], found["first_Ids"]) == (1.5, "5")
     assert (found["Tokens"], found["first_Tokens"]) == (1.5, "token 5")
-    # What JSON has no word for.
+    # JSON has no nan.
     assert found["odd_Ids"] == [None, 1.0]
 
 
-def test_ours_is_one_of_them(measured):
+def test_masked_accuracy_is_a_metric_too(measured):
     assert measured["ours"] == {"masked_accuracy": 0.75, "masked_tokens": 4}
 
 
@@ -104,13 +105,13 @@ def test_ours_is_one_of_them(measured):
     ("request_name", "message"),
     [
         ("wrong option", "failed (.*--metric-option"),
-        ("alike", "calls a value Ids, as another metric does"),
-        ("a number", "returned tuple in the place of named values"),
+        ("alike", "returns Ids, and so does another metric"),
+        ("a number", "returned tuple, not named values"),
         ("no such file", "--metric none.py: cannot be loaded"),
         ("not here", "--metric f1: cannot be loaded"),
     ],
 )
-def test_what_goes_wrong_is_one_line(measured, request_name, message):
+def test_errors_are_one_line(measured, request_name, message):
     start, _, end = message.partition(".*")
     assert start in measured[request_name] and end in measured[request_name]
     assert "\n" not in measured[request_name]
@@ -128,7 +129,7 @@ print(json.dumps([perplexity.compute(), accuracy.compute()]))
 """
 
 
-def test_ours_are_sums_divided_once(tmp_path):
+def test_masked_metrics_divide_once(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", SUMS],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Models by name and revision, through the whole command; a server on this machine stands in for the Hub."""
+"""Models by name and revision, through the whole command; a local server takes the place of the Hub."""
 
 import json
 import os
@@ -20,8 +20,8 @@ CODE = b'{"model_type": "own", "auto_map": {"AutoConfig": "code.OwnConfig"}}'
 def models(tmp_path_factory):
     place = tmp_path_factory.mktemp("models")
     return {
-        family: {path.name: path.read_bytes() for path in write_model(place / family, family).iterdir()}
-        for family in ("bert", "roberta")
+        name: {path.name: path.read_bytes() for path in write_model(place / name, name).iterdir()}
+        for name in ("bert", "roberta")
     }
 
 
@@ -43,14 +43,14 @@ def hub(models):
         private={"me/private"},
         refusing={"someone/broken": (500, "")},
     ) as server:
-        # The branch has moved on since.
+        # The branch has a newer commit, too.
         server.models["someone/bert"].commit("main", "", None, models["roberta"] | {"vocab.txt": None})
         yield server
 
 
 @pytest.fixture
 def prepare(jsonl, tmp_path):
-    """Runs `mlm prepare` with a model by name; what it answered."""
+    """Runs `mlm prepare` with a model by name and returns its answer."""
     own = {"HF_HOME": str(tmp_path / "hub"), "MLM_CACHE": str(tmp_path / "mlm")}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     command = [sys.executable, "-m", "mlm_core", "prepare", "--dataset", str(jsonl), "--block-size", "16"]
@@ -78,7 +78,7 @@ def prepare(jsonl, tmp_path):
 
 
 def test_by_name_and_by_revision(prepare, hub):
-    """The vocabularies differ, so that another revision makes other blocks."""
+    """The vocabularies differ, so another revision makes other blocks."""
     newest = prepare(hub, "someone/bert")
     first = hub.models["someone/bert"].branches["main"][0].oid
     assert prepare(hub, "someone/bert", "--model-revision", "main") == newest
@@ -91,7 +91,7 @@ def test_by_name_and_by_revision(prepare, hub):
 def test_private_with_a_token(prepare, hub):
     assert prepare(hub, "me/private", code=2)["code"] == "missing_model"
     assert prepare(hub, "me/private", HF_TOKEN=TOKEN)
-    # What was fetched then is not for everybody, unless the Hub is not asked.
+    # Files in the cache still need access, unless the Hub is offline.
     assert prepare(hub, "me/private", code=2)["code"] == "missing_model"
     assert "not valid" in prepare(hub, "me/private", HF_TOKEN="hf_wrong", code=2)["message"]
     assert prepare(hub, "me/private", HF_HUB_OFFLINE="1")
@@ -112,10 +112,10 @@ def test_private_with_a_token(prepare, hub):
         (["someone/code"], {}, 2, "--trust-remote-code"),
         (["someone/bert"], {"HF_HUB_OFFLINE": "1"}, 2, "HF_HUB_OFFLINE is set"),
         (["./bert", "--model-revision", "main"], {}, 2, "no such directory"),
-        (["starter", "--model-revision", "main"], {}, 2, "is for a model on the Hub"),
+        (["starter", "--model-revision", "main"], {}, 2, "applies only to a model on the Hub"),
     ],
 )
-def test_what_the_hub_does_not_give(prepare, hub, words, environment, code, said):
+def test_errors_of_the_hub(prepare, hub, words, environment, code, said):
     error = prepare(hub, *words, code=code, **environment)
     assert said in f"{error['message']}; {error['fix']}", error
 
@@ -127,7 +127,7 @@ def test_code_of_another_repository_is_not_pinned(prepare, hub):
 
 
 def test_no_network(prepare, hub):
-    """What is in the cache is taken; the rest is one clear line."""
+    """A model in the cache is used; another model is one clear line."""
     found = prepare(hub, "someone/bert")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

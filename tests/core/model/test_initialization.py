@@ -12,21 +12,21 @@ from mlm_core.model.initialization import ParameterSpecs, draw_parameter, initia
 from mlm_core.model.weight_files import read_weights, write_weights
 
 
-def settings(family):
-    return SimpleNamespace(**config(family, 30))
+def settings(architecture):
+    return SimpleNamespace(**config(architecture, 30))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_missing_head_is_drawn_and_the_encoder_kept(tmp_path, family):
-    write_model(tmp_path, family, head=False)
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_a_missing_head_is_drawn_and_the_encoder_kept(tmp_path, architecture):
+    write_model(tmp_path, architecture, head=False)
     stored = read_weights(tmp_path)
     vocabulary = stored["embeddings.word_embeddings.weight"].shape[0]
-    specs = ParameterSpecs(full_shapes(family, vocabulary), family)
-    initial = initial_weights(specs, stored, settings(family), 3, str(tmp_path))
-    assert set(initial.drawn) == set(head_shapes(family, vocabulary))
+    specs = ParameterSpecs(full_shapes(architecture, vocabulary), architecture)
+    initial = initial_weights(specs, stored, settings(architecture), 3, str(tmp_path))
+    assert set(initial.drawn) == set(head_shapes(architecture, vocabulary))
     assert set(initial.weights) == set(specs.shapes)
-    for name in encoder_shapes(family, vocabulary):
-        assert (initial.weights[f"{family}.{name}"] == stored[name]).all()
+    for name in encoder_shapes(architecture, vocabulary):
+        assert (initial.weights[f"{architecture}.{name}"] == stored[name]).all()
 
 
 def test_a_parameter_depends_on_seed_and_name_only():
@@ -46,7 +46,7 @@ def test_distribution():
 
 
 @pytest.mark.parametrize(
-    ("family", "name", "zero"),
+    ("architecture", "name", "zero"),
     [
         ("roberta", "roberta.embeddings.word_embeddings.weight", True),
         ("roberta", "roberta.embeddings.position_embeddings.weight", True),
@@ -54,27 +54,27 @@ def test_distribution():
         ("bert", "bert.embeddings.position_embeddings.weight", False),
     ],
 )
-def test_padding_rows(family, name, zero):
-    made = settings(family)
+def test_padding_rows(architecture, name, zero):
+    made = settings(architecture)
     drawn = draw_parameter(name, (20, 4), made, 0)
     assert (drawn[made.pad_token_id] == 0).all() == zero
     assert (np.delete(drawn, made.pad_token_id, axis=0) != 0).any(axis=1).all()
 
 
-def test_wrong_weights_are_refused(tmp_path):
+def test_wrong_weights_are_an_error(tmp_path):
     write_model(tmp_path, "bert")
     stored = read_weights(tmp_path)
     vocabulary = stored["cls.predictions.bias"].shape[0]
     specs = ParameterSpecs(full_shapes("bert", vocabulary), "bert")
     short = {name: array for name, array in stored.items() if "layer.1" not in name}
-    with pytest.raises(RequestError, match="lack 16 parameters of the encoder"):
+    with pytest.raises(RequestError, match="lacks 16 parameters of the encoder"):
         initial_weights(specs, short, settings("bert"), 0, "m")
     stored["cls.predictions.bias"] = stored["cls.predictions.bias"][:-1]
     with pytest.raises(RequestError, match="has shape"):
         initial_weights(specs, stored, settings("bert"), 0, "m")
 
 
-def test_an_output_matrix_of_its_own_is_not_dropped_silently(tmp_path):
+def test_an_untied_output_matrix_is_an_error(tmp_path):
     write_model(tmp_path, "bert")
     stored = read_weights(tmp_path)
     specs = ParameterSpecs({name: array.shape for name, array in stored.items()}, "bert")
@@ -83,7 +83,7 @@ def test_an_output_matrix_of_its_own_is_not_dropped_silently(tmp_path):
     initial = initial_weights(specs, tied, settings("bert"), 0, "m")
     assert initial.unused == ["cls.predictions.decoder.weight", "bert.pooler.dense.weight"]
     untied = stored | {"cls.predictions.decoder.weight": table + 1}
-    with pytest.raises(RequestError, match="in its place"):
+    with pytest.raises(RequestError, match="uses instead"):
         initial_weights(specs, untied, settings("bert"), 0, "m")
 
 
@@ -130,14 +130,14 @@ def test_sharded_weights(tmp_path):
         ("model.safetensors.index.json", b"{", "damaged"),
     ],
 )
-def test_bad_weight_files_are_refused(tmp_path, name, content, message):
+def test_bad_weight_files_are_an_error(tmp_path, name, content, message):
     if name:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(RequestError, match=message):
         read_weights(tmp_path)
 
 
-def test_written_weights_are_pytorchs(tmp_path):
+def test_written_weights_open_in_pytorch(tmp_path):
     transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T
     write_weights(tmp_path / "model.safetensors", {"w": transposed})
     with safe_open(tmp_path / "model.safetensors", "np") as file:

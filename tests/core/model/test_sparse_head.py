@@ -6,7 +6,7 @@ from mlm_core.model.sparse_head import MaskedPass, earliest_place, sparse_head_p
 LOGITS = np.random.RandomState(0).standard_normal((2, 3, 7)).astype(np.float32) * 20
 
 
-def test_rounding_is_no_problem():
+def test_rounding_is_not_a_problem():
     assert sparse_head_problem(LOGITS, LOGITS * np.float32(1 + 1e-6)) is None
 
 
@@ -19,7 +19,7 @@ def test_rounding_is_no_problem():
         (LOGITS * np.nan, "differ by nan"),
     ],
 )
-def test_anything_else_is(sparse, problem):
+def test_any_other_difference_is_a_problem(sparse, problem):
     assert problem in str(sparse_head_problem(LOGITS, sparse))
 
 

@@ -1,4 +1,4 @@
-"""The model that comes along: what is in its directory, and what is said of it."""
+"""The starter: the content of its directory, its recipe, and the options that it recommends."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 
 import mlm_core
 from mlm_core import Config, RequestError
-from mlm_core.data.corpus import LIBRARY, PARTS
+from mlm_core.data.embedded_corpus import LIBRARY, PARTS
 from mlm_core.model.files import STARTER, find_model
 from mlm_core.model.source import load_model_source
 from mlm_core.model.weight_files import read_weights
@@ -37,7 +37,7 @@ def test_it_is_small_and_holds_no_code():
     assert not {"auto_map", "trust_remote_code"} & set(settings)
 
 
-def test_its_recipe_is_of_this_command():
+def test_its_recipe_is_a_command_of_today():
     recipe = json.loads((DIRECTORY / "recipe.json").read_text(encoding="utf-8"))
     given = recipe["command"].split()
     assert given[:3] == ["mlm", "train", "--from-scratch"]
@@ -49,7 +49,7 @@ def test_its_recipe_is_of_this_command():
 
 
 @pytest.mark.parametrize("model", [None, STARTER])
-def test_it_is_the_model_where_none_is_named(model, tmp_path, monkeypatch):
+def test_it_is_the_default_model(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = Config(model=model)
     files = find_model(config)
@@ -59,14 +59,14 @@ def test_it_is_the_model_where_none_is_named(model, tmp_path, monkeypatch):
     assert (source.name, source.weights) == (STARTER, DIRECTORY)
 
 
-def test_a_directory_of_its_name_comes_first(tmp_path, monkeypatch):
+def test_a_directory_with_its_name_takes_precedence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / STARTER).mkdir()
     with pytest.raises(RequestError, match=r"no config\.json"):
         find_model(Config(model=STARTER))
 
 
-def test_what_its_config_recommends_is_for_its_weights_only():
+def test_its_recommendations_are_for_its_weights_only():
     assert find_model(Config(model=STARTER)).recommended(from_scratch=True) == {}
     assert find_model(Config(from_scratch=True)).made_for_the_text
 
@@ -80,13 +80,13 @@ def test_what_its_config_recommends_is_for_its_weights_only():
         (None, {}),
     ],
 )
-def test_only_what_suits_weights_can_be_recommended(tmp_path, recommended, found):
+def test_only_some_options_can_be_recommended(tmp_path, recommended, found):
     settings = {"model_type": "bert", "mlm_recommended": recommended}
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     assert find_model(Config(model=str(tmp_path))).recommended(from_scratch=False) == found
 
 
-def test_a_recommendation_that_is_no_number_is_refused(tmp_path):
+def test_a_recommendation_that_is_not_a_number_is_an_error(tmp_path):
     settings = {"model_type": "bert", "mlm_recommended": {"learning_rate": "high"}}
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     with pytest.raises(RequestError, match="recommends --learning-rate high") as caught:

@@ -1,4 +1,4 @@
-"""Schedule, decay, randomness and sums."""
+"""Learning rates, weight decay, randomness and sums."""
 
 import json
 import math
@@ -66,8 +66,8 @@ def test_decay_by_name(name, decayed):
 
 
 def test_philox_is_the_published_one():
-    # Philox4x64-10 of counter 1 with a zero key: numpy counts up before it draws. The words are
-    # those of an independent implementation, below.
+    # Philox4x64-10 at counter 1: numpy counts up before it draws. The expected numbers come from the
+    # independent implementation below.
     mask = 2**64 - 1
     counter, key = [1, 0, 0, int(Stream.SPLIT)], [9, 5]
     for _ in range(10):
@@ -108,6 +108,6 @@ def test_sums_divide_once():
 @pytest.mark.parametrize(
     "sums", [MaskedSums(), MaskedSums(math.inf, 0, 1), MaskedSums(math.nan, 0, 1), MaskedSums(1e9, 0, 1)]
 )
-def test_what_is_not_finite_is_null(sums):
+def test_numbers_that_are_not_finite_are_null(sums):
     results = json.loads(json.dumps(sums.as_results(), allow_nan=False))
     assert results["perplexity"] is None

@@ -1,4 +1,4 @@
-"""What masking needs to know of a tokenizer."""
+"""The masking rule for a tokenizer, and the checks that the tokenizer can mask and pad."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from mlm_core.errors import RequestError
 
 
 def padding_id(tokenizer: Tokenizer, model: str) -> int:
-    """The token that fills rows up: the tokenizer's own, else, as in the guide, its end token.
+    """The id of the padding token: the tokenizer's own, or else its end token, as in the HF recipe.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        model: the model's name in an error.
 
     Raises:
-        RequestError: it has neither.
+        RequestError: the tokenizer has neither, nor a separator token.
     """
     for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.sep_token_id):
         if token is not None:
             return int(token)
     raise RequestError(
-        "its tokenizer has no token to fill rows up with",
+        "its tokenizer has no padding token",
         code="no_pad_token",
         option="--model",
         value=model,
@@ -29,10 +33,10 @@ def padding_id(tokenizer: Tokenizer, model: str) -> int:
 
 
 def check_mask_token(tokenizer: Tokenizer, model: str) -> None:
-    """Refuse a tokenizer without a mask token.
+    """Check that a tokenizer has a mask token; `model` is the model's name in the error.
 
     Raises:
-        RequestError: it has none.
+        RequestError: the tokenizer has no mask token.
     """
     if tokenizer.mask_token_id is None:
         raise RequestError(
@@ -47,12 +51,16 @@ def check_mask_token(tokenizer: Tokenizer, model: str) -> None:
 def masking_rule(
     tokenizer: Tokenizer, config: MaskingConfig, model: str, vocab_size: int | None = None
 ) -> MaskingRule:
-    """The masking rule for a tokenizer, over the `vocab_size` rows of the model's embedding.
+    """The masking rule for a tokenizer.
 
-    Without a `vocab_size` it is as large as the tokenizer's ids.
+    Args:
+        tokenizer: a transformers tokenizer.
+        config: the masking options.
+        model: the model's name in an error.
+        vocab_size: rows of the model's embedding; None: one for each of the tokenizer's ids.
 
     Raises:
-        RequestError: the tokenizer has no mask token or no words, or knows ids that the model does not.
+        RequestError: the tokenizer has no mask token or only special tokens, or its ids exceed the embedding.
     """
     check_mask_token(tokenizer, model)
     known = np.array(sorted(set(tokenizer.get_vocab().values())), dtype=np.int64)
@@ -60,7 +68,7 @@ def masking_rule(
         vocab_size = int(known[-1]) + 1
     if known[-1] >= vocab_size:
         raise RequestError(
-            f"its tokenizer has ids up to {known[-1]}, its embedding only {vocab_size} rows",
+            f"its tokenizer has ids up to {known[-1]}, but its embedding has only {vocab_size} rows",
             code="vocabulary_mismatch",
             option="--model",
             value=model,
@@ -71,7 +79,7 @@ def masking_rule(
     words = known[maskable[known]]
     if not len(words):
         raise RequestError(
-            "its tokenizer knows special tokens only",
+            "its tokenizer has only special tokens",
             code="no_words",
             option="--model",
             value=model,

@@ -1,9 +1,10 @@
-"""One engine's part of the comparison, for every architecture in turn, in a process of its own.
+"""One engine's part of the comparison of all architectures, in a process of its own.
 
-    engine_side.py train BACKEND SIDE DIRECTORY TEXT       first batch, train, is dropout keyed?
-    engine_side.py open BACKEND SIDE DIRECTORY SIDES ...   what it says with the weights that these trained
+    engine_worker.py train BACKEND WORKER DIRECTORY TEXT         first batch, training, is dropout keyed?
+    engine_worker.py open BACKEND WORKER DIRECTORY WORKERS ...   logits with the weights that WORKERS trained
 
-Every outcome is a file in DIRECTORY/ARCHITECTURE; SIDE.failed says why there is none.
+WORKER is the name of this worker. Every outcome is a file in DIRECTORY/ARCHITECTURE. If there is none,
+WORKER.failed gives the reason.
 """
 
 from __future__ import annotations
@@ -20,32 +21,32 @@ from architectures import LONG, SETTINGS, padded_batch, write_architecture
 
 from mlm_core import Config, load_engine
 from mlm_core.engine import Engine
-from mlm_core.model.source import set_dropout
+from mlm_core.model.dropout_rates import set_dropout
 from mlm_core.parity.worker import work
 
 
-def train(engine: Engine, side: str, place: Path, text: str) -> None:
-    """Leave the side of a comparison in PLACE/SIDE, and in PLACE/SIDE.keyed whether dropout is."""
-    model = write_architecture(place / f"{side}-model", place.name)
+def train(engine: Engine, worker: str, place: Path, text: str) -> None:
+    """Write a worker's part of a comparison to PLACE/WORKER; PLACE/WORKER.keyed: is dropout keyed?"""
+    model = write_architecture(place / f"{worker}-model", place.name)
     steps, micro_batches = (200, 2) if place.name in LONG else (12, 1)
     config = Config(
         dataset=text, model=str(model), from_scratch=True, dropout=0.0, max_steps=steps, block_size=16,
         batch_size=8, gradient_accumulation_steps=micro_batches, learning_rate=5e-3, warmup_steps=2,
         weight_decay=0.1, threads=2, device="cpu", quiet=True, test_size=0.1,
     )  # fmt: skip
-    work(engine, config, place / side)
-    (place / f"{side}.keyed").write_text(json.dumps(_dropout_is_keyed(engine, place / side / "start")))
+    work(engine, config, place / worker)
+    (place / f"{worker}.keyed").write_text(json.dumps(_dropout_is_keyed(engine, place / worker / "start")))
 
 
-def open_trained(engine: Engine, side: str, place: Path, trained_by: Sequence[str]) -> None:
-    """Logits of what each side trained, for a batch with padding."""
+def open_trained(engine: Engine, worker: str, place: Path, trained_by: Sequence[str]) -> None:
+    """Write the logits of each worker's trained model for a batch with padding."""
     for other in trained_by:
         logits = _logits(engine, place / other / "run")
-        np.save(place / f"{other}-in-{side}.npy", np.asarray(logits))
+        np.save(place / f"{other}-in-{worker}.npy", np.asarray(logits))
 
 
 def _logits(engine: Engine, trained: Path) -> Any:
-    """In PyTorch with plain `from_pretrained`."""
+    """The logits of a trained model for the padded batch; in PyTorch with plain `from_pretrained`."""
     if engine.name == "torch":
         import torch
         from transformers import AutoModelForMaskedLM
@@ -59,7 +60,7 @@ def _logits(engine: Engine, trained: Path) -> Any:
 
 
 def _dropout_is_keyed(engine: Engine, start: Path) -> bool:
-    """Whether the noise is a function of its key alone, and there is some."""
+    """Whether dropout noise depends on its key only, and differs between keys."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(start)
@@ -77,36 +78,36 @@ def _dropout_is_keyed(engine: Engine, start: Path) -> bool:
     return bool((first == again).all() and (first != other).any())
 
 
-def each(side: str, directory: Path, do: Callable[[Path], None]) -> None:
-    """Do something for every architecture; one that fails does not stop the others."""
+def each(worker: str, directory: Path, do: Callable[[Path], None]) -> None:
+    """Do something for every architecture; a failure does not stop the others."""
     for name in SETTINGS:
         place = directory / name
         place.mkdir(parents=True, exist_ok=True)
         try:
             do(place)
         except Exception:
-            (place / f"{side}.failed").write_text(traceback.format_exc(), encoding="utf-8")
+            (place / f"{worker}.failed").write_text(traceback.format_exc(), encoding="utf-8")
 
 
-def known_to(engine: Engine, side: str, directory: Path) -> None:
-    """Note the architectures that have a masked-LM class in this framework."""
+def known_to(engine: Engine, worker: str, directory: Path) -> None:
+    """Record the architectures that have a masked-LM class in this framework."""
     if engine.name == "torch":
         from transformers import MODEL_FOR_MASKED_LM_MAPPING as MAPPING
     else:
         from transformers import TF_MODEL_FOR_MASKED_LM_MAPPING as MAPPING
     known = sorted(config.model_type for config in MAPPING)
-    (directory / f"{side}.architectures").write_text(json.dumps(known))
+    (directory / f"{worker}.architectures").write_text(json.dumps(known))
 
 
-def main(task: str, backend: str, side: str, directory: Path, *more: str) -> None:
+def main(task: str, backend: str, worker: str, directory: Path, *more: str) -> None:
     """Do one task for every architecture."""
     engine = load_engine(backend)
     engine.devices()
     if task == "train":
-        known_to(engine, side, directory)
-        each(side, directory, lambda place: train(engine, side, place, more[0]))
+        known_to(engine, worker, directory)
+        each(worker, directory, lambda place: train(engine, worker, place, more[0]))
     else:
-        each(side, directory, lambda place: open_trained(engine, side, place, more))
+        each(worker, directory, lambda place: open_trained(engine, worker, place, more))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""English prose that every Python installation carries, in two parts.
+"""The embedded corpus: English prose that comes with every Python installation, in two parts.
 
-`python:reference` is Python's language reference by topic, `python:library` what the standard library says
-of itself in docstrings and comments. No passage is in both: the starter model has read the second only.
+`python:reference` is Python's language reference by topic. `python:library` is the docstrings and comments of
+the standard library. No passage is in both; the starter model was trained on the second part only.
 """
 
 from __future__ import annotations
@@ -14,38 +14,43 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from mlm_core.config.config import DataConfig
+
+_PREFIX = "python:"
+"""The start of the names of the parts; no name on the Hub has it."""
+
 REFERENCE = "python:reference"
 LIBRARY = "python:library"
 
 _EXCLUDED = {"__pycache__", "_vendor", "dist-packages", "pydoc_data", "site-packages"}
-"""What is not the library's own, and the other part."""
+"""Directories of other packages, and of the other part (pydoc_data)."""
 
 _FEWEST_WORDS = 5
-"""A text with fewer words is a label, not prose."""
+"""A text with fewer words is a label, not prose, and is left out."""
 
 _PASSAGE = 8
-"""As many words in a row that are the same are taken from the same text."""
+"""Two texts that share this many words in a row count as sharing a passage."""
 
 _LEAST_PROSE = 0.7
-"""Share of a comment's words that are letters: below it the comment is code."""
+"""The smallest share of words made of letters in a comment of prose; below it, the comment is code."""
 
 _WORD = re.compile(r"[(\"'`]*[A-Za-z][A-Za-z'\u2019/-]*[)\"'`]*[.,:;?!]*")
 
 
 def language_reference() -> list[str]:
-    """The language reference, a document for each topic, no paragraph twice; [] where it is missing."""
+    """The language reference, one document for each topic, no paragraph twice; empty where it is missing."""
     try:
         from pydoc_data.topics import topics
     except ImportError:
-        # Some distributions package pydoc apart.
+        # Some distributions package pydoc separately.
         return []
     return _documents(iter(_without_repeats(topics).values()))
 
 
 def _without_repeats(topics: Mapping[str, str]) -> dict[str, str]:
-    """Each paragraph in one topic only, the shortest that has it: some topics are chapters of others.
+    """The topics with each paragraph kept in the shortest topic only: some topics are chapters of others.
 
-    Otherwise what is held out would be trained on, too.
+    Otherwise, text that is held out would also be trained on.
     """
     seen: set[str] = set()
     kept = {}
@@ -57,14 +62,25 @@ def _without_repeats(topics: Mapping[str, str]) -> dict[str, str]:
 
 
 def library_texts() -> list[str]:
-    """Docstrings and comments of the standard library, none twice, without what the reference says, too."""
+    """Docstrings and comments of the standard library; none twice, none with a passage of the reference."""
     known = {passage for document in language_reference() for passage in _passages(document)}
     documents = dict.fromkeys(_documents(_library()))
     return [document for document in documents if known.isdisjoint(_passages(document))]
 
 
 PARTS: dict[str, Callable[[], list[str]]] = {REFERENCE: language_reference, LIBRARY: library_texts}
-"""Documents by the name of the part."""
+"""The documents of each part, by the part's name."""
+
+
+def embedded_part(config: DataConfig) -> str | None:
+    """The part that `--dataset` names, whether it exists or not; without a dataset, the reference.
+
+    Returns:
+        The part's name; None: the dataset is not the embedded corpus.
+    """
+    if config.dataset is None:
+        return REFERENCE
+    return config.dataset if config.dataset.startswith(_PREFIX) else None
 
 
 def _documents(texts: Iterator[str]) -> list[str]:
@@ -107,11 +123,11 @@ def _docstrings(source: bytes) -> Iterator[str]:
 
 
 def _comments(lines: Sequence[str]) -> Iterator[str]:
-    """Lines of nothing but comment, as many as follow each other, where they are prose."""
+    """Consecutive lines that hold only a comment, joined, where they are prose."""
     bare = (line.strip() for line in lines)
     for is_comment, group in groupby(bare, lambda line: re.match(r"#[^!]|#$", line) is not None):
         if is_comment:
-            # An empty comment line ends a paragraph, and what is drawn is no text.
+            # An empty comment line ends a paragraph; drawn lines are stripped.
             yield from filter(
                 _is_prose, "\n".join(line.strip("#").strip(" -=*") for line in group).split("\n\n")
             )

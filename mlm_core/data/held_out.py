@@ -1,4 +1,4 @@
-"""Training and test documents."""
+"""Holding out a share of the documents for evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from mlm_core.batches.randomness import Stream, permutation
 from mlm_core.data.documents import Documents
-from mlm_core.errors import RequestError
+from mlm_core.data.errors import dataset_error
 
 
 @dataclass(frozen=True)
@@ -20,22 +20,23 @@ class Split:
 
 
 def split_documents(documents: Documents, test_size: float, seed: int, name: str) -> Split:
-    """Hold out a share of the documents (at least one), drawn by the seed.
+    """Hold out a share of the documents, at least one, drawn by the seed.
 
-    Splitting whole documents before they are tokenised keeps a document's two halves from landing
-    on both sides. `name` is what an error calls them.
+    Whole documents are split, before tokenization: the two halves of a document are never on both sides.
+
+    Args:
+        documents: the documents to split.
+        test_size: the share to hold out, between 0 and 1.
+        seed: the run's seed.
+        name: the documents' name in an error.
 
     Raises:
         RequestError: there are fewer than two documents.
     """
     if len(documents) < 2:
-        raise RequestError(
-            f"{len(documents)} document(s) are too few to hold some out for evaluation",
-            code="too_little_data",
-            option="--dataset",
-            value=name,
-            fix="give at least two documents (a line of a text file is one)",
-        )
+        message = f"{len(documents)} document(s) are too few to hold some out for evaluation"
+        fix = "give at least two documents (a line of a text file is one)"
+        raise dataset_error(name, message, "too_little_data", fix)
     held_out = min(max(1, round(test_size * len(documents))), len(documents) - 1)
     order = permutation(seed, Stream.SPLIT, 0, len(documents))
     return Split(

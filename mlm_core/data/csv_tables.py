@@ -1,6 +1,6 @@
-"""Tables of comma-separated values: which separator, which columns, all of them read as text.
+"""Tables of comma-separated values: their separator and columns; every column is read as text.
 
-Left to itself a reader guesses a type for each column, and again for every ten thousand rows.
+By default, the reader guesses a type for each column, and guesses again every ten thousand rows.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.data.compression import open_text
-from mlm_core.data.errors import dataset_refusal
+from mlm_core.data.errors import dataset_error
 from mlm_core.data.local_files import LocalFiles
 
 _SEPARATORS = (",", ";", "\t")
-"""The comma is taken where it does. In much of Europe spreadsheets write semicolons."""
-
-_LOOKED_AT = 1000
-"""Rows from which it is told whether a column holds numbers."""
+"""The comma is preferred. In much of Europe, spreadsheets write semicolons."""
 
 
 def table_options(files: LocalFiles) -> Mapping[str, Any]:
-    """What the `datasets` library is told to read these tables: separator, and every column as text.
+    """The options with which `datasets` reads these tables: the separator, and every column as text.
 
     Raises:
-        RequestError: two columns have one name, or the files have no column in common.
+        RequestError: two columns have the same name, or the files have no column in common.
         UnicodeDecodeError: a file is not UTF-8.
     """
     import datasets
@@ -34,18 +31,24 @@ def table_options(files: LocalFiles) -> Mapping[str, Any]:
     headers = [_columns(path, separator) for path in files.paths]
     common = [name for name in headers[0] if all(name in header for header in headers)]
     if not common:
-        raise dataset_refusal(str(files.paths[0]), "shares no column with the other files", "mixed_columns")
+        message = "shares no column with the other files"
+        fix = "give files with the same columns, or one file at a time"
+        raise dataset_error(str(files.paths[0]), message, "mixed_columns", fix)
     return {
         "sep": separator,
         "encoding": "utf-8-sig",
-        # Nothing is missing, not even what says NA: a cell is the text that stands there.
+        # No cell counts as missing, not even NA: a cell is the text in it.
         "na_filter": False,
         "features": datasets.Features({name: datasets.Value("string") for name in common}),
     }
 
 
 def separator_of(path: Path) -> str:
-    """What separates the names in the first line."""
+    """The character that separates the names in the first line.
+
+    Raises:
+        UnicodeDecodeError: the file is not UTF-8.
+    """
     with open_text(path) as file:
         first: list[str] = next(csv_rows(file, _SEPARATORS[0]), [])
         line = _SEPARATORS[0].join(first)
@@ -55,34 +58,18 @@ def separator_of(path: Path) -> str:
 
 
 def csv_rows(file: Any, separator: str) -> Any:
-    """The rows of a table; documents may be longer than the module's own limit for a cell."""
+    """A `csv.reader` over a table; a cell may be longer than the limit of the module `csv`."""
     csv.field_size_limit(2**31 - 1)
     return csv.reader(file, delimiter=separator)
-
-
-def without_numbers(rows: Any) -> list[str]:
-    """The columns that hold more than numbers."""
-    looked_at = rows[:_LOOKED_AT]
-    return [name for name in rows.column_names if not all(map(_is_number, looked_at[name]))]
 
 
 def _columns(path: Path, separator: str) -> list[str]:
     with open_text(path) as file:
         header: list[str] = next(csv_rows(file, separator), [])
-    # As pandas calls a column without a name, an index that was written along for instance.
+    # The names that pandas gives to columns without a name, for example to a saved index.
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         message = f"two columns are called {twice}"
-        raise dataset_refusal(str(path), message, "malformed_file", "rename one in the first line")
+        raise dataset_error(str(path), message, "malformed_file", "rename one of them in the first line")
     return names
-
-
-def _is_number(cell: str | None) -> bool:
-    if not cell or not cell.strip():
-        return True
-    try:
-        float(cell.replace(",", ""))
-    except ValueError:
-        return cell.strip().lower() in ("true", "false")
-    return True
