@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from mlm_core.cli.parser import Request, build_parser, parse_request
+from mlm_core.cli.parser import build_parser, parse_request
+from mlm_core.cli.request import Request
 from mlm_core.errors import MlmError, RunError
 
 

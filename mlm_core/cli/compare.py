@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.cli.parser import Request, whole_number
+from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli.parser import Request
+from mlm_core.cli.request import Request
 from mlm_core.errors import RequestError
 from mlm_core.registry import engine_names, load
 from mlm_core.system.cache import cache_directory

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli.parser import Request, whole_number
+from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.metrics.sums import finite

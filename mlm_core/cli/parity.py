@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli.parser import Request
+from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mlm_core.cli.parser import Request, whole_number
+from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 
 _LONGEST = 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.cli.parser import Request
+from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
