@@ -117,8 +117,8 @@ COMMANDS: Mapping[str, Command] = {
             Argument("--config", "YAML file of options; the command line overrides it", metavar="FILE"),
         ),
         notes="A model may recommend its own learning rate, warm-up, epochs, batch size and block size; the "
-        "bundled starter does. An on/off option has a --no- form, for example --no-compile, to override a file "
-        "given with --config.",
+        "bundled starter does. An on/off option has a --no- form, for example --no-compile, to override a "
+        "--config file.",
         examples=(
             "mlm train",
             "mlm train --dataset posts.jsonl --output-dir run",
@@ -169,6 +169,7 @@ COMMANDS: Mapping[str, Command] = {
             Argument("--top-k", "answers for each blank", metavar="N", default="5"),
             Argument("--targets", "score only these words", metavar="WORD", values="+"),
         ),
+        texts={"threads": "processor threads (default: the framework's own choice)"},
         examples=(
             'mlm fill run "The Milky Way is a <mask> galaxy." --top-k 3',
             'mlm fill run --file texts.txt --targets " spiral" " barred"',
@@ -211,7 +212,11 @@ COMMANDS: Mapping[str, Command] = {
                 "variants to compare, for example torch:bf16,tf:bf16:compile; replaces --backends",
                 metavar="A,B",
             ),
-            Argument("--baseline", "also measure the Hugging Face recipe with each backend", metavar="guide"),
+            Argument(
+                "--baseline",
+                "guide: also measure the Hugging Face guide's recipe with each backend",
+                metavar="guide",
+            ),
             Argument(
                 "--sweep",
                 "repeat the comparison for each value of an option, for example batch-size=8,16",

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from mlm_core.trainer import Trainer
 
 _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
-"""Options that say which text."""
+"""Options that select the text."""
 
 _CUT = ("block_size", "last_block")
-"""Options that say how other text is cut into blocks; without them as in the run."""
+"""Options that say how other text is cut into blocks; by default it is cut as in the run."""
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -37,11 +37,11 @@ def run(request: Request) -> dict[str, Any]:
     if facts is None and given.dataset is None:
         here = path.is_dir()
         raise RequestError(
-            f"is {'not a run' if here else 'no run here'}, so it has no held-out text of its own",
+            f"{'is not a run' if here else 'no such run here'}, so there is no held-out text",
             code="not_a_run",
             option="RUN",
             value=model,
-            fix=f"{'check the name, or ' if here else ''}say what to evaluate on with --dataset",
+            fix=f"{'check the name, or ' if here else ''}give --dataset to evaluate on other text",
         )
     config = _evaluation_config(config_of(facts, path) if facts is not None else Config(), given, model)
     engine = find_engine(config.backend)
@@ -52,18 +52,18 @@ def run(request: Request) -> dict[str, Any]:
     assert facts is not None
     if facts["data"].get("source") == FROM_PYTHON:
         raise RequestError(
-            f"it was trained on a {FROM_PYTHON}, which is not there any more",
+            f"was trained on a {FROM_PYTHON}, which was not saved",
             code="no_dataset",
             option="RUN",
             value=model,
-            fix="say what to evaluate on with --dataset",
+            fix="give --dataset to evaluate on other text",
         )
     try:
         evaluator = engine.evaluator(config, fingerprint=facts["data"].get("fingerprint"))
     except RequestError as error:
         if error.code == "missing_file":
-            error.message = "the text this run was trained on is no longer there"
-            error.fix = "put it back, or say what to evaluate on with --dataset"
+            error.message = "the text of this run no longer exists"
+            error.fix = "put it back, or give --dataset to evaluate on other text"
         raise
     return _results(evaluator, request.arguments)
 
@@ -87,11 +87,11 @@ def _metric_options(written: list[str]) -> dict[str, Any]:
         name, equals, value = item.partition("=")
         if not (name and equals):
             raise RequestError(
-                "must be a name and a value",
+                "must have the form NAME=VALUE",
                 code="invalid_type",
                 option="--metric-option",
                 value=item,
-                fix="write it as average=macro",
+                fix="for example average=macro",
             )
         try:
             options[name] = yaml.safe_load(value)
@@ -105,12 +105,12 @@ def _check_no_choice_of_text(given: dict[str, Any]) -> None:
         if name in given:
             flag = Config.options()[name].flag
             raise RequestError(
-                "is about the text of a dataset", code="usage", option=flag, fix="give --dataset, too"
+                "requires --dataset", code="usage", option=flag, fix="give --dataset, or leave it out"
             )
 
 
 def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
-    """Of the training run, what decides the text and its masks stays; where and how is asked anew."""
+    """The run's options for the text and its masks, with this request's options for how to compute."""
     return replace(
         trained,
         model=model,

@@ -1,4 +1,4 @@
-"""Pictures of a report as SVG, with colours from the page's style and their content as text beside them."""
+"""Charts of a report as SVG, with colours from the page's style and their content as an accessible label."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH = 480
-"""Units; a phone shows each as seven tenths of a pixel."""
+"""Width of a chart in SVG units; on a phone, a unit is about 0.7 pixels."""
 
 _LABEL, _ROW, _TOP = 110, 34, 28
 
@@ -20,8 +20,8 @@ class Bar:
 
     Attributes:
         name: of the variant.
-        value: its length.
-        low, high: ends of the whisker.
+        value: the length of the bar.
+        low, high: the ends of the whisker.
         shown: the value as text.
     """
 
@@ -33,7 +33,7 @@ class Bar:
 
 
 def bars(title: str, values: Sequence[Bar]) -> str:
-    """Horizontal bars below each other."""
+    """A chart of horizontal bars, one below the other."""
     most = max(bar.high for bar in values) or 1.0
     room = WIDTH - _LABEL - 70
     parts = []
@@ -50,19 +50,19 @@ def bars(title: str, values: Sequence[Bar]) -> str:
             ends = "".join(f"M{_LABEL + end:.1f} {middle - 5}v10" for end in (low, high))
             whisker = f"M{_LABEL + low:.1f} {middle}H{_LABEL + high:.1f}{ends}"
             parts.append(f'<path class="whisker" d="{whisker}"/>')
-    said = "; ".join(f"{bar.name}: {bar.shown}" for bar in values)
-    return _picture(title, said, _TOP + len(values) * _ROW + 4, parts)
+    description = "; ".join(f"{bar.name}: {bar.shown}" for bar in values)
+    return _picture(title, description, _TOP + len(values) * _ROW + 4, parts)
 
 
 def distributions(title: str, unit: str, values: Mapping[str, Sequence[float]]) -> str:
-    """A dot for each value, a line at the median: how they scatter, variant by variant."""
+    """A chart of the distribution of each variant: a dot for each value and a line at the median."""
     low, high = _range([value for variant in values.values() for value in variant])
     room, parts = WIDTH - _LABEL - 20, []
     for index, (name, variant) in enumerate(values.items()):
         y = _TOP + index * _ROW + _ROW / 2
         parts.append(_text(_LABEL - 8, y + 4, name, "end"))
         for number, value in enumerate(variant):
-            # Spread out in a fixed pattern: dots on top of each other could not be counted.
+            # A fixed vertical offset keeps equal values apart, so that the dots can be counted.
             offset = (number * 7 % 11 - 5) * 1.6
             x = _LABEL + room * (value - low) / (high - low)
             parts.append(f'<circle class="c{index % 6} dot" cx="{x:.1f}" cy="{y + offset:.1f}" r="2.5"/>')
@@ -75,15 +75,15 @@ def distributions(title: str, unit: str, values: Mapping[str, Sequence[float]]) 
             f'<path class="grid" d="M{x:.1f} {_TOP}V{bottom}"/>',
             _text(x, bottom + 14, _number(value), "middle"),
         ]
-    said = "; ".join(
+    description = "; ".join(
         f"{name}: {len(variant)} values, median {_number(statistics.median(variant))} {unit}"
         for name, variant in values.items()
     )
-    return _picture(f"{title} ({unit})", said, bottom + 20, parts)
+    return _picture(f"{title} ({unit})", description, bottom + 20, parts)
 
 
 def lines(title: str, across: str, values: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Curves over each other."""
+    """A chart of curves with shared axes."""
     points = [point for curve in values.values() for point in curve]
     (left, right), (low, high) = _range([x for x, _ in points]), _range([y for _, y in points])
     height, room = 200, WIDTH - 80
@@ -103,14 +103,14 @@ def lines(title: str, across: str, values: Mapping[str, Sequence[tuple[float, fl
     parts.append(_text(60 + room / 2, bottom + 34, across, "middle"))
     for index, (name, curve) in enumerate(values.items()):
         path = "M" + "L".join(f"{at(x):.1f} {up(y):.1f}" for x, y in sorted(curve))
-        # Thinner and dashed on top of each other: curves that agree can all be seen.
+        # Later curves are dashed, so that curves that coincide are all visible.
         dash = f' stroke-dasharray="{8 - index} {4 * index}"' if index else ""
         parts.append(f'<path class="line c{index % 6}"{dash} d="{path}"/>')
         parts.append(_key(index, name, bottom + 46))
-    said = "; ".join(
+    description = "; ".join(
         f"{name}: from {_number(curve[0][1])} to {_number(curve[-1][1])}" for name, curve in values.items()
     )
-    return _picture(title, said, bottom + 46 + 20 * math.ceil(len(values) / 2), parts)
+    return _picture(title, description, bottom + 46 + 20 * math.ceil(len(values) / 2), parts)
 
 
 def _key(index: int, name: str, top: float) -> str:
@@ -123,9 +123,10 @@ def _rectangle(index: int, x: float, y: float, width: float, height: float) -> s
     return f'<rect class="c{index % 6}" {size} rx="3"/>'
 
 
-def _picture(title: str, said: str, height: float, parts: Sequence[str]) -> str:
+def _picture(title: str, description: str, height: float, parts: Sequence[str]) -> str:
+    label = f"{escape(title)}. {escape(description)}"
     return (
-        f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}" aria-label="{escape(title)}. {escape(said)}">'
+        f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}" aria-label="{label}">'
         f"{_text(0, 14, title, name='title')}{''.join(parts)}</svg>"
     )
 
@@ -142,7 +143,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two others, three to seven of them."""
+    """Two to seven round numbers in a range."""
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)

@@ -24,8 +24,8 @@ class DataConfig:
 
     dataset: str | None = option(
         None,
-        "file, directory, glob or Hub dataset with the text, or text bundled with Python: its language "
-        "reference (python:reference), or its library's docstrings and comments (python:library)",
+        "file, directory, glob or Hub dataset with the text; python:reference: Python's language reference; "
+        "python:library: docstrings and comments of Python's library",
         default_text="python:reference",
     )
     dataset_config: str | None = option(None, "configuration of a dataset on the Hub")

@@ -19,7 +19,7 @@ from architectures import SETTINGS, padded_batch
 from tiny_models import sentences
 
 from mlm_core.parity.comparison import LOGITS, Comparison, compare
-from mlm_core.parity.worker import read_side
+from mlm_core.parity.worker import read_result
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- architectures -->", "<!-- end of architectures -->"
@@ -122,7 +122,7 @@ def _outcome(place: Path, sides: tuple[Side, Side], readers: Sequence[Side]) -> 
         for reader in readers:
             own, opened = (np.load(place / f"{side.name}-in-{where.name}.npy") for where in (side, reader))
             apart[side.name, reader.name] = float(np.abs(own - opened)[valid].max())
-    one, other = (read_side(side.name, place / side.name) for side in sides)
+    one, other = (read_result(side.name, place / side.name) for side in sides)
     keyed = {side.name for side in sides if json.loads((place / f"{side.name}.keyed").read_text())}
     return Outcome(place.name, failures, compare(one, other), apart, keyed)
 
