@@ -11,6 +11,7 @@ from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 if TYPE_CHECKING:
+    from mlm_core.engine import Engine
     from mlm_core.trainer import Trainer
 
 _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
@@ -23,7 +24,6 @@ _CUT = ("block_size", "last_block")
 def run(request: Request) -> dict[str, Any]:
     """Evaluate a run on its held-out text, or any model directory on a given text."""
     given = Config.from_dict(request.given)
-    from mlm_core.data.sources import FROM_PYTHON
     from mlm_core.model.files import find_model
     from mlm_core.registry import find_engine
     from mlm_core.training.run_directory import config_of, read_facts
@@ -46,26 +46,32 @@ def run(request: Request) -> dict[str, Any]:
     config = _evaluation_config(config_of(facts, path) if facts is not None else Config(), given, model)
     engine = find_engine(config.backend)
     if given.dataset is not None:
-        asked = {name: getattr(given, name) for name in _CUT if name in request.given}
-        config = replace(config, test_size=None, **{name: getattr(given, name) for name in _TEXT}, **asked)
+        chosen = {name: getattr(given, name) for name in _CUT if name in request.given}
+        config = replace(config, test_size=None, **{name: getattr(given, name) for name in _TEXT}, **chosen)
         return _results(engine.evaluator(config, whole=True), request.arguments)
     assert facts is not None
-    if facts["data"].get("source") == FROM_PYTHON:
+    return _results(_held_out_evaluator(engine, config, facts["data"]), request.arguments)
+
+
+def _held_out_evaluator(engine: Engine, config: Config, data: dict[str, Any]) -> Trainer:
+    """An evaluator on a run's own held-out text."""
+    from mlm_core.data.sources import FROM_PYTHON
+
+    if data.get("source") == FROM_PYTHON:
         raise RequestError(
             f"was trained on a {FROM_PYTHON}, which was not saved",
             code="no_dataset",
             option="RUN",
-            value=model,
+            value=config.model,
             fix="give --dataset to evaluate on other text",
         )
     try:
-        evaluator = engine.evaluator(config, fingerprint=facts["data"].get("fingerprint"))
+        return engine.evaluator(config, fingerprint=data.get("fingerprint"))
     except RequestError as error:
         if error.code == "missing_file":
             error.message = "the text of this run no longer exists"
             error.fix = "put it back, or give --dataset to evaluate on other text"
         raise
-    return _results(evaluator, request.arguments)
 
 
 def _results(evaluator: Trainer, arguments: dict[str, Any]) -> dict[str, Any]:
