@@ -205,6 +205,27 @@ def test_a_dataset_is_no_name_of_one():
         Config(dataset=datasets.Dataset.from_dict({"text": ["x"]}))
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["fill", "run", "--top-k", "3", "a <mask>", "-"], "texts", ["a <mask>", "-"]),
+        (["fill", "run", "a", "--top-k", "3", "b", "--quiet", "c"], "texts", ["a", "b", "c"]),
+        (["push", "run", "--overwrite", "ORG/NAME"], "repository", "ORG/NAME"),
+        (["push", "run", "ORG/NAME", "--overwrite"], "repository", "ORG/NAME"),
+        (["push", "run", "--overwrite"], "repository", None),
+    ],
+)
+def test_positional_words_may_follow_options(words, name, value):
+    assert parse_request(build_parser(), words).arguments[name] == value
+
+
+def test_a_word_too_many_is_an_error():
+    with pytest.raises(RequestError, match="more: unexpected argument; see mlm push --help"):
+        parse_request(build_parser(), ["push", "run", "--overwrite", "ORG/NAME", "more"])
+    with pytest.raises(RequestError, match="a token: unexpected argument"):
+        parse_request(build_parser(), ["train", "hf_secret"])
+
+
 def test_underscores_are_dashes():
     request = parse_request(build_parser(), ["train", "--learning_rate", "1e-4", "--max_steps=3"])
     assert request.given == {"learning_rate": "1e-4", "max_steps": "3"}
