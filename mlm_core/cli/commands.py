@@ -18,7 +18,7 @@ COMMON = (
     "dataset", "text_column", "model", "output_dir", "epochs", "batch_size", "learning_rate",
     "backend", "device", "precision", "resume", "push_to_hub",
 )  # fmt: skip
-"""Options in the first group of `--help`."""
+"""Options that users need most; `--help` shows them first."""
 
 
 @dataclass(frozen=True)
