@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from mlm_core.errors import RequestError
@@ -113,6 +112,9 @@ def unknown_option(written: str, known: Iterable[str]) -> RequestError:
         written: the option as the user wrote it.
         known: the existing options, as on the command line.
     """
+    # Imported only for an error: it would slow down every `mlm --help`.
+    import difflib
+
     flags = list(known)
     flag = flag_of(written)
     name = flag[2:].replace("-", "_")
