@@ -24,8 +24,9 @@ from turns import Turns
 def mlm(turns: Turns, blocks: int, directory: Path, backend: str, precision: str, head: str) -> None:
     """`mlm evaluate`, from Python."""
     os.environ["MLM_CACHE"] = str(directory / "cache")
-    from mlm_core import Config, load_engine
+    from mlm_core import Config
     from mlm_core.batches.plan import evaluation_keys
+    from mlm_core.registry import load_engine
 
     config = Config(
         dataset=str(directory / "text.jsonl"), model=str(directory / "model"), from_scratch=True,

@@ -22,7 +22,7 @@ TOKENS = {"mlm": 2**22, "guide": 2**19}
 
 def mlm_torch(batch: int, directory: Path) -> Iterator[Any]:
     """Batches as the trainer's loader gives them."""
-    from mlm_core import load_engine
+    from mlm_core.registry import load_engine
 
     load_engine("torch")
     from mlm_torch.feed import PlannedLoader
@@ -33,7 +33,7 @@ def mlm_torch(batch: int, directory: Path) -> Iterator[Any]:
 
 def mlm_tf(batch: int, directory: Path) -> Iterator[Any]:
     """Batches as `fit` gets them."""
-    from mlm_core import load_engine
+    from mlm_core.registry import load_engine
 
     load_engine("tf").devices()
     from transformers import AutoConfig
@@ -60,7 +60,7 @@ def guide_torch(batch: int, directory: Path) -> Iterator[Any]:
 
 def guide_tf(batch: int, directory: Path) -> Iterator[Any]:
     """The collator behind `prepare_tf_dataset`."""
-    from mlm_core import load_engine
+    from mlm_core.registry import load_engine
 
     load_engine("tf").devices()
     from transformers import (
@@ -87,7 +87,7 @@ def _planned(batch: int, directory: Path) -> Any:
     from mlm_core.batches.masking_rule import masking_rule
     from mlm_core.batches.plan import BatchPlan
     from mlm_core.batches.randomness import Stream
-    from mlm_core.config.config import MaskingConfig
+    from mlm_core.config.groups import MaskingConfig
 
     tokenizer = AutoTokenizer.from_pretrained(directory / "model")
     blocks = np.load(directory / "blocks.npy", mmap_mode="r")

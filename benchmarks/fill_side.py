@@ -22,7 +22,7 @@ Fill = Callable[[list[str]], list[Any]]
 
 def mlm(model: str, framework: str) -> Fill:
     """What `mlm fill` calls."""
-    from mlm_core import load_engine
+    from mlm_core.registry import load_engine
 
     predictor = load_engine(framework).predictor(model)
     return lambda texts: predictor.fill(texts, top_k=TOP)
@@ -30,7 +30,7 @@ def mlm(model: str, framework: str) -> Fill:
 
 def pipeline_torch(model: str, sentences: int) -> Fill:
     """The pipeline as the guide has it; with the whole list as its batch."""
-    from mlm_core import load_engine
+    from mlm_core.registry import load_engine
 
     load_engine("torch").prepare_process()
     from transformers import pipeline

@@ -28,7 +28,8 @@ LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.01
 
 def start(directory: Path, seed: int) -> dict[str, Any]:
     """The weights of a seed, and their digest."""
-    from mlm_core import Config, load_engine
+    from mlm_core import Config
+    from mlm_core.registry import load_engine
 
     config = Config(
         dataset=str(directory / "text"), model=str(directory / "shape"), from_scratch=True,
@@ -41,7 +42,8 @@ def start(directory: Path, seed: int) -> dict[str, Any]:
 
 def mlm(directory: Path, target: Path, seed: int, steps: int, backend: str, precision: str) -> dict[str, Any]:
     """A run of this project."""
-    from mlm_core import Config, load_engine
+    from mlm_core import Config
+    from mlm_core.registry import load_engine
 
     config = Config(
         dataset=str(directory / "text"), model=str(directory / f"start-{seed}"), max_steps=steps,
@@ -137,7 +139,8 @@ def guide_tf(directory: Path, target: Path, seed: int, steps: int) -> dict[str, 
 
 def judge(directory: Path, models: list[str]) -> dict[str, float]:
     """Held-out losses of models, nats a masked token, with the same masks for all."""
-    from mlm_core import Config, load_engine
+    from mlm_core import Config
+    from mlm_core.registry import load_engine
 
     losses = {}
     for name in models:

@@ -32,7 +32,8 @@ MANY = 10**6
 
 def mlm(turns: Turns, model: str, text: str, batch: int, backend: str, precision: str, head: str) -> None:
     """A run of this project, whole: digests, metrics, progress."""
-    from mlm_core import Config, load_engine
+    from mlm_core import Config
+    from mlm_core.registry import load_engine
 
     with tempfile.TemporaryDirectory() as scratch:
         config = Config(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from mlm_core.cli.parser import Request, build_parser, parse_request
+from mlm_core.cli.parser import build_parser, parse_request
+from mlm_core.cli.request import Request
 from mlm_core.errors import MlmError, RunError
 from mlm_core.system.machine import check_system
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
         check_system()
@@ -23,11 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("mlm: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone; nobody is left to tell.
+        # The reader of the output has gone, so there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except MemoryError:
-        fix = "give less text or a smaller --batch-size"
+        fix = "use less text or a smaller --batch-size"
         return _report(RunError("out of memory", code="out_of_memory", fix=fix), "--json" in words)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
@@ -42,7 +43,7 @@ def _run(request: Request) -> int:
         results: dict[str, object] = command.run(request)
     except MlmError as error:
         if error.option == "--model" and "run" in request.arguments:
-            # There the model is the argument, not an option.
+            # In this command the model is the argument RUN.
             error.option = "RUN"
         raise
     if request.json:

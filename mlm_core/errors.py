@@ -1,4 +1,4 @@
-"""What can go wrong for a reason the user can act on."""
+"""Errors with a cause that the user can act on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception of another library says."""
+    """The first line of an exception's message, or its type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
@@ -61,12 +61,12 @@ class MlmError(Exception):
 
 
 class RequestError(MlmError):
-    """The request is wrong: nothing was started, nothing was written (exit code 2)."""
+    """The request is wrong; nothing was started or written (exit code 2)."""
 
     exit_code = 2
 
 
 class RunError(MlmError):
-    """A right request failed while it ran (exit code 1)."""
+    """A valid request failed while it ran (exit code 1)."""
 
     exit_code = 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
-from mlm_core.config.config import Device
+from mlm_core.config.groups import Device
 from mlm_core.engine import Engine
 from mlm_core.hub.model_files import H5
 from mlm_core.network import Network, NetworkOptions

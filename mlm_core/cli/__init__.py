@@ -1,1 +1,1 @@
-"""The command: the parser, and one file per subcommand."""
+"""The command: its parser, the table of commands, and one file for each of them."""

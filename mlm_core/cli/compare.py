@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.cli.parser import Request, whole_number
+from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from mlm_core.progress import Progress
 
 _NEVER = 10**7
-"""Steps between checkpoints: nothing is to be saved."""
+"""Steps between checkpoints: more than any variant trains, so that nothing is saved."""
 
 
 def run(request: Request) -> dict[str, Any]:
-    """Let engines train in interleaved rounds and write what was measured, or compare two reports."""
+    """Train variants in interleaved rounds and write a report, or compare two reports."""
     least = _least_ratio(request.arguments["fail_below"])
     return (_between if request.arguments["from"] is not None else _trained)(request, least)
 
@@ -44,11 +44,11 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     variants = chosen_variants(arguments["backends"], arguments["variants"], arguments["baseline"])
     points = chosen_points(arguments["sweep"])
     directory = check_report_directory(config)
-    # What can be seen to be wrong here is no row of a report.
+    # An error that is visible here ends the command; otherwise it would become a row of the report.
     find_model(config)
     check_source(config)
     work = _Work(config, variants, rounds, steps, Progress.of(config))
-    # As an exception it ends the other processes, too, and keeps what there is.
+    # As an exception, SIGTERM also ends the other processes and keeps the finished rounds.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     found: list[dict[str, Any]] = []
     ended_by: BaseException | None = None
@@ -58,7 +58,7 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
             work.at(point, processes)
         except (KeyboardInterrupt, SystemExit) as error:
             ended_by = error
-        _raise_what_all_say(processes)
+        _raise_shared_problem(processes)
         found.append(measured_point(point, processes))
         if ended_by is not None:
             break
@@ -72,8 +72,8 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     return content
 
 
-def _raise_what_all_say(processes: list[WorkerProcess]) -> None:
-    """A request that no variant can do anything with is wrong."""
+def _raise_shared_problem(processes: list[WorkerProcess]) -> None:
+    """Raise the error of a wrong request that every variant reports."""
     problems = [process.problem for process in processes]
     first = problems[0] if problems else None
     if first is None or first.get("exit_code") != RequestError.exit_code:
@@ -91,13 +91,18 @@ class _Work:
     progress: Progress
 
     def at(self, point: Point, processes: list[WorkerProcess]) -> None:
-        """Let all variants work at a point; `processes` is filled with them, to be looked at afterwards."""
+        """Train all variants at a point.
+
+        Args:
+            point: the value of the swept option.
+            processes: receives the variants' processes, so that they can be read after an interruption too.
+        """
         from mlm_core.compare.rounds import WorkerProcess, run_rounds
         from mlm_core.compare.worker import WARM_UP
 
         config = replace(
             point.config(self.config),
-            # One more, which is never reached: the last step of a run is saved.
+            # One step more than is ever reached: a run saves its last step.
             max_steps=WARM_UP + self.rounds * self.steps + 1,
             save_steps=_NEVER,
             output_dir=None,
@@ -116,7 +121,7 @@ class _Work:
 
 
 def _between(request: Request, least: float | None) -> dict[str, Any]:
-    """Two reports that were written before."""
+    """Compare two reports that exist already."""
     from mlm_core.compare.between import compare_reports
     from mlm_core.compare.report import read_report
 
@@ -139,27 +144,24 @@ def _least_ratio(written: str | None) -> float | None:
     if least is None or 0 < least < 100:
         return least
     raise RequestError(
-        "must be a ratio",
+        "must be a ratio above 0 and below 100",
         code="invalid_type",
         option="--fail-below",
         value=written,
-        fix="write 0.95 to fail where a variant has less than 95% of the other's speed",
+        fix="for example, 0.95 fails a variant that reaches less than 95% of the speed it is compared with",
     )
 
 
 def exit_code(results: dict[str, Any]) -> int:
-    """1 where a point has nothing to compare, or `--fail-below` is not met; else 0."""
+    """1 if a point has no comparison or `--fail-below` is not met; else 0."""
     groups = [point["comparisons"] for point in results.get("points", [results])]
-    return (
-        0
-        if all(groups) and all(_meets(results, comparison) for group in groups for comparison in group)
-        else 1
-    )
+    met = all(groups) and all(_meets(results, comparison) for group in groups for comparison in group)
+    return 0 if met else 1
 
 
 def _meets(results: dict[str, Any], comparison: dict[str, Any]) -> bool:
     least = results["fail_below"]
-    # Speeds at another work are no speeds to compare.
+    # Speeds of different work cannot be compared.
     return least is None or (comparison["speed"]["value"] >= least and not comparison.get("other_work"))
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli.parser import Request
+from mlm_core.cli.request import Request
 from mlm_core.errors import RequestError
 from mlm_core.registry import engine_names, load
 from mlm_core.system.cache import cache_directory
@@ -24,14 +24,14 @@ print(json.dumps(load_engine(sys.argv[1]).devices()))
 
 
 def run(request: Request) -> dict[str, Any]:
-    """Look at the installation; each framework is tried in a process of its own."""
+    """Examine the installation; each framework is imported in its own process."""
     cache = cache_directory()
     found = {name: _look(name) for name in engine_names()}
     problems = [f"{name}: {facts['problem']}" for name, facts in found.items() if facts["problem"]]
     if not any(facts["works"] for facts in found.values()):
         problems.append("no backend works: pip install 'mlm[torch]' or 'mlm[tf]'")
     if not _can_write(cache):
-        problems.append(f"the cache {cache} cannot be written: set MLM_CACHE to a directory that can")
+        problems.append(f"the cache {cache} is not writable: set MLM_CACHE to a writable directory")
     return {
         "versions": core_versions(),
         "cores": cores(),
@@ -42,7 +42,7 @@ def run(request: Request) -> dict[str, Any]:
 
 
 def exit_code(results: dict[str, Any]) -> int:
-    """1 where no backend works."""
+    """1 if no backend works, else 0."""
     return 0 if any(facts["works"] for facts in results["backends"].values()) else 1
 
 

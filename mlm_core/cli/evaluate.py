@@ -6,24 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.cli.parser import Request
+from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 if TYPE_CHECKING:
+    from mlm_core.engine import Engine
     from mlm_core.trainer import Trainer
 
 _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
-"""Options that say which text."""
+"""Options that select the text."""
 
 _CUT = ("block_size", "last_block")
-"""Options that say how other text is cut into blocks; without them as in the run."""
+"""Options that say how other text is cut into blocks; by default it is cut as in the run."""
 
 
 def run(request: Request) -> dict[str, Any]:
     """Evaluate a run on its held-out text, or any model directory on a given text."""
     given = Config.from_dict(request.given)
-    from mlm_core.data.sources import FROM_PYTHON
     from mlm_core.model.files import find_model
     from mlm_core.registry import find_engine
     from mlm_core.training.run_directory import config_of, read_facts
@@ -37,35 +37,41 @@ def run(request: Request) -> dict[str, Any]:
     if facts is None and given.dataset is None:
         here = path.is_dir()
         raise RequestError(
-            f"is {'not a run' if here else 'no run here'}, so it has no held-out text of its own",
+            f"{'is not a run' if here else 'no such run here'}, so there is no held-out text",
             code="not_a_run",
             option="RUN",
             value=model,
-            fix=f"{'check the name, or ' if here else ''}say what to evaluate on with --dataset",
+            fix=f"{'check the name, or ' if here else ''}give --dataset to evaluate on other text",
         )
     config = _evaluation_config(config_of(facts, path) if facts is not None else Config(), given, model)
     engine = find_engine(config.backend)
     if given.dataset is not None:
-        asked = {name: getattr(given, name) for name in _CUT if name in request.given}
-        config = replace(config, test_size=None, **{name: getattr(given, name) for name in _TEXT}, **asked)
+        chosen = {name: getattr(given, name) for name in _CUT if name in request.given}
+        config = replace(config, test_size=None, **{name: getattr(given, name) for name in _TEXT}, **chosen)
         return _results(engine.evaluator(config, whole=True), request.arguments)
     assert facts is not None
-    if facts["data"].get("source") == FROM_PYTHON:
+    return _results(_held_out_evaluator(engine, config, facts["data"]), request.arguments)
+
+
+def _held_out_evaluator(engine: Engine, config: Config, data: dict[str, Any]) -> Trainer:
+    """An evaluator on a run's own held-out text."""
+    from mlm_core.data.sources import FROM_PYTHON
+
+    if data.get("source") == FROM_PYTHON:
         raise RequestError(
-            f"it was trained on a {FROM_PYTHON}, which is not there any more",
+            f"was trained on a {FROM_PYTHON}, which was not saved",
             code="no_dataset",
             option="RUN",
-            value=model,
-            fix="say what to evaluate on with --dataset",
+            value=config.model,
+            fix="give --dataset to evaluate on other text",
         )
     try:
-        evaluator = engine.evaluator(config, fingerprint=facts["data"].get("fingerprint"))
+        return engine.evaluator(config, fingerprint=data.get("fingerprint"))
     except RequestError as error:
         if error.code == "missing_file":
-            error.message = "the text this run was trained on is no longer there"
-            error.fix = "put it back, or say what to evaluate on with --dataset"
+            error.message = "the text of this run no longer exists"
+            error.fix = "put it back, or give --dataset to evaluate on other text"
         raise
-    return _results(evaluator, request.arguments)
 
 
 def _results(evaluator: Trainer, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -87,11 +93,11 @@ def _metric_options(written: list[str]) -> dict[str, Any]:
         name, equals, value = item.partition("=")
         if not (name and equals):
             raise RequestError(
-                "must be a name and a value",
+                "must have the form NAME=VALUE",
                 code="invalid_type",
                 option="--metric-option",
                 value=item,
-                fix="write it as average=macro",
+                fix="for example average=macro",
             )
         try:
             options[name] = yaml.safe_load(value)
@@ -105,12 +111,12 @@ def _check_no_choice_of_text(given: dict[str, Any]) -> None:
         if name in given:
             flag = Config.options()[name].flag
             raise RequestError(
-                "is about the text of a dataset", code="usage", option=flag, fix="give --dataset, too"
+                "requires --dataset", code="usage", option=flag, fix="give --dataset, or leave it out"
             )
 
 
 def _evaluation_config(trained: Config, given: Config, model: str) -> Config:
-    """Of the training run, what decides the text and its masks stays; where and how is asked anew."""
+    """The run's options for the text and its masks, with this request's options for how to compute."""
     return replace(
         trained,
         model=model,

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli.parser import Request, whole_number
+from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.metrics.json_values import finite
@@ -35,7 +35,7 @@ def run(request: Request) -> dict[str, Any]:
 
 
 def show(results: dict[str, Any]) -> None:
-    """Print a line per answer; a heading where there are several texts or blanks."""
+    """Print one line per answer, with headings if there are several texts or blanks."""
     several = len(results["results"]) > 1
     for number, result in enumerate(results["results"], 1):
         blanks = result if isinstance(result[0], list) else [result]
@@ -43,14 +43,14 @@ def show(results: dict[str, Any]) -> None:
             if several or len(blanks) > 1:
                 print(f"text {number}, blank {place}")
             for fill in blank:
-                # With other blanks still open, the sentence would not read.
+                # With other blanks still open, the sentence would be incomplete.
                 sentence = fill["sequence"] if len(blanks) == 1 else ""
                 score = "     -" if fill["score"] is None else f"{fill['score']:.4f}"
                 print(f"{score}  {fill['token_str'].strip():16}  {sentence}".rstrip())
 
 
 def _texts(arguments: dict[str, Any]) -> list[str]:
-    """The texts on the command line, with the lines of stdin and of a file where these are named."""
+    """The texts on the command line, the lines of stdin for "-", and the lines of `--file`."""
     texts: list[str] = []
     for text in arguments["texts"]:
         texts += _lines("stdin", sys.stdin.buffer.read()) if text == "-" else [text]
@@ -65,11 +65,11 @@ def _texts(arguments: dict[str, Any]) -> list[str]:
             ) from None
     if not texts:
         raise RequestError(
-            "there is no text to fill",
+            "no text to fill",
             code="usage",
             option="TEXT" if path is None else "--file",
             value=path,
-            fix='give a text like "a <mask> day", --file FILE, or - to read lines from stdin',
+            fix='give a text such as "a <mask> day", or --file FILE, or - to read lines from stdin',
         )
     return texts
 
@@ -85,7 +85,7 @@ def _lines(name: str, content: bytes) -> list[str]:
 
 
 def _finite(result: Any) -> Any:
-    """The result with null for scores that JSON has no word for."""
+    """The result with None for scores that are not finite, which JSON cannot hold."""
     if isinstance(result, list):
         return [_finite(item) for item in result]
     return result | {"score": finite(result["score"])}

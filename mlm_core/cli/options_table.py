@@ -5,20 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mlm_core.cli.parser import COMMANDS
+from mlm_core.cli.commands import COMMANDS
 from mlm_core.config.config import Config
 from mlm_core.config.options import Option
 
 BEGIN, END = "<!-- options -->", "<!-- end of options -->"
-
-_GROUPS = {
-    "DataConfig": "Text",
-    "ModelConfig": "Model",
-    "MaskingConfig": "Masking",
-    "OptimizationConfig": "Optimisation",
-    "RuntimeConfig": "Where and how",
-    "HubConfig": "On the Hub",
-}
 
 
 def options_table() -> str:
@@ -26,25 +17,18 @@ def options_table() -> str:
     lines = ["| option | default | meaning | also for |", "|---|---|---|---|"]
     group = ""
     for option in Config.options().values():
-        if option.group != group:
-            group = option.group
-            lines.append(f"| **{_GROUPS[group]}** | | | |")
-        lines.append(f"| `{option.flag}` | {_default(option)} | {_help(option)} | {_commands(option)} |")
+        if option.title != group:
+            group = option.title
+            lines.append(f"| **{group}** | | | |")
+        lines.append(f"| `{option.flag}` | {option.shown_default} | {_help(option)} | {_commands(option)} |")
     return "\n".join(lines)
 
 
 def with_table(readme: str) -> str:
-    """A README with the table between its two markers brought up to date."""
+    """The README with an up-to-date table between its two markers."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{options_table()}\n{END}{after}"
-
-
-def _default(option: Option) -> str:
-    shown = option.shown_default
-    if shown is None:
-        return ""
-    return ("on" if shown else "off") if option.type is bool else f"{shown}"
 
 
 def _help(option: Option) -> str:
@@ -53,8 +37,9 @@ def _help(option: Option) -> str:
 
 
 def _commands(option: Option) -> str:
-    others = (name for name, (_, options) in COMMANDS.items() if name != "train" and option.name in options)
-    return " ".join(others)
+    return " ".join(
+        name for name, command in COMMANDS.items() if name != "train" and option.name in command.options
+    )
 
 
 if __name__ == "__main__":

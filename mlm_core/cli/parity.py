@@ -9,20 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli.parser import Request
+from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 _STEPS = 20
-"""Enough for an optimizer that differs to show, and done in a minute."""
+"""Enough steps to reveal a different optimizer, and few enough for a minute."""
 
 
 def run(request: Request) -> dict[str, Any]:
-    """Train with two engines, each in a process of its own, and compare what they did."""
+    """Train with two engines, each in its own process, and compare their results."""
     config = Config.from_dict(request.given)
     if config.dropout:
         raise RequestError(
-            "must be 0: each framework draws its noise in its own way",
+            "must be 0: each framework draws its own dropout noise",
             code="out_of_range",
             option="--dropout",
             value=config.dropout,
@@ -31,37 +31,38 @@ def run(request: Request) -> dict[str, Any]:
     backends = _backends(request.arguments["backends"])
     config = replace(config, dropout=0.0, max_steps=config.max_steps or _steps(config))
     from mlm_core.parity.comparison import compare
-    from mlm_core.parity.process import work_apart
-    from mlm_core.parity.worker import read_side
+    from mlm_core.parity.process import run_worker
+    from mlm_core.parity.worker import read_result
     from mlm_core.progress import Progress
 
     progress = Progress.of(config)
-    # As an exception it ends the other process, too, and removes what was written.
+    # As an exception, SIGTERM also ends the other process and removes the temporary files.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="mlm-parity-") as scratch:
-        sides = []
+        results = []
         for backend in backends:
             directory = Path(scratch) / backend
             with progress.phase(f"{backend} is training"):
-                work_apart(backend, config, directory)
-            sides.append(read_side(backend, directory))
-        return compare(*sides).as_dict()
+                run_worker(backend, config, directory)
+            results.append(read_result(backend, directory))
+        return compare(*results).as_dict()
 
 
-_BEFORE = "before the first step: please report it, with this table and the command"
+_BEFORE = "before the first update; please report it with this table and the command"
 _FORWARD = ("batches received", "masked tokens", "learning rates", "starting weights", "first loss", "logits")
 _HINTS = {
-    **dict.fromkeys(_FORWARD, f"that is {_BEFORE}"),
-    "gradients": f"forward passes agree, the way back does not, {_BEFORE}",
+    **dict.fromkeys(_FORWARD, f"the engines differ {_BEFORE}"),
+    "gradients": f"the forward passes agree, the backward passes differ {_BEFORE}",
 }
 _LATER = (
-    "all that comes before the first update agrees. Either the optimizer is another, or rounding has grown: "
-    "at a rate so high that losses jump it does; try a lower --learning-rate or fewer --max-steps"
+    "everything before the first update agrees. Either the optimizers differ, or rounding differences have "
+    "grown, which happens if the learning rate is so high that losses jump; try a lower --learning-rate or "
+    "fewer --max-steps"
 )
 
 
 def _steps(config: Config) -> int | None:
-    """A few, unless a number of epochs was asked for."""
+    """A few steps, unless the user gave a number of epochs."""
     return None if config.epochs is not None else _STEPS
 
 
@@ -74,17 +75,17 @@ def _backends(written: str | None) -> list[str]:
         names = [find_engine(name).name for name in written.split(",")]
     if len(names) != 2 or names[0] == names[1]:
         raise RequestError(
-            "two different backends are compared",
+            "parity needs two different backends",
             code="out_of_range",
             option="--backends",
             value=",".join(names) or None,
-            fix="write them as torch,tf; mlm doctor says what is missing",
+            fix="give two, for example torch,tf; mlm doctor shows what is missing",
         )
     return names
 
 
 def exit_code(results: dict[str, Any]) -> int:
-    """0 where the engines agree, else 1."""
+    """0 if the engines agree, else 1."""
     return 0 if results["agrees"] else 1
 
 
@@ -107,7 +108,7 @@ def _row(finding: dict[str, Any]) -> str:
     if difference is None:
         shown = "not finite"
     elif finding["tolerance"] == 0:
-        shown = "none" if difference == 0 else f"{difference:.0f} unlike"
+        shown = "none" if difference == 0 else f"{difference:.0f} differ"
     else:
         shown = f"{difference:.1e}"
     tolerance = "exact" if finding["tolerance"] == 0 else f"{finding['tolerance']:.0e}"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mlm_core.cli.parser import Request, whole_number
+from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 
 _LONGEST = 300
-"""Characters of a text that are shown."""
+"""The number of characters of a text that are shown."""
 
 
 def run(request: Request) -> dict[str, Any]:
-    """Read, split, tokenise and group as training would, and keep the blocks for it."""
+    """Read, split, tokenize and group the text as training does, and keep the blocks in the cache."""
     config = Config(**request.given)
     shown = whole_number(request.arguments["show"], "--show", least=0)
     from mlm_core.cli.sample import sample_blocks, sample_documents
@@ -59,12 +59,12 @@ def show(results: dict[str, Any]) -> None:
         print(f"  to guess   {_cut(', '.join(map(_guess, block['to_guess'])))}")
     for line in results["summary"]:
         print(line)
-    print(f"kept in {results['cache']}; mlm train with the same options takes it from there")
+    print(f"kept in {results['cache']}; mlm train with the same options reads it from there")
 
 
 def _guess(slot: dict[str, Any]) -> str:
     seen, wanted = slot["seen"], slot["token"]
-    return repr(wanted) if seen != wanted else f"{wanted!r} (left as it is)"
+    return repr(wanted) if seen != wanted else f"{wanted!r} (unchanged)"
 
 
 def _cut(text: str) -> str:

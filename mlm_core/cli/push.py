@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.cli.parser import Request
+from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
@@ -28,7 +28,7 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.training.run_directory import config_of, read_facts
 
     if not directory.is_dir():
-        fix = "give the directory of a run, or of a model"
+        fix = "give the directory of a run or of a model"
         raise RequestError(
             "no such directory", code="missing_model", option="RUN", value=str(directory), fix=fix
         )
@@ -36,7 +36,7 @@ def run(request: Request) -> dict[str, Any]:
     try:
         check_publishing(config)
     except RequestError as error:
-        # Nobody has typed it here.
+        # The user did not type --push-to-hub here.
         error.option = None if error.option == "--push-to-hub" else error.option
         raise
     facts = read_facts(directory)
@@ -59,7 +59,7 @@ def run(request: Request) -> dict[str, Any]:
 
 
 def _card(repository: str, model: ModelSource | None) -> str:
-    """The card of a model of which no more is known."""
+    """The card of a model without a record of its training."""
     from mlm_core.hub.card import CardFacts, model_card
     from mlm_core.model.architectures import length_limit
 
@@ -74,5 +74,5 @@ def _card(repository: str, model: ModelSource | None) -> str:
 
 
 def show(results: dict[str, Any]) -> None:
-    """Print where it is."""
+    """Print the address of the model."""
     print(f"published at {results['hub_url']}")

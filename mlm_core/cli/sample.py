@@ -1,4 +1,4 @@
-"""What becomes of a document on its way into a batch, step by step, for a person to look at."""
+"""What each step of the preparation makes of a document, for a person to read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlm_core.training.setup import TrainingSetup
 
 
 def sample_documents(setup: TrainingSetup, count: int) -> list[dict[str, Any]]:
-    """The first training documents: `raw` row, `text` taken from it, `tokens` and `token_ids`."""
+    """The first training documents: the `raw` row, its `text`, `tokens` and `token_ids`."""
     tokenizer = setup.model.tokenizer
     borders = document_borders(tokenizer, setup.config, setup.model.name)
     found = []
@@ -28,7 +28,7 @@ def sample_documents(setup: TrainingSetup, count: int) -> list[dict[str, Any]]:
 
 
 def sample_blocks(setup: TrainingSetup, count: int) -> list[dict[str, Any]]:
-    """The first training blocks of the first epoch: `text`, `masked` text, and what is `to_guess` where."""
+    """The first training blocks of the first epoch: `text`, `masked` text, and the tokens `to_guess`."""
     tokenizer = setup.model.tokenizer
     keys = np.arange(min(count, len(setup.train.blocks)))
     if not len(keys):

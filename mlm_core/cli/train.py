@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlm_core.cli.parser import Request
+from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
@@ -14,7 +14,7 @@ def run(request: Request) -> dict[str, Any]:
     """Train, then fill a blank."""
     given = _file_options(request.arguments["config"]) | request.given
     config = Config(**given)
-    # Only now: a wrong option should not wait for imports.
+    # Imported only now: a wrong option is reported at once.
     from mlm_core.registry import find_engine
     from mlm_core.training.resolve import with_recorded
     from mlm_core.training.run_card import example_for
@@ -27,13 +27,13 @@ def run(request: Request) -> dict[str, Any]:
     try:
         fills = predictor.fill([text], top_k=3)[0]
     except RequestError:
-        # The sentence does not suit every model (it may be too long for it); the run is what counts.
+        # The sentence does not suit every model; it may be too long. The run is complete all the same.
         return result.as_results() | {"example": None}
     return result.as_results() | {"example": {"text": text, "fills": fills}}
 
 
 def show(results: dict[str, Any]) -> None:
-    """Print the outcome and what to do with it."""
+    """Print the outcome and a next command."""
     before, after = (_shown(results[name]) for name in ("perplexity_before", "perplexity"))
     print(f"perplexity {before} -> {after}, steps: {results['steps']}")
     example = results["example"]
@@ -67,7 +67,7 @@ def _file_options(path: str | None) -> dict[str, Any]:
         if content is None or isinstance(content, dict):
             return _options_in(path, content or {})
         reason = "is not a mapping of options to values"
-    fix = "write a line like learning-rate: 3e-5 for each option"
+    fix = "write one line for each option, for example learning-rate: 3e-5"
     raise RequestError(reason, code="bad_config", option="--config", value=path, fix=fix)
 
 

@@ -1,1 +1,1 @@
-"""`mlm compare`: engines on the same work, in interleaved rounds, and which of them is faster here."""
+"""`mlm compare`: engines do the same work in interleaved rounds, to measure which is faster."""

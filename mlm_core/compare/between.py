@@ -1,4 +1,4 @@
-"""Two reports compared: two machines, or two commits on one."""
+"""Compare two reports: of two machines, or of two commits on one machine."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Content = Mapping[str, Any]
 _WORK = (
     "model", "fingerprint", "block_size", "rows_in_a_step", "precision", "mlm_head", "compile", "threads"
 )  # fmt: skip
-"""What has to be the same for two speeds to be compared."""
+"""Facts that must be equal for two speeds to be comparable."""
 
 
 def compare_reports(before: Content, after: Content) -> list[dict[str, Any]]:
-    """How the variants that both reports have compare, point by point.
+    """Compare the variants that both reports contain, point by point.
 
     Raises:
-        RequestError: there is no such variant.
+        RequestError: the reports have no variant in common.
     """
     known = dict(_variants(before))
     found = [_comparison(name, variant, known[name]) for name, variant in _variants(after) if name in known]
@@ -31,7 +31,7 @@ def compare_reports(before: Content, after: Content) -> list[dict[str, Any]]:
             code="nothing_in_common",
             option="--from",
             value=f"{', '.join(known)} and {', '.join(name for name, _ in _variants(after))}",
-            fix="name two reports of the same columns",
+            fix="give two reports of the same variants",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""What both halves of the guide's own recipe have in common."""
+"""The shared part of the Hugging Face recipe: the training loop of the masked-language-modeling guide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from mlm_core.training.setup import TrainingSetup
 
 
 def recipe_rows(setup: TrainingSetup) -> Any:
-    """A setup's training blocks as the guide has them after grouping: a `datasets.Dataset` of lists."""
+    """A setup's training blocks as a `datasets.Dataset` of lists, as the recipe has them after grouping.
+
+    Args:
+        setup: its blocks are `[blocks, block size]`.
+    """
     import datasets
 
     blocks = setup.train.blocks
@@ -19,10 +23,10 @@ def recipe_rows(setup: TrainingSetup) -> Any:
 
 
 class StepClock:
-    """Seconds from step to step, for a framework's own callback.
+    """A timer of steps, for a framework's callback.
 
     Args:
-        step_done: is called after each step with the seconds it took; its time is none of the next one's.
+        step_done: is called after each step with its seconds. The time of this call does not count.
     """
 
     def __init__(self, step_done: Callable[[float], None]) -> None:
@@ -30,10 +34,10 @@ class StepClock:
         self.begin()
 
     def begin(self) -> None:
-        """The first step begins."""
+        """Restart the step timer."""
         self._last = time.perf_counter()
 
     def end(self) -> None:
-        """A step has ended."""
+        """Report the step that has ended, and restart the step timer."""
         self._step_done(time.perf_counter() - self._last)
         self.begin()

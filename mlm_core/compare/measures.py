@@ -1,4 +1,4 @@
-"""Numbers of a variant and of two: medians, intervals, and when a difference is none."""
+"""Statistics of variants: medians, ratios with intervals, and when a ratio is a tie."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
-"""Of the rounds, for an interval; its ends are then right to a hundredth of its width or so."""
+"""Bootstrap samples of the rounds; the ends of the interval are then exact to about 1% of its width."""
 
 _SEED = 0
 
 TIE = 0.02
-"""A ratio nearer to 1 than this is a tie, however sure it is: the same program twice differs by as much."""
+"""A ratio nearer to 1 than this is a tie, whatever its interval: two runs of the same program differ by as
+much."""
 
 FEWEST_ROUNDS = 5
-"""Of fewer, the ends of the interval are hardly more than the lowest and the highest of them."""
+"""With fewer rounds, the ends of the interval are little more than the lowest and the highest round."""
 
 PERCENTILES = (50, 90, 99)
 
@@ -29,9 +30,9 @@ class Ratio:
     """How many times faster one variant is than another.
 
     Attributes:
-        value: ratio of the medians over rounds.
-        low, high: ends of the 95% interval.
-        verdict: "faster", "slower" or "tie"; "unclear" of fewer rounds than `FEWEST_ROUNDS`.
+        value: ratio of the medians over the rounds.
+        low, high: the ends of its 95% interval.
+        verdict: "faster", "slower" or "tie"; "unclear" with fewer rounds than `FEWEST_ROUNDS`.
     """
 
     value: float
@@ -41,16 +42,20 @@ class Ratio:
 
 
 def tokens_per_second(rounds: Sequence[Sequence[dict[str, Any]]], tokens_in_a_step: int) -> list[float]:
-    """Of every round: its steps' tokens over its steps' time."""
+    """The rate of each round: the tokens of its steps over the seconds of its steps."""
     return [tokens_in_a_step * len(steps) / sum(step["seconds"] for step in steps) for steps in rounds]
 
 
 def ratio(one: Sequence[float], other: Sequence[float], *, paired: bool = True) -> Ratio:
-    """Rates of one variant over those of another, round by round.
+    """The ratio of two variants' rates.
 
-    The interval is the bootstrap's (Efron 1979, percentiles): rounds are drawn with replacement. Where they
-    are of the same comparison both columns' are drawn at once, as what slows the machine down in a round
-    slows both; else (`paired=False`) each by itself.
+    The interval is the percentile bootstrap (Efron 1979): rounds are drawn with replacement.
+
+    Args:
+        one, other: rates, round by round.
+        paired: whether the rounds are of the same comparison. Both variants' rounds are then drawn together,
+            because what slows the machine down in a round slows both; otherwise each variant's are drawn
+            alone.
     """
     draw = np.random.default_rng(_SEED)
     if paired:
@@ -78,10 +83,10 @@ def _verdict(value: float, low: float, high: float) -> str:
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Step times at `PERCENTILES`, as {"p50": seconds}."""
+    """Step times at `PERCENTILES`, for example {"p50": seconds}."""
     return {f"p{share}": float(np.percentile(seconds, share)) for share in PERCENTILES}
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, lowest and highest."""
+    """The median, the lowest and the highest value."""
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}

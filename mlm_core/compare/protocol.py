@@ -1,7 +1,8 @@
-"""What a column's process and the comparison say to each other: a line of JSON each time.
+"""The messages between a comparison and a worker process: one line each.
 
-The process says `started`, `ready` and `round`, and is then blocked until it is told how many steps it has to
-do; told 0, it says `ended` and ends.
+The worker sends JSON: `started`, then `ready`, then `round` after each round. After `ready` and each `round`
+it waits for the number of steps of the next round. After 0 it sends `ended` and exits. An error is sent as
+`failed`.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ STARTED, READY, ROUND, ENDED, FAILED = "started", "ready", "round", "ended", "fa
 CONFIG = "config.json"
 
 
-class Talk:
-    """The process's side."""
+class Channel:
+    """A worker's connection to the comparison."""
 
     def __init__(self) -> None:
-        # Whatever a library prints goes to stderr; what is said here goes to the comparison.
+        # What libraries print to stdout goes to stderr; only messages go to the comparison.
         sys.stdout.flush()
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
 
-    def say(self, event: str, **facts: Any) -> None:
-        """Say that something has happened."""
+    def send(self, event: str, **facts: Any) -> None:
+        """Send an event with its facts."""
         print(json.dumps({"event": event} | facts), file=self._out, flush=True)
 
-    def due(self) -> int:
-        """How many steps are due now; waits for it. 0 where the comparison has ended."""
+    def receive_steps(self) -> int:
+        """Wait for the number of steps of the next round; 0 if the comparison has ended."""
         return int(sys.stdin.readline() or 0)

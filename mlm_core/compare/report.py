@@ -1,6 +1,6 @@
-"""The report of a comparison: what was measured of every variant, and the verdict.
+"""The report of a comparison: the measurements of every variant, and how they compare.
 
-`report.json` is `Report.content`; its schema is described in `SCHEMA.md` beside this file.
+`report.json` is the result of `report_content`; `SCHEMA.md` in this folder describes it.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from mlm_core.system.versions import core_versions
 SCHEMA = "mlm.compare/1"
 
 FIRST_TOLERANCE = {"float32": 1e-4, "bf16": 2e-2, "fp16": 2e-2}
-"""Of a loss before the first update, relative: float32's rounding in another order, as in `mlm parity`; 16
-bits keep three digits of each product. The wider one of two columns' precisions counts."""
+"""Relative tolerance of a loss before the first update, by precision: float32 rounds in another order, as in
+`mlm parity`; 16 bits keep three digits of each product. Of two variants' tolerances the wider one applies."""
 
 LATER_TOLERANCE = {"float32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}
-"""Of a loss after it: rounding grows from step to step."""
+"""Relative tolerance of a loss after the first update: rounding differences grow from step to step."""
 
 Content = Mapping[str, Any]
 
 
 def measured_variant(process: WorkerProcess) -> dict[str, Any]:
-    """What is known of a variant; of one that failed, as far as it came."""
+    """The measurements of a variant; of a failed variant, those until it failed."""
     variant, facts = process.variant, process.facts
-    found: dict[str, Any] = {"name": variant.name, "backend": variant.backend, "guide": variant.guide}
+    found: dict[str, Any] = {"name": variant.name, "backend": variant.backend, "guide": variant.hf_recipe}
     found["options"] = dict(variant.options)
     if process.problem is not None:
         found["problem"] = process.problem
@@ -47,7 +47,7 @@ def measured_variant(process: WorkerProcess) -> dict[str, Any]:
         found |= {"warm_up": facts[READY]["steps"], "memory": facts[READY]["memory"]}
     if process.rounds:
         found |= _steady_state(process)
-    if ENDED in facts and not variant.guide:
+    if ENDED in facts and not variant.hf_recipe:
         ended = facts[ENDED]
         speed = ended["evaluation"]["tokens"] / ended["evaluation"]["seconds"]
         found |= ended | {"evaluation": ended["evaluation"] | {"tokens_per_second": speed}}
@@ -65,7 +65,7 @@ def _steady_state(process: WorkerProcess) -> dict[str, Any]:
         "idle_share": process.idle_share,
         "products": process.products,
     }
-    if process.variant.guide:
+    if process.variant.hf_recipe:
         return found
     masked = [
         sum(step["masked_tokens"] for step in one_round) / sum(step["seconds"] for step in one_round)
@@ -76,10 +76,10 @@ def _steady_state(process: WorkerProcess) -> dict[str, Any]:
 
 
 def add_utilisation(variants: Sequence[dict[str, Any]]) -> None:
-    """Note the share of the machine's limit that each variant reaches.
+    """Add to each variant the share of the machine's limit that it reaches.
 
-    The limit is the best rate of products alone that any variant of its precision and device has seen, in
-    whatever framework.
+    The limit is the highest rate of matrix products alone that any variant with the same precision and device
+    has measured, in any framework.
     """
     best: dict[tuple[str, str], float] = {}
     able = [variant for variant in variants if "rounds" in variant]
@@ -88,7 +88,7 @@ def add_utilisation(variants: Sequence[dict[str, Any]]) -> None:
         best[kind] = max([best.get(kind, 0.0), *variant["products"]])
     for variant in able:
         limit, work = best[variant["work"]["precision"], variant["device"]], variant["work"]
-        # The guide's recipe trains the same model.
+        # The Hugging Face recipe reports no operations, but it trains the same model.
         operations = max((other.get("operations_in_a_step", 0.0) for other in able), default=0.0)
         if limit and operations:
             steps = variant["tokens_per_second"]["median"] / work["tokens_in_a_step"]
@@ -96,7 +96,7 @@ def add_utilisation(variants: Sequence[dict[str, Any]]) -> None:
 
 
 def measured_point(point: Point, processes: Sequence[WorkerProcess]) -> dict[str, Any]:
-    """What is known of all variants at a point, and how they compare."""
+    """The measurements of all variants at a point, and their comparisons."""
     variants = [measured_variant(process) for process in processes]
     add_utilisation(variants)
     return {
@@ -109,27 +109,27 @@ def measured_point(point: Point, processes: Sequence[WorkerProcess]) -> dict[str
 
 
 def _comparisons(variants: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every variant with the first one, and those of a framework with the guide's recipe for it."""
+    """Compare every variant with the first one, and with the Hugging Face recipe for its framework."""
     able = [variant for variant in variants if "rounds" in variant and "problem" not in variant]
     own = [variant for variant in able if not variant["guide"]]
-    guides = [variant for variant in able if variant["guide"]]
+    recipes = [variant for variant in able if variant["guide"]]
     return [_comparison(one, own[0]) for one in own[1:]] + [
-        _comparison(one, guide) for guide in guides for one in own if one["backend"] == guide["backend"]
+        _comparison(one, recipe) for recipe in recipes for one in own if one["backend"] == recipe["backend"]
     ]
 
 
 def _comparison(one: Content, other: Content) -> dict[str, Any]:
     rates = ratio(one["tokens_per_second"]["rounds"], other["tokens_per_second"]["rounds"])
-    # The guide draws masks of its own.
+    # The Hugging Face recipe draws its own masks.
     same = None if other["guide"] else same_work(one, other)
     return {"column": one["name"], "to": other["name"], "speed": asdict(rates), "same_work": same}
 
 
 def same_work(one: Content, other: Content) -> dict[str, Any]:
-    """Whether two variants were given the same and computed the same.
+    """Whether two variants received and computed the same.
 
-    Each framework draws dropout's noise in its own way: where there is any, losses of training say nothing
-    of two frameworks, and the held-out loss before the first step is all that is judged.
+    Each framework draws its own dropout noise. With dropout, training losses of two frameworks are not
+    comparable, and only the held-out loss before the first step is judged.
     """
     pairs = list(zip(_steps(one), _steps(other), strict=False))
     digests = [(first["batch_digest"], second["batch_digest"]) for first, second in pairs]
@@ -139,9 +139,9 @@ def same_work(one: Content, other: Content) -> dict[str, Any]:
         "held_out_before": _apart(one.get("held_out_before"), other.get("held_out_before")),
         "first_loss": losses[0] if losses else None,
         "largest": max((loss for loss in losses if loss is not None), default=None),
-        "held_out": _apart(*(side.get("evaluation", {}).get("loss") for side in (one, other))),
+        "held_out": _apart(*(variant.get("evaluation", {}).get("loss") for variant in (one, other))),
     }
-    precisions = [side["work"]["precision"] for side in (one, other)]
+    precisions = [variant["work"]["precision"] for variant in (one, other)]
     first, later = (max(map(table.__getitem__, precisions)) for table in (FIRST_TOLERANCE, LATER_TOLERANCE))
     judged = {"held_out_before": first} | (
         {} if noise else {"first_loss": first, "largest": later, "held_out": later}
@@ -159,7 +159,7 @@ def same_work(one: Content, other: Content) -> dict[str, Any]:
 
 
 def _apart(one: float | None, other: float | None) -> float | None:
-    """How far two losses are apart, by ratio; None where one is missing or not finite."""
+    """The relative difference of two losses; None if one is missing or not finite."""
     return None if one is None or other is None else abs(one - other) / max(abs(other), 1e-12)
 
 
@@ -170,7 +170,7 @@ def _steps(variant: Content) -> list[dict[str, Any]]:
 def report_content(
     points: list[dict[str, Any]], *, command: str, complete: bool, fail_below: float | None
 ) -> dict[str, Any]:
-    """The whole report, as `report.json` holds it."""
+    """The content of `report.json`."""
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     return {
         "schema": SCHEMA,
@@ -190,10 +190,10 @@ def report_content(
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """A report that was written before.
+    """Read a `report.json`.
 
     Raises:
-        RequestError: it is none.
+        RequestError: the file is not a report that this version reads.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -203,13 +203,13 @@ def read_report(path: Path) -> dict[str, Any]:
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
     except (ValueError, KeyError, TypeError, AttributeError):
-        reason = "is no report of mlm compare"
+        reason = "is not a report of mlm compare"
     else:
         if schema == SCHEMA:
             return dict(content)
-        reason = f"has the schema {schema}, this version reads {SCHEMA}"
+        reason = f"has the schema {schema}, but this version reads {SCHEMA}"
     raise RequestError(
-        reason, code="not_a_report", option="--from", value=str(path), fix="name a report.json"
+        reason, code="not_a_report", option="--from", value=str(path), fix="give the path of a report.json"
     )
 
 

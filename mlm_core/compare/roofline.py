@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices, and how much arithmetic a step is."""
+"""How fast this machine multiplies matrices, and how many operations a training step has."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlm_core.model.initialization import ParameterSpecs
 from mlm_core.training.setup import TrainingSetup
 
 Shape = tuple[int, int, int]
-"""Rows, inner size and columns of a product."""
+"""Rows, inner size and columns of a matrix product."""
 
 _TABLES = ("embeddings.weight", "embedding.weight")
-"""What rows are looked up in by their number: no product, unless the output matrix is tied to it."""
+"""Embedding tables. A lookup is no product, but the output matrix may be tied to the table."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Arithmetic:
 
     Attributes:
         shapes: of all products with weights, in the order of the parameters.
-        attention: operations in attention's own products, of scores and mixing.
+        attention: operations in attention's two products, of scores and of values.
     """
 
     shapes: Sequence[Shape]
@@ -33,12 +33,12 @@ class Arithmetic:
 
     @property
     def forward(self) -> float:
-        """Operations of a forward pass: two for each number of a product's weights and row."""
+        """Operations of a forward pass: 2 * rows * inner size * columns for each product."""
         return sum(2.0 * rows * inner * columns for rows, inner, columns in self.shapes) + self.attention
 
     @property
     def step(self) -> float:
-        """Operations of a training step: backwards two products for each one (Kaplan et al., 2020)."""
+        """Operations of a training step: the backward pass does each product twice (Kaplan et al., 2020)."""
         return 3 * self.forward
 
     @property
@@ -48,7 +48,7 @@ class Arithmetic:
 
 
 def arithmetic(setup: TrainingSetup, specs: ParameterSpecs) -> Arithmetic:
-    """What a step of a setup is by the book: all layers at all positions, the head at the masked ones."""
+    """The nominal arithmetic of a step: all layers at all positions, the head at the masked positions."""
     tokens = setup.plan.batch_size * int(setup.train.blocks.shape[1])
     masked = round(tokens * setup.config.mlm_probability)
     matrices = {name: shape for name, shape in specs.shapes.items() if len(shape) == 2}
@@ -70,16 +70,16 @@ def _attention(config: Any, tokens: int, length: int) -> float:
     return 2.0 * 2.0 * layers * tokens * length * getattr(config, "hidden_size", 0)
 
 
-class Products:
-    """A model's products alone, as fast as its framework does them.
+class MatmulBenchmark:
+    """The speed of a model's matrix products alone, in its framework.
 
     Args:
-        engine: the framework.
-        setup: what is trained.
-        specs: what its model is made of.
+        engine: multiplies the matrices.
+        setup: the training to imitate.
+        specs: the shapes of the model's parameters.
 
     Attributes:
-        arithmetic: of a step of the setup.
+        arithmetic: of a training step.
     """
 
     def __init__(self, engine: Engine, setup: TrainingSetup, specs: ParameterSpecs) -> None:
@@ -89,13 +89,13 @@ class Products:
         self._multiply: Callable[[], None] | None = None
 
     def rate(self) -> float | None:
-        """Operations a second of one pass through each distinct product; None: the engine has no products."""
+        """Operations per second over each distinct product once; None: the engine offers no products."""
         shapes = self.arithmetic.distinct
         if self._multiply is None:
             self._multiply = self._engine.matmul(shapes, self._config.precision, self._config.device)
             if self._multiply is None:
                 return None
-            # Traced, and with its memory.
+            # The first call traces and allocates memory.
             self._multiply()
         begun = time.perf_counter()
         self._multiply()

@@ -1,6 +1,6 @@
-"""Columns in interleaved rounds: each in a process of its own, process, one at work and the others blocked.
+"""Interleaved rounds: each variant has its own process; one works while the others are blocked.
 
-What slows the machine down for a while slows all variants down alike, as they take turns round by round.
+What slows the machine down for a while slows all variants down alike, because they alternate round by round.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from mlm_core.config.config import Config
 from mlm_core.system.machine import processor_seconds
 
 _SETTLED = 0.05
-"""Seconds after which a blocked process has put its threads to sleep: they wait for work for a moment."""
+"""Seconds until the threads of a blocked process sleep: they first wait actively for work for a moment."""
 
 
 class WorkerProcess:
-    """A column's process.
+    """The process of a variant.
 
     Attributes:
-        variant: what it is.
-        facts: what it has said of itself, by event.
-        rounds: its steps, round by round, the warm-up left out.
-        products: operations a second in products alone, seen after each round and the warm-up.
-        problem: how it failed; None: it did not.
-        seconds_to: until it had started, and until it was ready: evaluated, and warmed up.
-        idle_share: of a processor, what it took in other columns' turns.
+        variant: what it trains.
+        facts: the facts of the events it has sent, by event.
+        rounds: its steps, round by round, without the warm-up.
+        products: operations per second of matrix products alone, measured after the warm-up and each round.
+        problem: the error it failed with, or None.
+        seconds_to: seconds until it had started, and until it was ready: evaluated and warmed up.
+        idle_share: the share of a processor it took during other variants' rounds.
     """
 
     def __init__(self, variant: Variant, config: Config, directory: Path) -> None:
@@ -47,7 +47,7 @@ class WorkerProcess:
         self._idle_used, self._idle_time = 0.0, 0.0
         self._idle_since: tuple[float, float] | None = None
         directory.mkdir(parents=True)
-        given = {"config": variant.config(config).to_dict(), "guide": variant.guide}
+        given = {"config": variant.config(config).to_dict(), "hf_recipe": variant.hf_recipe}
         (directory / CONFIG).write_text(json.dumps(given), encoding="utf-8")
         self._log: IO[str] = (directory / "log").open("w+", encoding="utf-8", errors="replace")
         self._command = [sys.executable, "-m", "mlm_core.compare.worker", str(directory)]
@@ -61,7 +61,7 @@ class WorkerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._started is not None:
-            # Whatever ends this process ends the other one, too.
+            # Whatever ends the comparison also ends the worker.
             self._started.kill()
             self._started.wait()
         self._log.close()
@@ -72,9 +72,9 @@ class WorkerProcess:
         return self._started
 
     def get_ready(self) -> None:
-        """Start it, and wait until it has done its warm-up."""
+        """Start the process, and wait for the end of its warm-up."""
         self._begun = time.perf_counter()
-        # In a session of its own: Ctrl-C is for this process, which has the rounds to keep.
+        # A session of its own keeps Ctrl-C away from it: the comparison handles it and keeps the rounds.
         self._started = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
             start_new_session=True,
@@ -86,23 +86,23 @@ class WorkerProcess:
         self.products += self.facts[READY]["products"]
 
     def rest(self) -> None:
-        """Its turn is over: what it takes of the processor from here on is at others' cost."""
+        """Note that its round is over: processor time from here on is at the cost of other variants."""
         used = processor_seconds(self._process.pid) if self.problem is None else None
         self._idle_since = (used, time.perf_counter()) if used is not None else None
 
     def work(self, steps: int) -> None:
-        """Do a round."""
+        """Train a round of `steps` steps."""
         answer = self._asked(steps)
         if answer is not None:
             self.rounds.append(answer["steps"])
             self.products += answer["products"]
 
     def end(self) -> None:
-        """Evaluate once more, and go."""
+        """Evaluate once more, and exit."""
         self._asked(0)
 
-    def look_at_idleness(self) -> None:
-        """Note what it has taken of the processor since it was blocked."""
+    def measure_idleness(self) -> None:
+        """Note the processor time it has taken since it was blocked."""
         if self.problem is not None or self._idle_since is None:
             return
         used, now = processor_seconds(self._process.pid), time.perf_counter()
@@ -113,7 +113,7 @@ class WorkerProcess:
 
     @property
     def idle_share(self) -> float | None:
-        """See above; None where it cannot be told."""
+        """See the class; None where it cannot be measured."""
         return self._idle_used / self._idle_time if self._idle_time else None
 
     def _asked(self, steps: int) -> dict[str, Any] | None:
@@ -140,44 +140,44 @@ class WorkerProcess:
                 return answer
             self.problem = answer["error"] | {"exit_code": answer["exit_code"]}
             return None
-        self.problem = {"code": "ended", "message": self._last_words(), "fix": None}
+        self.problem = {"code": "ended", "message": self._exit_reason(), "fix": None}
         return None
 
-    def _last_words(self) -> str:
+    def _exit_reason(self) -> str:
         code = self._process.wait()
         self._log.seek(0)
-        said = [line.strip() for line in self._log if line.strip()]
-        how = f"killed by signal {-code}, as the system does when memory runs out" if code == -9 else (
-            f"its process ended with {code}"
-        )  # fmt: skip
-        return f"{how}: {said[-1]}" if said else how
+        lines = [line.strip() for line in self._log if line.strip()]
+        reason = f"its process ended with exit code {code}"
+        if code == -9:
+            reason = "killed by signal 9, which the system sends when memory runs out"
+        return f"{reason}: {lines[-1]}" if lines else reason
 
 
 def run_rounds(
     processes: list[WorkerProcess], rounds: int, steps: int, round_done: Callable[[int], None]
 ) -> None:
-    """Let every variant work round by round; those that fail are left out from there on.
+    """Train every variant round by round. A variant that fails is left out from there on.
 
     Args:
-        processes: the columns' processes, none of them ready.
-        rounds: how often each works.
-        steps: in a round.
-        round_done: is called after every round, with how many there have been.
+        processes: the variants' processes, not yet started.
+        rounds: the number of rounds of each variant.
+        steps: optimizer steps in a round.
+        round_done: is called after every round with the number of finished rounds.
     """
     for process in processes:
         process.get_ready()
     for process in processes:
         process.rest()
     for number in range(rounds):
-        # Who goes first goes last in the next round: a drift favours nobody.
+        # The order is reversed in every other round, so that a drift of the machine favours no variant.
         for process in processes if number % 2 == 0 else processes[::-1]:
             others = [other for other in processes if other is not process]
             process.work(steps)
             for other in others:
-                other.look_at_idleness()
+                other.measure_idleness()
         round_done(number + 1)
     for process in processes:
         process.end()
     for process in processes:
         if process.problem is None and ENDED not in process.facts:
-            process.problem = {"code": "ended", "message": "it did not evaluate", "fix": None}
+            process.problem = {"code": "ended", "message": "it sent no evaluation", "fix": None}

@@ -1,4 +1,4 @@
-"""A report as text: the verdict in sentences, the figures in a table, for the terminal and for Markdown."""
+"""A report as text, for the terminal and for Markdown: the verdict in sentences, the figures in a table."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ HEADINGS = (
 
 
 MOST_IDLE = 0.01
-"""Share of a processor that a variant may take while it is another one's turn."""
+"""The share of a processor that a variant may take during other variants' rounds."""
 
 
 def verdicts(point: Content) -> list[str]:
-    """Sentences: who is faster by how much, whether they computed the same, and what failed."""
-    said = [sentence for comparison in point["comparisons"] for sentence in _compared(comparison)]
-    restless = [variant for variant in point["columns"] if (variant.get("idle_share") or 0.0) > MOST_IDLE]
-    said += [
-        f"{variant['name']} took {variant['idle_share']:.1%} of a processor in others' turns, to their cost."
-        for variant in restless
+    """Sentences: which variant is faster and by how much, whether they computed the same, and what failed."""
+    sentences = [sentence for comparison in point["comparisons"] for sentence in _compared(comparison)]
+    busy = [variant for variant in point["columns"] if (variant.get("idle_share") or 0.0) > MOST_IDLE]
+    sentences += [
+        f"{variant['name']} took {variant['idle_share']:.1%} of a processor during other variants' rounds, "
+        "which slows them down."
+        for variant in busy
     ]
     failed = [variant for variant in point["columns"] if "problem" in variant]
-    return said + [f"{variant['name']} failed: {_problem(variant['problem'])}" for variant in failed]
+    return sentences + [f"{variant['name']} failed: {_problem(variant['problem'])}" for variant in failed]
 
 
 def _problem(problem: Content) -> str:
@@ -51,10 +52,10 @@ def _compared(comparison: Content) -> list[str]:
 
 def _same(work: Content) -> str:
     if not work["text"]:
-        return "They were NOT given the same text."
+        return "They did NOT receive the same text."
     if work["batches"] is False:
         return "They did NOT receive the same batches."
-    received = "They received the same batches" if work["batches"] else "They were given the same text"
+    received = "They received the same batches" if work["batches"] else "They received the same text"
     if not work["agrees"]:
         apart = [
             f"{name.replace('_', ' ')} {work['differences'][name]:.1e}, tolerance {tolerance:.0e}"
@@ -63,16 +64,16 @@ def _same(work: Content) -> str:
         ]
         return f"{received}, but their losses DIFFER ({'; '.join(apart)})."
     if work["noise"]:
-        noise = "dropout's noise is another in each, so only the loss before training is compared"
-        return f"{received}; {noise}: it agrees."
+        noise = "each framework draws its own dropout noise, so only the loss before training is compared"
+        return f"{received}; {noise}. It agrees."
     largest = work["differences"]["largest"]
     how = "" if largest is None else f", {largest:.1e} apart at most"
     return f"{received}, and their losses agree over {work['steps']} steps{how}."
 
 
 def rows(point: Content) -> list[list[str]]:
-    """A row of text for each variant, under `HEADINGS`."""
-    # Of a variant that is compared with several, the first.
+    """A row of cells for each variant; `HEADINGS` names the columns."""
+    # If a variant is compared with several, the first comparison is shown.
     against = {comparison["column"]: comparison["speed"] for comparison in reversed(point["comparisons"])}
     return [_row(variant, against.get(variant["name"])) for variant in point["columns"]]
 
@@ -105,7 +106,7 @@ def _memory(memory: Content) -> str:
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Rows of cells below each other; the first cell is text, the others are figures."""
+    """Rows of cells in aligned columns; the first column is text, the others are figures."""
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
@@ -117,7 +118,7 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def terminal(content: Content) -> str:
-    """A whole report for a terminal."""
+    """A report for a terminal."""
     parts: list[str] = []
     for point in content["points"]:
         if point["name"]:
@@ -127,7 +128,7 @@ def terminal(content: Content) -> str:
 
 
 def markdown(content: Content) -> str:
-    """A whole report for a pull request."""
+    """A report for a pull request, in Markdown."""
     parts = ["## mlm compare", ""]
     for point in content["points"]:
         if point["name"]:
@@ -160,13 +161,13 @@ def _versions(content: Content) -> list[str]:
 
 
 def between(found: Sequence[Content]) -> str:
-    """The comparison of two reports for a terminal."""
+    """The comparison of two reports as a table for a terminal."""
     lines = [["", "before", "after", "times", "95%", ""]]
     for comparison in found:
         speed = comparison["speed"]
         remark = speed["verdict"]
         if comparison["other_work"]:
-            remark += f"; NOT the same work: another {', '.join(comparison['other_work'])}"
+            remark += f"; NOT the same work: {', '.join(comparison['other_work'])} differ"
         lines.append(
             [
                 comparison["column"],

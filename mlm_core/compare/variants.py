@@ -1,4 +1,4 @@
-"""What is compared: a variant for each way to train, a point for each value of an option."""
+"""What a comparison covers: a variant for each way to train, a point for each value of a swept option."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mlm_core.config.option_names import flag_of
 from mlm_core.errors import RequestError
 from mlm_core.registry import engines, find_engine
 
-_WORDS: Mapping[str, Mapping[str, Any]] = {
+_MODIFIERS: Mapping[str, Mapping[str, Any]] = {
     **{name: {"precision": name} for name in ("float32", "bf16", "fp16", "auto")},
     **{name: {"mlm_head": name} for name in ("sparse", "dense")},
     **{name: {"device": name} for name in ("cpu", "gpu")},
     "compile": {"compile": True},
 }
-"""What may stand behind a backend in `--variants`, as torch:bf16:compile."""
+"""Modifiers that may follow a backend in `--variants`, for example torch:bf16:compile."""
 
 _SWEPT = ("batch_size", "block_size", "gradient_accumulation_steps", "threads")
 
@@ -27,28 +27,28 @@ class Variant:
     """A way to train.
 
     Attributes:
-        name: as the user wrote it.
-        backend: the engine.
-        options: what differs from the other variants, by option name.
-        guide: whether it is the guide's own recipe.
+        name: as the user wrote it, numbered if it occurs twice.
+        backend: the name of the engine.
+        options: the options that differ from the common ones, by name.
+        hf_recipe: whether it is the Hugging Face recipe instead of this package's training.
     """
 
     name: str
     backend: str
     options: Mapping[str, Any]
-    guide: bool = False
+    hf_recipe: bool = False
 
     def config(self, common: Config) -> Config:
-        """The options of its run."""
+        """The common options with those of this variant."""
         return replace(common, backend=self.backend, **self.options)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value of the option that is swept; None: nothing is.
+    """A value of the swept option.
 
     Attributes:
-        option: its name in Python.
+        option: the option's name in Python; None without a sweep.
         value: the value.
     """
 
@@ -57,7 +57,7 @@ class Point:
 
     @property
     def name(self) -> str:
-        """As a heading."""
+        """The point as a heading; "" without a sweep."""
         return "" if self.option is None else f"{flag_of(self.option)} {self.value}"
 
     def config(self, common: Config) -> Config:
@@ -66,18 +66,20 @@ class Point:
 
 
 def chosen_variants(backends: str | None, variants: str | None, baseline: str | None = None) -> list[Variant]:
-    """The variants that were asked for; without a word the engines that are installed.
+    """The requested variants; by default one for each installed engine.
 
     Args:
-        backends, variants, baseline: as the options of these names.
+        backends, variants, baseline: the values of the options of these names.
 
     Raises:
-        RequestError: something in them is no backend, no option of a variant or no baseline, or there are
-            fewer than two variants.
+        RequestError: a backend, a modifier or the baseline is unknown, or there are fewer than two variants.
     """
     if backends is not None and variants is not None:
         raise RequestError(
-            "stands beside --backends", code="contradiction", option="--variants", fix="give one of them"
+            "cannot be combined with --backends",
+            code="contradiction",
+            option="--variants",
+            fix="give one of them",
         )
     option = "--variants" if variants is not None else "--backends"
     written = variants if variants is not None else backends
@@ -87,16 +89,16 @@ def chosen_variants(backends: str | None, variants: str | None, baseline: str | 
     else:
         found = [_variant(word.strip(), option) for word in written.split(",")]
     names = [variant.name for variant in found]
-    # The same variant twice shows what noise there is.
+    # The same variant twice is allowed: it shows the noise.
     found = [replace(variant, name=_numbered(names, index)) for index, variant in enumerate(found)]
     found += _recipes(found, baseline)
     if len(found) < 2:
         raise RequestError(
-            "at least two variants are compared",
+            "a comparison needs at least two variants",
             code="out_of_range",
             option=option,
             value=",".join(names) or None,
-            fix="write them as torch,tf; mlm doctor says what is missing",
+            fix="give two or more, for example torch,tf; mlm doctor shows what is missing",
         )
     return found
 
@@ -104,10 +106,10 @@ def chosen_variants(backends: str | None, variants: str | None, baseline: str | 
 def _recipes(variants: Sequence[Variant], baseline: str | None) -> list[Variant]:
     if baseline not in (None, "guide"):
         raise RequestError(
-            "is no baseline", code="out_of_range", option="--baseline", value=baseline, fix="write guide"
+            "unknown baseline", code="out_of_range", option="--baseline", value=baseline, fix="write guide"
         )
     backends = dict.fromkeys(variant.backend for variant in variants) if baseline else {}
-    return [Variant(f"guide:{backend}", backend, {}, guide=True) for backend in backends]
+    return [Variant(f"guide:{backend}", backend, {}, hf_recipe=True) for backend in backends]
 
 
 def _numbered(names: Sequence[str], index: int) -> str:
@@ -119,23 +121,23 @@ def _variant(written: str, option: str) -> Variant:
     backend, *words = written.split(":")
     options: dict[str, Any] = {}
     for word in words:
-        if option == "--backends" or word not in _WORDS:
+        if option == "--backends" or word not in _MODIFIERS:
             raise RequestError(
-                f"{word!r} is nothing that a variant can be",
+                f"unknown variant modifier {word!r}",
                 code="usage",
                 option=option,
                 value=written,
-                fix=f"write --variants with {', '.join(_WORDS)} behind a backend, as torch:bf16:compile",
+                fix=f"use --variants with {', '.join(_MODIFIERS)} after a backend, for example torch:bf16",
             )
-        options |= _WORDS[word]
+        options |= _MODIFIERS[word]
     return Variant(written, find_engine(backend).name, options)
 
 
 def chosen_points(sweep: str | None) -> list[Point]:
-    """The values of `--sweep`, as batch-size=8,16,32.
+    """A point for each value of `--sweep`, for example batch-size=8,16,32.
 
     Raises:
-        RequestError: it names no option that can be swept, or no two values.
+        RequestError: the option cannot be swept, or a value is wrong.
     """
     if sweep is None:
         return [Point()]
@@ -143,11 +145,11 @@ def chosen_points(sweep: str | None) -> list[Point]:
     option = name.strip().lstrip("-").replace("-", "_")
     if option not in _SWEPT or not values:
         raise RequestError(
-            "is no option with values",
+            "must have the form OPTION=A,B",
             code="usage",
             option="--sweep",
             value=sweep,
-            fix=f"write one of {', '.join(flag_of(known)[2:] for known in _SWEPT)}, as batch-size=8,16,32",
+            fix=f"OPTION is one of {', '.join(flag_of(known)[2:] for known in _SWEPT)}",
         )
     found = [Config.from_dict({option: value.strip()}) for value in values.split(",")]
     return [Point(option, getattr(config, option)) for config in found]

@@ -1,6 +1,7 @@
-"""A column's process: `python -m mlm_core.compare.worker DIRECTORY` trains what DIRECTORY/config.json says.
+"""The worker process of a variant.
 
-It is a run like any other, but for the steps that it waits before.
+`python -m mlm_core.compare.worker DIRECTORY` trains with the options in DIRECTORY/config.json. It is a run
+like any other, except that it waits before each round.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, ROUND, STARTED, Talk
-from mlm_core.compare.roofline import Products
+from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, ROUND, STARTED, Channel
+from mlm_core.compare.roofline import MatmulBenchmark
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError
 from mlm_core.model.dropout_rates import has_dropout
@@ -27,23 +28,23 @@ from mlm_core.training.setup import TrainingSetup
 Memory = dict[str, float | None]
 
 WARM_UP = 3
-"""Steps before a variant is ready: traced, compiled, and with its memory."""
+"""Steps before a variant is ready, in which it is traced and compiled and allocates its memory."""
 
 
 class VariantRounds:
-    """The steps of a variant, in rounds.
+    """Divides a variant's steps into rounds.
 
     Args:
-        talk: to the comparison.
-        products: operations a second in products alone, looked at once a round; None: that is not measured.
-        memory: the most so far, in MB, of the process and of the device where there is one; looked at once,
-            before the products take some of their own.
+        channel: the connection to the comparison.
+        products: measures operations per second of matrix products alone, once a round; None: not measured.
+        memory: the peak in MB of the process, and of the device if there is one. It is read once, before
+            `products` allocates memory of its own.
     """
 
     def __init__(
-        self, talk: Talk, products: Callable[[], float | None] | None, memory: Callable[[], Memory]
+        self, channel: Channel, products: Callable[[], float | None] | None, memory: Callable[[], Memory]
     ) -> None:
-        self._talk = talk
+        self._channel = channel
         self._products = products
         self._memory = memory
         self._steps: list[dict[str, Any]] = []
@@ -51,12 +52,12 @@ class VariantRounds:
         self._event = READY
 
     def step_done(self, step: DoneStep) -> None:
-        """Note a step; after the last one that is due, wait."""
+        """Note a step; after the last step of a round, report and wait for the next round."""
         facts = {name: step.line[name] for name in ("step", "loss", "masked_tokens", "batch_digest")}
         self._noted({"seconds": step.seconds, "batch_seconds": step.batch_seconds} | facts)
 
     def recipe_step_done(self, seconds: float) -> None:
-        """The same for a loop that says nothing else."""
+        """`step_done` for a training loop that reports only seconds."""
         self._noted({"seconds": seconds})
 
     def _noted(self, step: dict[str, Any]) -> None:
@@ -64,21 +65,21 @@ class VariantRounds:
         if len(self._steps) < self._due:
             return
         memory = {"memory": self._memory()} if self._event == READY else {}
-        seen = self._products() if self._products is not None else None
-        products = [seen] if seen is not None else []
-        self._talk.say(self._event, steps=self._steps, products=products, **memory)
+        rate = self._products() if self._products is not None else None
+        products = [rate] if rate is not None else []
+        self._channel.send(self._event, steps=self._steps, products=products, **memory)
         self._event, self._steps = ROUND, []
-        self._due = self._talk.due()
+        self._due = self._channel.receive_steps()
         if self._due == 0:
-            # Nothing more is wanted of a loop that is a framework's own.
-            raise _NothingMoreError
+            # The training loop may be a framework's own, which only an exception ends.
+            raise _ComparisonEndedError
 
 
-class _NothingMoreError(Exception):
+class _ComparisonEndedError(Exception):
     pass
 
 
-def work(talk: Talk, directory: Path) -> None:
+def work(channel: Channel, directory: Path) -> None:
     """Train in rounds, then evaluate once more.
 
     Raises:
@@ -92,24 +93,24 @@ def work(talk: Talk, directory: Path) -> None:
     trainer = engine.trainer(replace(config, output_dir=str(directory / "run")))
     setup = trainer.setup
     assert isinstance(setup, TrainingSetup)
-    talk.say(
+    channel.send(
         STARTED, work=_work(setup), versions=engine.versions(), device=engine.device_name(setup.config.device)
     )
 
     def memory() -> Memory:
         return {"process": peak_memory(), "device": engine.device_memory()}
 
-    if given["guide"]:
-        with suppress(_NothingMoreError):
-            engine.train_hf_recipe(setup, VariantRounds(talk, None, memory).recipe_step_done)
-        talk.say(ENDED)
+    if given["hf_recipe"]:
+        with suppress(_ComparisonEndedError):
+            engine.train_hf_recipe(setup, VariantRounds(channel, None, memory).recipe_step_done)
+        channel.send(ENDED)
         return
-    products = Products(engine, setup, trainer.specs())
-    with suppress(_NothingMoreError):
-        trainer.train(on_step=VariantRounds(talk, products.rate, memory).step_done)
+    products = MatmulBenchmark(engine, setup, trainer.specs())
+    with suppress(_ComparisonEndedError):
+        trainer.train(on_step=VariantRounds(channel, products.rate, memory).step_done)
     operations = products.arithmetic.step
     held_out_before = _first_evaluation(directory / "run" / "metrics.jsonl")
-    talk.say(
+    channel.send(
         ENDED,
         evaluation=_evaluation(trainer),
         held_out_before=held_out_before,
@@ -124,7 +125,7 @@ def _first_evaluation(metrics: Path) -> float | None:
 
 
 def _evaluation(trainer: Trainer) -> dict[str, Any]:
-    """The held-out text once more, by now traced and warm."""
+    """Evaluate the held-out text once more; the evaluation is traced by now."""
     begun = time.perf_counter()
     sums = trainer.evaluate()
     seconds = time.perf_counter() - begun
@@ -133,7 +134,7 @@ def _evaluation(trainer: Trainer) -> dict[str, Any]:
 
 
 def _work(setup: TrainingSetup) -> dict[str, Any]:
-    """What the variant is given, which must be the same for all."""
+    """The work of the variant, which must be the same for all."""
     config, shape = setup.config, setup.train.blocks.shape
     return {
         "model": setup.model.name,
@@ -152,12 +153,12 @@ def _work(setup: TrainingSetup) -> dict[str, Any]:
 
 
 def main(directory: Path) -> int:
-    """Work in this process; an error is said as any other event."""
-    talk = Talk()
+    """Work in this process; an error is sent as an event."""
+    channel = Channel()
     try:
-        work(talk, directory)
+        work(channel, directory)
     except MlmError as error:
-        talk.say(FAILED, error=error.as_dict(), exit_code=error.exit_code)
+        channel.send(FAILED, error=error.as_dict(), exit_code=error.exit_code)
         return error.exit_code
     return 0
 

@@ -18,10 +18,10 @@ _DEFAULT = "comparison"
 
 
 def check_report_directory(config: Config) -> Path:
-    """Where the report goes; nothing is written yet.
+    """The directory for the report; nothing is written yet.
 
     Raises:
-        RequestError: there is one already and `overwrite` is off, or it is no directory.
+        RequestError: it holds a report and `overwrite` is off, or it is not a directory.
     """
     path = Path(config.output_dir or _DEFAULT)
     if path.exists() and not path.is_dir():
@@ -34,7 +34,7 @@ def check_report_directory(config: Config) -> Path:
         )
     if any((path / name).exists() for name in _FILES) and not config.overwrite:
         raise RequestError(
-            "holds a report",
+            "already holds a report",
             code="output_in_use",
             option="--output-dir",
             value=str(path),

@@ -1,1 +1,1 @@
-"""Every option: what it is called, which values it takes, what it decides."""
+"""Every option: its name, its values, its limits, and the names that other trainers give it."""

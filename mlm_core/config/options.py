@@ -1,4 +1,4 @@
-"""An option is defined once, as a dataclass field; the CLI, YAML and Python check it here."""
+"""An option is defined once, as a dataclass field. This file checks its values from CLI, YAML and Python."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from mlm_core.errors import RequestError
 
-Affects = Literal["plan", "rounding", "nothing"]
-"""What a change of the option changes: the result, its rounding only, or neither."""
+Affects = Literal["result", "rounding", "nothing"]
+"""What a change of the option changes: the result, only its last bits, or neither."""
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -21,7 +21,17 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its Python name, type, limits and one line of help."""
+    """One option: its Python name, type, limits and help.
+
+    Attributes:
+        name: in Python, with underscores.
+        type: of a value: bool, int, float or str.
+        optional: whether None is allowed.
+        choices: the allowed values; () for any.
+        group: name of the dataclass that defines the option, for example "DataConfig".
+
+    The other attributes are the arguments of `option`.
+    """
 
     name: str
     type: type
@@ -35,6 +45,8 @@ class Option:
     maximum: float | None
     above: float | None
     opposite: str | None
+    metavar: str | None
+    default_text: str | None
     group: str
 
     @property
@@ -43,9 +55,24 @@ class Option:
         return "--" + self.name.replace("_", "-")
 
     @property
-    def shown_default(self) -> Any:
-        """The value used when neither the user nor the model gives one."""
-        return self.default if self.default is not None else self.fallback
+    def title(self) -> str:
+        """The heading of its group in `--help` and the README, for example "Data"."""
+        return self.group.removesuffix("Config")
+
+    @property
+    def shown_default(self) -> str:
+        """The default as `--help` and the README show it; "" if there is none."""
+        default = self.default if self.default is not None else self.fallback
+        if self.default_text is not None or default is None:
+            return self.default_text or ""
+        return ("on" if default else "off") if self.type is bool else str(default)
+
+    @property
+    def shown_value(self) -> str:
+        """A placeholder for the value in `--help`: the choices, N, X or a word."""
+        if self.metavar is not None or self.choices:
+            return self.metavar or "|".join(self.choices)
+        return {int: "N", float: "X"}.get(self.type, self.name.rpartition("_")[2].upper())
 
 
 def option(
@@ -53,22 +80,27 @@ def option(
     help: str,
     *,
     fallback: Any = None,
-    affects: Affects = "plan",
+    affects: Affects = "result",
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
     opposite: str | None = None,
+    metavar: str | None = None,
+    default_text: str | None = None,
 ) -> Any:
     """A dataclass field that is an option.
 
     Args:
-        default: the field's default. None means "not given": the model's own recommendation is
-            taken, or else `fallback`.
-        help: one line, shown by `--help`.
-        fallback: the value used when nothing is given or recommended.
+        default: the field's default. None means "not given": the run then uses what the model recommends,
+            else `fallback`.
+        help: a phrase without its default, shown by `--help` and in the README.
+        fallback: the value used when the user gives none and the model recommends none.
         affects: what a change of this option changes.
-        minimum, maximum: inclusive limits; above: an exclusive lower limit.
-        opposite: what the option is called on the command line where it is false; None: `--no-...`.
+        minimum, maximum: inclusive limits.
+        above: an exclusive lower limit.
+        opposite: the flag that sets a bool to False; None: `--no-...`.
+        metavar: a placeholder for the value in `--help`; None: derived from the type or the name.
+        default_text: the default in words, where it is not one value.
     """
     metadata = {
         "help": help,
@@ -78,6 +110,8 @@ def option(
         "maximum": maximum,
         "above": above,
         "opposite": opposite,
+        "metavar": metavar,
+        "default_text": default_text,
     }
     return field(default=default, metadata=metadata)
 
@@ -112,26 +146,26 @@ def _option_of(item: dataclasses.Field[Any], hint: Any, group: str) -> Option:
 
 
 def check(option: Option, value: Any) -> Any:
-    """The value as the option's type and within its limits.
+    """The value, converted to the option's type and checked against its limits.
 
-    Text is converted (the command line and YAML's `2e-5` are text); anything else must already
-    have the type, a whole number serving as a number.
+    Text is converted: the command line gives text, and so does YAML for `2e-5`. Any other value must already
+    have the type, but a whole number is accepted as a float.
 
     Raises:
-        RequestError: the value has the wrong type or lies outside the limits.
+        RequestError: the value has the wrong type or exceeds the limits.
     """
     if value is None and option.optional:
         return None
     converted = _convert(option, value)
     if option.choices and converted not in option.choices:
-        raise _refusal(option, value, f"must be one of {', '.join(option.choices)}", "invalid_choice")
+        raise _error(option, value, f"must be one of {', '.join(option.choices)}", "invalid_choice")
     if isinstance(converted, (int, float)) and not isinstance(converted, bool):
         _check_limits(option, value, converted)
     return converted
 
 
 def _convert(option: Option, value: Any) -> Any:
-    wrong = _refusal(option, value, f"must be {_WORDS[option.type]}", "invalid_type")
+    wrong = _error(option, value, f"must be {_WORDS[option.type]}", "invalid_type")
     if option.type is bool:
         if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
             return value.lower() in _TRUE
@@ -141,11 +175,11 @@ def _convert(option: Option, value: Any) -> Any:
     if isinstance(value, bool):
         raise wrong
     if option.type is str:
-        # A path given from Python is text as well.
+        # A pathlib.Path from Python is accepted as text.
         if not isinstance(value, str) and not hasattr(value, "__fspath__"):
             raise wrong
         if not str(value):
-            raise _refusal(option, value, "must not be empty", "invalid_type")
+            raise _error(option, value, "must not be empty", "invalid_type")
         return str(value)
     if option.type is int and isinstance(value, float):
         raise wrong
@@ -160,12 +194,12 @@ def _convert(option: Option, value: Any) -> Any:
 
 def _check_limits(option: Option, value: Any, number: float) -> None:
     if option.minimum is not None and number < option.minimum:
-        raise _refusal(option, value, f"must be at least {option.minimum}", "out_of_range")
+        raise _error(option, value, f"must be at least {option.minimum}", "out_of_range")
     if option.above is not None and number <= option.above:
-        raise _refusal(option, value, f"must be more than {option.above}", "out_of_range")
+        raise _error(option, value, f"must be more than {option.above}", "out_of_range")
     if option.maximum is not None and number > option.maximum:
-        raise _refusal(option, value, f"must be at most {option.maximum}", "out_of_range")
+        raise _error(option, value, f"must be at most {option.maximum}", "out_of_range")
 
 
-def _refusal(option: Option, value: Any, message: str, code: str) -> RequestError:
+def _error(option: Option, value: Any, message: str, code: str) -> RequestError:
     return RequestError(message, code=code, option=option.flag, value=repr(value) if value == "" else value)

@@ -1,1 +1,1 @@
-"""Whether two engines compute the same thing: each works in a process of its own, then they are compared."""
+"""`mlm parity`: two engines train, each in its own process, and their results are compared."""

@@ -1,4 +1,4 @@
-"""An engine's side in a process of its own: a process holds one framework."""
+"""Runs an engine's worker in a process of its own, because a process holds one framework."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mlm_core.errors import MlmError, RunError
 from mlm_core.parity.worker import CONFIG
 
 
-def work_apart(backend: str, config: Config, directory: Path) -> None:
-    """Do `mlm_core.parity.worker.work` in another process, which leaves its results in a new directory.
+def run_worker(backend: str, config: Config, directory: Path) -> None:
+    """Run `mlm_core.parity.worker.work` in another process, which leaves its results in a new directory.
 
     Raises:
-        MlmError: what the engine raised there.
-        RunError: the process ended without a word of ours.
+        MlmError: the engine's error in that process.
+        RunError: the process ended without reporting an error.
     """
     directory.mkdir()
     options = replace(config, backend=backend, quiet=True).to_dict()
@@ -26,9 +26,9 @@ def work_apart(backend: str, config: Config, directory: Path) -> None:
     command = [sys.executable, "-m", "mlm_core.parity.worker", str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            out, said = process.communicate()
+            out, log = process.communicate()
         except BaseException:
-            # Whatever ends this process ends the other one, too.
+            # Whatever ends this process also ends the worker.
             process.kill()
             raise
     if process.returncode == 0:
@@ -36,7 +36,7 @@ def work_apart(backend: str, config: Config, directory: Path) -> None:
     try:
         facts = json.loads(out)
     except ValueError:
-        last = (said.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+        last = (log.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
         raise RunError(f"its process ended ({last})", code="side_failed", value=backend) from None
     error = MlmError(facts.pop("message"), **facts)
     error.exit_code = process.returncode

@@ -1,6 +1,6 @@
-"""One engine's part of a comparison: the first batch, then training; everything is left in a directory.
+"""The worker of one engine in a comparison: it computes the first batch, trains, and saves all results.
 
-`python -m mlm_core.parity.worker DIRECTORY` does it for the config in DIRECTORY/config.json.
+`python -m mlm_core.parity.worker DIRECTORY` uses the config in DIRECTORY/config.json.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _LOGITS, _GRADIENT = "logits", "gradient."
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """What an engine came to.
+class EngineResult:
+    """The results of an engine.
 
     Attributes:
-        backend: the engine.
+        backend: the name of the engine.
         start, end: parameters before the first and after the last step, by canonical name.
-        sums: of the first batch, without dropout.
-        logits: `[batch, slots, vocabulary]`, of the same.
-        gradients: of the same, by canonical name.
+        sums: loss sums of the first batch, without dropout.
+        logits: of the first batch, `[batch, slots, vocabulary]`.
+        gradients: of the first batch, by canonical name.
         steps: the lines of optimizer steps in `metrics.jsonl`.
-        evaluations: the lines of evaluations.
+        evaluations: the lines of evaluations in `metrics.jsonl`.
     """
 
     backend: str
@@ -51,7 +51,7 @@ class Side:
 
 
 def work(engine: Engine, config: Config, directory: Path) -> None:
-    """Do an engine's part in a directory, which must not hold one already.
+    """Compute and save an engine's results in a directory that holds none yet.
 
     Raises:
         MlmError: as training does.
@@ -65,12 +65,12 @@ def work(engine: Engine, config: Config, directory: Path) -> None:
     trainer.train()
 
 
-def read_side(backend: str, directory: Path) -> Side:
-    """What `work` left in a directory."""
+def read_result(backend: str, directory: Path) -> EngineResult:
+    """Read the results that `work` saved in a directory."""
     arrays = read_arrays(directory / _FIRST_BATCH)
     lines = (directory / _RUN / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     metrics = [json.loads(line) for line in lines]
-    return Side(
+    return EngineResult(
         backend=backend,
         start=read_weights(directory / _START),
         end=read_weights(directory / _RUN),
@@ -83,7 +83,7 @@ def read_side(backend: str, directory: Path) -> Side:
 
 
 def main(directory: Path) -> int:
-    """Work in this process; an error is one JSON object on stdout."""
+    """Work in this process; an error is printed as one JSON object on stdout."""
     from mlm_core.registry import find_engine
 
     try:

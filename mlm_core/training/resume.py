@@ -48,7 +48,7 @@ def check_resume(config: Config) -> None:
 def _allowed_changes(config: Config) -> frozenset[str]:
     written = (config.allow_change or "").replace(",", " ").split()
     names = [word.lstrip("-").replace("-", "_") for word in written]
-    plan = [name for name, spec in Config.options().items() if spec.affects == "plan"]
+    plan = [name for name, spec in Config.options().items() if spec.affects == "result"]
     for name in names:
         if name not in plan or name in _FIXED:
             reason = "cannot change in a run" if name in _FIXED else "not an option that affects the result"
@@ -159,7 +159,7 @@ def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> lis
     changed = [
         name
         for name, spec in Config.options().items()
-        if spec.affects == "plan" and name not in TEXT_OPTIONS and was.get(name) != now[name]
+        if spec.affects == "result" and name not in TEXT_OPTIONS and was.get(name) != now[name]
     ]
     refused = [name for name in changed if name not in allowed]
     if _text_changed(before, checkpoint_facts(setup), changed):

@@ -19,7 +19,7 @@ from architectures import SETTINGS, padded_batch
 from tiny_models import sentences
 
 from mlm_core.parity.comparison import LOGITS, Comparison, compare
-from mlm_core.parity.worker import read_side
+from mlm_core.parity.worker import read_result
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- architectures -->", "<!-- end of architectures -->"
@@ -125,7 +125,7 @@ def _outcome(place: Path, workers: tuple[Worker, Worker], readers: Sequence[Work
                 np.load(place / f"{worker.name}-in-{where.name}.npy") for where in (worker, reader)
             )
             apart[worker.name, reader.name] = float(np.abs(own - opened)[valid].max())
-    one, other = (read_side(worker.name, place / worker.name) for worker in workers)
+    one, other = (read_result(worker.name, place / worker.name) for worker in workers)
     keyed = {worker.name for worker in workers if json.loads((place / f"{worker.name}.keyed").read_text())}
     return Outcome(place.name, failures, compare(one, other), apart, keyed)
 

@@ -10,7 +10,7 @@ from architectures import BACKENDS, LONG, SETTINGS
 from outcomes import collect, with_table
 
 from mlm_core.parity.comparison import LOGITS
-from mlm_core.parity.worker import read_side
+from mlm_core.parity.worker import read_result
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -45,7 +45,7 @@ def test_training_is_the_same(outcome):
 def test_parameters_without_a_gradient_do_not_change(outcome, directory):
     """For example ESM's contact head and LayoutLM's pooler: no weight decay either."""
     for backend in BACKENDS:
-        side = read_side(backend, directory / outcome.name / backend)
+        side = read_result(backend, directory / outcome.name / backend)
         for name, gradient in side.gradients.items():
             if not gradient.any():
                 assert (side.end[name] == side.start[name]).all(), (backend, name)

@@ -69,7 +69,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def compare(packages, model, jsonl, tmp_path):
-    """A comparison: its process when it has ended, and its report."""
+    """A comparison: its finished process and its report."""
     command = [sys.executable, "-m", "mlm_core", "compare", "--dataset", str(jsonl), "--model", str(model)]
     command += ["--block-size", "16", "--batch-size", "8", "--threads", "1", "--device", "cpu"]
     command += ["--output-dir", str(tmp_path / "report")]
@@ -192,7 +192,7 @@ def test_variants_sweeps_and_the_guide(compare):
 
 
 def test_the_guide_in_tensorflow(compare):
-    """One framework is enough where its guide is the other variant; steps are of as many blocks."""
+    """One framework is enough: its Hugging Face recipe is the other variant, with equal steps."""
     words = ["--backends", "tf", "--baseline", "guide", "--gradient-accumulation-steps", "2"]
     done, report = compare(*words, "--rounds", "2")
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ BLANKS = Path(__file__).parents[1] / "data" / "blanks.jsonl"
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """What each engine's run says."""
+    """The results of each engine's run."""
     directory = tmp_path_factory.mktemp("runs")
     words = ["train", "--json", "--backend"]
     return {backend: mlm(*words, backend, "--output-dir", directory / backend) for backend in ENGINES}
@@ -28,7 +28,7 @@ def blanks():
 
 
 def found(model, backend, blanks, tmp_path):
-    """How many answers are among the five most likely."""
+    """The number of answers among the five most likely tokens."""
     (tmp_path / "texts").write_text("\n".join(blank["text"] for blank in blanks), encoding="utf-8")
     words = ["--file", tmp_path / "texts", "--top-k", "5", "--backend", backend, "--json"]
     results = mlm("fill", model, *words)[0]["results"]
@@ -50,7 +50,7 @@ def test_what_it_says(runs, backend):
 
 @pytest.mark.parametrize("backend", ENGINES)
 def test_blanks_are_filled(runs, backend, blanks, tmp_path):
-    """Half of the answers, and twice as many as without looking at the text."""
+    """Half of the answers, and twice as many as without the text."""
     run = runs[backend][0]["run_dir"]
     tokenizer = AutoTokenizer.from_pretrained(run)
     tokens = Counter(chain.from_iterable(map(tokenizer.tokenize, language_reference())))

@@ -39,7 +39,8 @@ def walk_torch(dataset, name, repository, directory):
     """Train with `Trainer`; return the pipeline's result."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer, Trainer, TrainingArguments, pipeline
 
-    from mlm_torch import MaskingCollator, PushToHubCallback
+    from mlm_torch import PushToHubCallback
+    from mlm_torch.feed import MaskingCollator
 
     tokenizer = AutoTokenizer.from_pretrained(name)
     lm_dataset = blocks_of(dataset, tokenizer)
@@ -95,7 +96,7 @@ def walk_tf(dataset, name, repository, directory):
 if __name__ == "__main__":
     backend, *words = sys.argv[1:]
     if backend == "tf":
-        from mlm_core import load_engine
+        from mlm_core.registry import load_engine
 
         # Before the import of transformers, so that it finds only TensorFlow.
         load_engine("tf").prepare_process()

@@ -28,7 +28,8 @@ def main() -> None:
     backend, model, text, directory, *names = sys.argv[1:]
     with HubServer(users=USERS) as server:
         os.environ.update(server.environment(TOKEN) | {"HF_HOME": f"{directory}/home"})
-        from mlm_core import Config, load_engine
+        from mlm_core import Config
+        from mlm_core.registry import load_engine
 
         engine = load_engine(backend)
         impatient()

@@ -59,10 +59,10 @@ def short_of_words(directory):
     ("options", "change", "message"),
     [
         ({"block_size": 49}, None, "at most 48"),
-        ({"block_size": 48, "test_size": 0.01}, None, "less than a block"),
+        ({"block_size": 48, "test_size": 0.01}, None, "fewer than a block"),
         ({}, without_mask, "no mask token"),
         ({}, encoder_decoder, "has a decoder"),
-        ({}, short_of_words, "its embedding only 10 rows"),
+        ({}, short_of_words, "its embedding has only 10 rows"),
     ],
 )
 def test_errors_leave_nothing_behind(lab, tmp_path, options, change, message):

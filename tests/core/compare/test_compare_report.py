@@ -1,4 +1,4 @@
-"""What a comparison makes of its figures."""
+"""Reports of comparisons: statistics, sentences, tables and the page."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_what_slows_both_down_in_a_round_widens_no_interval():
     assert apart.low < 1.2 < 1.3 < apart.high
 
 
-def test_rounds_that_one_column_lacks_are_left_out():
+def test_rounds_that_one_variant_lacks_are_left_out():
     assert ratio([10.0, 10.0, 99.0], [5.0, 5.0]).value == 2
 
 
@@ -129,8 +129,8 @@ def test_the_same_work(changes, agrees):
 
 def test_dropout_is_noise_of_each_framework():
     one, other = variant("one", losses=(5.0, 4.5, 3.5)), variant("other")
-    for side in (one, other):
-        side["work"]["dropout"] = True
+    for found in (one, other):
+        found["work"]["dropout"] = True
     found = same_work(one, other)
     assert found["agrees"] and found["noise"] and list(found["tolerances"]) == ["held_out_before"]
     assert not same_work(one | {"held_out_before": 5.6}, other)["agrees"]
@@ -162,7 +162,7 @@ def test_sentences():
     assert tie.startswith("one and other are equally fast here")
     restless = variant("one", idle_share=0.25)
     assert verdicts(report(restless)["points"][0])[0].startswith(
-        "one took 25.0% of a processor in others' turns"
+        "one took 25.0% of a processor during other variants' rounds"
     )
     failed = {"name": "broken", "problem": {"message": "no such thing"}, "seconds_to": {}}
     assert verdicts(report(failed)["points"][0]) == ["broken failed: no such thing"]
@@ -221,7 +221,7 @@ def test_a_page_of_a_sweep_and_of_nothing():
     assert "one failed: out of memory" in written and "Interrupted" in written
 
 
-def test_markdown_has_a_row_for_each_column():
+def test_markdown_has_a_row_for_each_variant():
     lines = markdown(report(variant("one"), variant("other"))).splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 4 and len({line.count("|") for line in table}) == 1
@@ -241,9 +241,9 @@ def test_two_reports():
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("{", "is no report"), ("[]", "is no report"), ('{"schema": "mlm.compare/9"}', "has the schema")],
+    [("{", "is not a report"), ("[]", "is not a report"), ('{"schema": "mlm.compare/9"}', "has the schema")],
 )
-def test_what_is_no_report(tmp_path, content, reason):
+def test_files_that_are_not_reports(tmp_path, content, reason):
     (tmp_path / "report.json").write_text(content, encoding="utf-8")
     with pytest.raises(RequestError, match=reason):
         read_report(tmp_path / "report.json")

@@ -1,4 +1,4 @@
-"""What a comparison says of two sides that differ in one thing."""
+"""The findings on two engines' results that differ in one thing."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.parity.comparison import compare
-from mlm_core.parity.worker import Side
+from mlm_core.parity.worker import EngineResult
 
 NAMES = ("a.weight", "key.bias")
 
@@ -16,7 +16,7 @@ def evaluation(loss, accuracy=0.5, masked_tokens=200):
     return {"eval_loss": loss, "eval_accuracy": accuracy, "eval_masked_tokens": masked_tokens}
 
 
-def side(backend="one"):
+def result(backend="one"):
     draw = np.random.RandomState(0)
     start = {name: draw.randn(6, 5).astype(np.float32) for name in NAMES}
     steps = [
@@ -29,7 +29,7 @@ def side(backend="one"):
         }
         for step in range(9)
     ]
-    return Side(
+    return EngineResult(
         backend=backend,
         start=start,
         end={name: array + 0.1 for name, array in start.items()},
@@ -48,23 +48,23 @@ def altered(array, by):
     return changed
 
 
-def test_equal_sides_agree():
-    found = compare(side(), side("other"))
+def test_equal_results_agree():
+    found = compare(result(), result("other"))
     assert found.agrees and all(finding.agrees for finding in found.findings)
     assert all(finding.difference == 0 for finding in found.findings)
     assert found.as_dict()["backends"] == ["one", "other"]
 
 
 def steps(number, **values):
-    lines = side().steps
+    lines = result().steps
     return [*lines[:number], lines[number] | values, *lines[number + 1 :]]
 
 
 def moved(by):
-    return {"a.weight": side().end["a.weight"] * (1 + by), "key.bias": side().end["key.bias"]}
+    return {"a.weight": result().end["a.weight"] * (1 + by), "key.bias": result().end["key.bias"]}
 
 
-REAL = side()
+REAL = result()
 DIFFERENCES = {
     "batches received": [{"steps": steps(3, batch_digest="x")}, {"steps": steps(0, batch_digest=None)}],
     "learning rates": [{"steps": steps(3, learning_rate=0.1 + 1e-9)}],
@@ -92,7 +92,7 @@ DIFFERENCES = {
     "gradient norms": [{"steps": steps(2, grad_norm=1.501)}],
     "held-out losses": [{"evaluations": [evaluation(2.0), evaluation(1.001)]}],
     "held-out accuracy": [{"evaluations": [evaluation(2.0), evaluation(1.0, accuracy=0.51)]}],
-    "length of the run": [{"steps": side().steps[:-1]}],
+    "length of the run": [{"steps": result().steps[:-1]}],
     "total update": [{"end": moved(0.01)}],
 }
 
@@ -101,7 +101,7 @@ DIFFERENCES = {
     ("name", "change"), [(name, change) for name, changes in DIFFERENCES.items() for change in changes]
 )
 def test_what_differs_is_named(name, change):
-    found = compare(side(), replace(side("other"), **change))
+    found = compare(result(), replace(result("other"), **change))
     assert not found.agrees
     disagree = [finding.name for finding in found.findings if not finding.agrees]
     # A parameter with a gradient on one side only counts in the update, too, and so may not agree there.
@@ -110,26 +110,26 @@ def test_what_differs_is_named(name, change):
 
 def test_rounding_is_no_difference():
     other = replace(
-        side("other"),
+        result("other"),
         steps=steps(5, loss=1.95 + 1e-6),
         logits=altered(REAL.logits, 1e-6),
         gradients=REAL.gradients | {"key.bias": 3e-9 * np.ones((6, 5))},
         end=moved(1e-7) | {"key.bias": REAL.end["key.bias"] - 0.2},
     )
-    assert compare(side(), other).agrees
+    assert compare(result(), other).agrees
 
 
 def test_the_first_step_that_differs_is_named():
     lines = [
-        line | {"loss": line["loss"] + (0.001 if step > 5 else 0)} for step, line in enumerate(side().steps)
+        line | {"loss": line["loss"] + (0.001 if step > 5 else 0)} for step, line in enumerate(result().steps)
     ]
-    found = compare(side(), replace(side("other"), steps=lines))
+    found = compare(result(), replace(result("other"), steps=lines))
     (losses,) = (finding for finding in found.findings if finding.name == "losses of 9 steps")
-    assert losses.detail == "beyond it from step 7 on"
+    assert losses.detail == "exceeds it from step 7 on"
 
 
 def test_where_nothing_is_updated_nothing_is_known():
-    sides = [replace(side(name), end=side().start) for name in ("one", "other")]
+    sides = [replace(result(name), end=result().start) for name in ("one", "other")]
     found = compare(*sides)
     assert not found.agrees
     assert found.findings[-1].detail == "nothing was updated: train for more steps"
