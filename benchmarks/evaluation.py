@@ -5,7 +5,7 @@
 
 6 layers of 768, vocabulary 50265, blocks of 128 tokens in batches of 16, weights from the config, forward
 only.
-All variants of a group in turns (see turns.py); a unit of work is one whole evaluation of `--blocks` blocks.
+All variants of a group in turns (see rounds.py); a unit of work is one whole evaluation of `--blocks` blocks.
 Prints blocks and masked tokens per second, median and spread over rounds, and how many times the guide's
 recipe in the same framework that is.
 
@@ -24,9 +24,9 @@ from typing import Any
 
 from figures import Found, add_rates, cells, markdown
 from inputs import write_inputs
-from turns import machine_facts, take_turns
+from rounds import machine_facts, take_turns
 
-SIDE = [sys.executable, str(Path(__file__).with_name("evaluation_side.py"))]
+SIDE = [sys.executable, str(Path(__file__).with_name("evaluation_worker.py"))]
 GROUPS = {
     framework: [
         f"guide:{framework}:float32", f"guide:{framework}:bf16",

@@ -1,4 +1,4 @@
-"""A variant of `evaluation.py`, in a process of its own: `evaluation_side.py VARIANT BLOCKS DIRECTORY`.
+"""A variant of `evaluation.py`, in a process of its own: `evaluation_worker.py VARIANT BLOCKS DIRECTORY`.
 
 VARIANT is one of
     mlm:torch|tf:float32|bf16:sparse|dense     this project
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from inputs import BATCH, BLOCK
-from turns import Turns
+from rounds import Turns
 
 
 def mlm(turns: Turns, blocks: int, directory: Path, backend: str, precision: str, head: str) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/feed.py [--rounds 5] [--output FILE]
 
 Blocks of 128 tokens of the embedded corpus, batches of 16 and 256, one process, nothing trained; all variants
-in turns (see turns.py). Prints million tokens per second, median and spread over rounds.
+in turns (see rounds.py). Prints million tokens per second, median and spread over rounds.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from feed_side import TOKENS
+from feed_worker import TOKENS
 from inputs import write_inputs
-from turns import machine_facts, take_turns
+from rounds import machine_facts, take_turns
 
 VARIANTS = [
     f"{owner}:{framework}:{batch}"
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
-    side = [sys.executable, str(Path(__file__).with_name("feed_side.py"))]
+    side = [sys.executable, str(Path(__file__).with_name("feed_worker.py"))]
     with tempfile.TemporaryDirectory() as scratch:
         write_inputs(Path(scratch))
         commands = {name: [*side, name, scratch] for name in VARIANTS}

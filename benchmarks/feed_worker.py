@@ -1,4 +1,4 @@
-"""A variant of `feed.py`, in a process of its own: `feed_side.py OWNER:FRAMEWORK:BATCH DIRECTORY`.
+"""A variant of `feed.py`, in a process of its own: `feed_worker.py OWNER:FRAMEWORK:BATCH DIRECTORY`.
 
 OWNER is `mlm` (this project's feed, masking included) or `guide` (the guide's collator behind a DataLoader or
 `prepare_tf_dataset`).
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import Turns
+from rounds import Turns
 
 TOKENS = {"mlm": 2**22, "guide": 2**19}
 """A unit of work: this many tokens in batches: far more than is made ahead while others have their turn."""

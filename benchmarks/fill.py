@@ -3,7 +3,7 @@
     python benchmarks/fill.py [--rounds 5] [--output FILE] [--sentences 64] [--groups torch tf]
 
 6 layers of 768, vocabulary 50265, weights drawn by a seed; sentences of 6 to 40 words with one blank each.
-All variants of a framework in turns (see turns.py), a unit of work being all sentences: `one` is a sentence a
+All variants of a framework in turns (see rounds.py), a unit of work being all sentences: `one` is a sentence a
 call, `many` all in one call (the pipeline with `batch_size` as many). Prints sentences per second, median and
 spread over rounds, and how many times the pipeline's that is. Exit code 1 where the best scores differ by
 more than a thousandth of themselves.
@@ -19,9 +19,9 @@ from pathlib import Path
 
 from figures import Found, add_rates, cells, markdown
 from inputs import masked_sentences, write_inputs, write_weights
-from turns import machine_facts, take_turns
+from rounds import machine_facts, take_turns
 
-SIDE = [sys.executable, str(Path(__file__).with_name("fill_side.py"))]
+SIDE = [sys.executable, str(Path(__file__).with_name("fill_worker.py"))]
 PACKAGES = ("torch", "tensorflow", "tf-keras", "transformers", "tokenizers", "numpy")
 TOLERANCE = 1e-3
 

@@ -1,4 +1,4 @@
-"""A variant of `fill.py`, in a process of its own: `fill_side.py OWNER:FRAMEWORK:HOW DIRECTORY`.
+"""A variant of `fill.py`, in a process of its own: `fill_worker.py OWNER:FRAMEWORK:HOW DIRECTORY`.
 
 OWNER is `mlm` (this project's predictor) or `pipeline` (transformers' fill-mask pipeline); HOW is `one` (a
 sentence a call) or `many` (all in one call). A unit of work is all sentences. Notes the best score of each.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from turns import Turns
+from rounds import Turns
 
 TOP = 5
 """Answers for each blank, the pipeline's default."""

@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 from figures import markdown
 from inputs import BATCH, BLOCK, embedded_documents
-from turns import machine_facts
+from rounds import machine_facts
 
-SIDE = [sys.executable, str(Path(__file__).with_name("learning_side.py"))]
+SIDE = [sys.executable, str(Path(__file__).with_name("learning_worker.py"))]
 VARIANTS = [
     "guide:torch:float32", "mlm:torch:float32", "mlm:torch:bf16",
     "guide:tf:float32", "mlm:tf:float32", "mlm:tf:bf16",
@@ -96,7 +96,7 @@ def _write_shape(directory: Path, tokenizer: Any) -> None:
 
 
 def on_the_side(directory: Path, *words: str) -> dict[str, Any]:
-    """What a process of `learning_side.py` says at its end."""
+    """What a process of `learning_worker.py` says at its end."""
     log = directory / "log"
     with log.open("w") as said:
         done = subprocess.run([*SIDE, str(directory), *words], stdout=subprocess.PIPE, stderr=said, text=True)

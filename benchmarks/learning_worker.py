@@ -1,8 +1,8 @@
 """A part of `learning.py`, in a process of its own.
 
-    learning_side.py DIRECTORY start SEED              draw the weights that all variants start from
-    learning_side.py DIRECTORY VARIANT SEED STEPS      train; see `learning.py` for the variants
-    learning_side.py DIRECTORY judge MODEL ...         evaluate on the held-out text
+    learning_worker.py DIRECTORY start SEED              draw the weights that all variants start from
+    learning_worker.py DIRECTORY VARIANT SEED STEPS      train; see `learning.py` for the variants
+    learning_worker.py DIRECTORY judge MODEL ...         evaluate on the held-out text
 
 Models are directories in DIRECTORY: `start-SEED`, `VARIANT-SEED`. Ends with a line of JSON on stdout.
 """

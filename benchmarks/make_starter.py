@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import machine_facts
+from rounds import machine_facts
 
 from mlm_core.model.weight_files import read_weights, write_weights
 

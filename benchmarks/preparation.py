@@ -4,7 +4,7 @@
         [--memory 10 100 1000] [--memory-of mlm]
 
 Text in ELI5's schema, made of sentences of the embedded corpus; blocks of 128 tokens; a byte-level BPE
-tokenizer of 6,000 tokens. All variants in turns (see turns.py), nothing from a cache: `group` is from an
+tokenizer of 6,000 tokens. All variants in turns (see rounds.py), nothing from a cache: `group` is from an
 opened dataset to blocks, `file` from a file on disk to blocks, split before. `--processes` is `num_proc` on
 both sides. Prints tokens per second, median and spread over rounds, how many times the guide's that is, and
 what came out: both must find the same tokens and begin with the same blocks; of each batch of 1,000 documents
@@ -27,10 +27,10 @@ from typing import Any
 from figures import Found, add_rates, cells, markdown
 from inputs import write_inputs, write_text
 from memory import TreePeak, peak_of
-from preparation_side import COLUMN
-from turns import machine_facts, take_turns
+from preparation_worker import COLUMN
+from rounds import machine_facts, take_turns
 
-SIDE = [sys.executable, str(Path(__file__).with_name("preparation_side.py"))]
+SIDE = [sys.executable, str(Path(__file__).with_name("preparation_worker.py"))]
 PACKAGES = ("transformers", "tokenizers", "datasets", "pyarrow", "numpy")
 
 

@@ -1,4 +1,4 @@
-"""A variant of `preparation.py`, in a process of its own: `preparation_side.py VARIANT DIRECTORY`.
+"""A variant of `preparation.py`, in a process of its own: `preparation_worker.py VARIANT DIRECTORY`.
 
 VARIANT is OWNER:STAGE:PROCESSES. OWNER is `mlm` (this project) or `guide` (the masked-language-modeling
 guide's own recipe); STAGE is `group` (from an opened dataset to blocks, all documents) or `file` (from a file
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from inputs import BLOCK
-from turns import Turns
+from rounds import Turns
 
 COMPARED = 100
 """Blocks that go into the digest: those of the guide's first batch of documents."""

@@ -28,7 +28,7 @@ from typing import Any
 
 from figures import markdown
 from inputs import write_inputs
-from turns import machine_facts
+from rounds import machine_facts
 
 SENTENCE = "If the file does not <mask>, an error is raised."
 
@@ -51,7 +51,7 @@ pipeline("fill-mask", model=model, tokenizer=tokenizer, framework="tf", dtype=No
 """,
 }
 
-SIDE = [sys.executable, str(Path(__file__).with_name("startup_side.py"))]
+SIDE = [sys.executable, str(Path(__file__).with_name("startup_worker.py"))]
 MLM = [sys.executable, "-m", "mlm_core"]
 ENGINES = ("torch", "tf")
 HEAVY = ("numpy", "torch", "tensorflow", "tf_keras", "keras", "jax", "transformers", "datasets", "accelerate")

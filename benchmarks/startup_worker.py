@@ -1,8 +1,8 @@
 """What `startup.py` runs beside the `mlm` command itself.
 
-startup_side.py modules FILE WORD ...          `mlm WORD ...`; then FILE has the packages it imported
-startup_side.py guide torch|tf TEXT MODEL      the guide's script, up to its first step: says "step"
-startup_side.py imports torch|tf               the guide's imports alone
+startup_worker.py modules FILE WORD ...          `mlm WORD ...`; then FILE has the packages it imported
+startup_worker.py guide torch|tf TEXT MODEL      the guide's script, up to its first step: says "step"
+startup_worker.py imports torch|tf               the guide's imports alone
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
         [--groups torch tf peers peers-bf16 xla] [--variants NAME ...]
 
 6 layers of 768, vocabulary 50265, 16 blocks of 128 tokens, weights from the config; all on the same text, in
-turns (see turns.py), on the GPU where there is one. Prints tokens per second (median and spread over rounds),
+turns (see rounds.py), on the GPU where there is one. Prints tokens per second (median and spread over rounds),
 how many times the guide's recipe in the same framework that is, and the share of the limit: the best rate of
 matrix products that this run saw in either framework, at the model's own shapes and in the same precision,
 over the arithmetic of a token. MFU is the same share of what the GPU's maker says (see peaks.py).
@@ -22,7 +22,7 @@ from typing import Any
 
 from inputs import BATCH, BLOCK, INNER, LAYERS, SLOTS, VOCABULARY, WIDTH, write_inputs
 from peaks import PEAK_TFLOPS, gpu_name
-from turns import machine_facts, take_turns
+from rounds import machine_facts, take_turns
 
 HERE = Path(__file__).parent
 GROUPS = {
@@ -140,7 +140,7 @@ def main() -> None:
         write_inputs(Path(scratch), given.batch)
         arguments = [str(Path(scratch) / name) for name in ("model", "blocks.npy", "text.jsonl")]
         arguments += [str(given.batch), str(passes)]
-        side = [sys.executable, str(HERE / "training_side.py")]
+        side = [sys.executable, str(HERE / "training_worker.py")]
         found: dict[str, dict[str, Any]] = {}
         for group in given.groups:
             wanted = [name for name in GROUPS[group] if name in (given.variants or GROUPS[group])]

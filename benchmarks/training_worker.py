@@ -1,6 +1,6 @@
 """A variant of `training_step.py`, in a process of its own.
 
-    training_side.py VARIANT MODEL BLOCKS TEXT BATCH PASSES
+    training_worker.py VARIANT MODEL BLOCKS TEXT BATCH PASSES
 
 VARIANT is one of
     mlm:torch|tf:float32|bf16:sparse|dense     this project
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from inputs import BLOCK, INNER, LAYERS, SLOTS, VOCABULARY, WIDTH
-from turns import Turns
+from rounds import Turns
 
 WARM = 3
 MANY = 10**6

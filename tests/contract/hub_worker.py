@@ -1,6 +1,6 @@
 """Trains and publishes to a stand-in for the Hub once for each fault, in a process of its own.
 
-    python hub_side.py BACKEND MODEL TEXT DIRECTORY [FAULT ...]
+    python hub_worker.py BACKEND MODEL TEXT DIRECTORY [FAULT ...]
 
 The clients read their environment when they are imported, so that the server comes first. Prints what came of
 each fault, and of publishing by hand, as JSON.

@@ -213,7 +213,7 @@ def outcomes(engine, lab, tmp_path_factory):
     directory = tmp_path_factory.mktemp("faults")
     points = _SLOWER if engine.name == "tf" else list(FAULTS)
     model = lab.model("roberta", dropout=0.0)
-    words = [HERE / "hub_side.py", engine.name, model, lab.jsonl, directory, *points]
+    words = [HERE / "hub_worker.py", engine.name, model, lab.jsonl, directory, *points]
     printed, said = python(*words)
     no_token_in(directory)
     found = json.loads(printed)
