@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
+from mlm_core.compat.transformers import ignore_accelerate
 from mlm_core.config.config import Device
 from mlm_core.engine import Engine
 from mlm_core.hub.model_files import H5
@@ -43,12 +44,7 @@ class TensorFlowEngine(Engine):
     def prepare_process(self) -> None:
         """See `Framework.prepare_process`."""
         super().prepare_process()
-        import transformers.utils.import_utils as found
-
-        # transformers 4.57 cannot import its pipelines, nor `evaluate` itself, without PyTorch where
-        # accelerate is installed. accelerate is for PyTorch: here it is as good as not there.
-        if hasattr(found, "_accelerate_available"):
-            found._accelerate_available = False
+        ignore_accelerate()
 
     def devices(self) -> list[str]:
         """See `Framework.devices`."""
