@@ -2,8 +2,8 @@
 
 VARIANT is one of
     mlm:torch|tf:float32|bf16:sparse|dense     this project
-    guide:torch|tf:float32|bf16                the masked-language-modeling guide's own recipe
-A unit of work is one evaluation of so many blocks, in batches of 16. Notes the loss and the masked tokens.
+    guide:torch|tf:float32|bf16                the recipe of Hugging Face
+A unit of work is one evaluation of BLOCKS blocks, in batches of 16. Notes the loss and the masked tokens.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 from inputs import BATCH, BLOCK
-from rounds import Turns
+from rounds import Rounds
 
 
-def mlm(turns: Turns, blocks: int, directory: Path, backend: str, precision: str, head: str) -> None:
-    """`mlm evaluate`, from Python."""
+def mlm(rounds: Rounds, blocks: int, directory: Path, backend: str, precision: str, head: str) -> None:
+    """What `mlm evaluate` does."""
     os.environ["MLM_CACHE"] = str(directory / "cache")
     from mlm_core import Config, load_engine
     from mlm_core.batches.plan import evaluation_keys
@@ -35,76 +35,61 @@ def mlm(turns: Turns, blocks: int, directory: Path, backend: str, precision: str
     evaluator.setup = replace(evaluator.setup, evaluation_keys=evaluation_keys(blocks, BATCH))
     while True:
         sums = evaluator.evaluate()
-        turns.note(loss=sums.mean_loss, masked_tokens=sums.masked_tokens, head=evaluator.network.head)
-        turns.worked()
+        rounds.note(loss=sums.mean_loss, masked_tokens=sums.masked_tokens, head=evaluator.network.head)
+        rounds.unit_done()
 
 
-def guide_torch(turns: Turns, blocks: int, directory: Path, precision: str) -> None:
-    """`Trainer.evaluate` without metrics, as in the guide's PyTorch half; a batch of 16 in the place of 8."""
-    os.environ["USE_TF"] = "0"
-    import torch
-    from transformers import (
-        AutoConfig,
-        AutoModelForMaskedLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainingArguments,
-    )  # fmt: skip
+def hf_recipe_torch(rounds: Rounds, blocks: int, directory: Path, precision: str) -> None:
+    """`Trainer.evaluate` without metrics, with a batch of 16 blocks; the guide has 8."""
+    from mlm_core import load_engine
 
-    model = directory / "model"
-    network = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(model))
-    collator = DataCollatorForLanguageModeling(AutoTokenizer.from_pretrained(model), mlm_probability=0.15)
-    counted = _Counted(collator)
+    load_engine("torch")
+    from transformers import AutoConfig, AutoModelForMaskedLM
+
+    from mlm_torch.hf_recipe import stock_trainer
+
+    network = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(directory / "model"))
+    collator = _CountingCollator(directory, "pt")
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
-            output_dir=scratch, per_device_eval_batch_size=BATCH, report_to=[], disable_tqdm=True,
-            bf16=precision == "bf16", use_cpu=not torch.cuda.is_available(),
+        trainer = stock_trainer(
+            network, collator, scratch, test_rows=_rows(blocks, directory),
+            per_device_eval_batch_size=BATCH, bf16=precision == "bf16",
         )  # fmt: skip
-        trainer = Trainer(
-            model=network, args=arguments, eval_dataset=_rows(blocks, directory), data_collator=counted
-        )
         while True:
-            _evaluate(turns, counted, lambda: float(trainer.evaluate()["eval_loss"]))
+            _evaluate(rounds, collator, lambda: float(trainer.evaluate()["eval_loss"]))
 
 
-def guide_tf(turns: Turns, blocks: int, directory: Path, precision: str) -> None:
-    """`model.evaluate`, as in the guide's TensorFlow half."""
-    os.environ |= {"USE_TF": "1", "USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+def hf_recipe_tf(rounds: Rounds, blocks: int, directory: Path, precision: str) -> None:
+    """`model.evaluate`."""
+    from mlm_core import load_engine
+
+    load_engine("tf")
     import tf_keras as keras
-    import transformers.utils.import_utils as found
+    from transformers import AutoConfig, TFAutoModelForMaskedLM
 
-    # transformers 4.57 does not import its TensorFlow Trainer parts beside accelerate without PyTorch.
-    found._accelerate_available = False
-    from transformers import (
-        AdamWeightDecay,
-        AutoConfig,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        TFAutoModelForMaskedLM,
-    )  # fmt: skip
+    from mlm_tf.hf_recipe import stock_compile
 
     if precision == "bf16":
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    model = directory / "model"
-    network = TFAutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(model))
-    collator = DataCollatorForLanguageModeling(
-        AutoTokenizer.from_pretrained(model), mlm_probability=0.15, return_tensors="tf"
-    )
-    counted = _Counted(collator)
-    batches = network.prepare_tf_dataset(
-        _rows(blocks, directory), shuffle=False, batch_size=BATCH, collate_fn=counted
-    )
-    network.compile(optimizer=AdamWeightDecay(learning_rate=2e-5, weight_decay_rate=0.01))
+    network = TFAutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(directory / "model"))
+    collator = _CountingCollator(directory, "tf")
+    rows = _rows(blocks, directory)
+    batches = network.prepare_tf_dataset(rows, shuffle=False, batch_size=BATCH, collate_fn=collator)
+    stock_compile(network)
     while True:
-        _evaluate(turns, counted, lambda: float(network.evaluate(batches, verbose=0)))
+        _evaluate(rounds, collator, lambda: float(network.evaluate(batches, verbose=0)))
 
 
-class _Counted:
-    """A collator that counts the masked tokens."""
+class _CountingCollator:
+    """The stock collator, with a count of the masked tokens."""
 
-    def __init__(self, collator: Any) -> None:
-        self._collator = collator
+    def __init__(self, directory: Path, return_tensors: str) -> None:
+        from transformers import AutoTokenizer
+
+        from mlm_core.compare.hf_recipe import stock_collator
+
+        tokenizer = AutoTokenizer.from_pretrained(directory / "model")
+        self._collator = stock_collator(tokenizer, return_tensors=return_tensors)
         self.masked_tokens = 0
 
     def __call__(self, rows: Any) -> Any:
@@ -113,30 +98,28 @@ class _Counted:
         return batch
 
 
-def _evaluate(turns: Turns, counted: _Counted, evaluate: Callable[[], float]) -> None:
-    counted.masked_tokens = 0
+def _evaluate(rounds: Rounds, collator: _CountingCollator, evaluate: Callable[[], float]) -> None:
+    collator.masked_tokens = 0
     loss = evaluate()
-    turns.note(loss=loss, masked_tokens=counted.masked_tokens)
-    turns.worked()
+    rounds.note(loss=loss, masked_tokens=collator.masked_tokens)
+    rounds.unit_done()
 
 
 def _rows(blocks: int, directory: Path) -> Any:
-    """The first blocks, as the guide has them after grouping."""
-    import datasets
+    from mlm_core.compare.hf_recipe import block_rows
 
-    ids = np.load(directory / "blocks.npy")[:blocks].tolist()
-    ones = [[1] * BLOCK] * len(ids)
-    return datasets.Dataset.from_dict({"input_ids": ids, "attention_mask": ones, "labels": ids})
+    return block_rows(np.load(directory / "blocks.npy")[:blocks])
 
 
 def main(variant: str, blocks: str, directory: str) -> None:
-    """Evaluate until nothing more is asked for."""
+    """Evaluate until no further evaluation is due."""
     owner, backend, *parts = variant.split(":")
-    turns = Turns(warm=1)
+    rounds = Rounds(warm_up=1)
     if owner == "mlm":
-        mlm(turns, int(blocks), Path(directory), backend, *parts)
+        mlm(rounds, int(blocks), Path(directory), backend, *parts)
     else:
-        (guide_torch if backend == "torch" else guide_tf)(turns, int(blocks), Path(directory), *parts)
+        hf_recipe = hf_recipe_torch if backend == "torch" else hf_recipe_tf
+        hf_recipe(rounds, int(blocks), Path(directory), *parts)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """What `startup.py` runs beside the `mlm` command itself.
 
-startup_worker.py modules FILE WORD ...          `mlm WORD ...`; then FILE has the packages it imported
-startup_worker.py guide torch|tf TEXT MODEL      the guide's script, up to its first step: says "step"
-startup_worker.py imports torch|tf               the guide's imports alone
+startup_worker.py modules FILE WORD ...         `mlm WORD ...`; FILE then has the packages it imported
+startup_worker.py guide torch|tf TEXT MODEL     the recipe of Hugging Face up to its first step; prints "step"
+startup_worker.py imports torch|tf              the imports of that script alone
+
+The parts of the recipe come from this project's packages. Importing them makes the script slower by some
+hundredths of a second.
 """
 
 from __future__ import annotations
@@ -11,15 +14,19 @@ import atexit
 import json
 import os
 import sys
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 BLOCK = 128
+IMPORTS = {
+    "torch": ("AutoModelForMaskedLM", "AutoTokenizer", "DataCollatorForLanguageModeling", "Trainer"),
+    "tf": ("AdamWeightDecay", "AutoTokenizer", "DataCollatorForLanguageModeling", "TFAutoModelForMaskedLM"),
+}
+"""What the script imports from transformers."""
 
 
 def modules(file: str, *words: str) -> int:
-    """A command of this project, in this process."""
+    """Run a command of this project in this process."""
 
     def report() -> None:
         names = {name.partition(".")[0] for name, module in sys.modules.items() if module is not None}
@@ -31,96 +38,71 @@ def modules(file: str, *words: str) -> int:
     return int(main(list(words)))
 
 
-def guide_imports(framework: str) -> Any:
-    """The imports of the guide's half, told which framework is meant."""
-    os.environ |= {"USE_TF": "0"} if framework == "torch" else {"USE_TORCH": "0", "USE_TF": "1"}
-    import datasets  # noqa: F401
-
+def recipe_imports(framework: str) -> None:
+    """Import what the script needs, after telling transformers which framework it uses."""
     if framework == "torch":
-        import transformers
-        from transformers import (  # noqa: F401
-            AutoModelForMaskedLM,
-            AutoTokenizer,
-            DataCollatorForLanguageModeling,
-            Trainer,
-        )
-
-        return transformers
-    os.environ |= {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        os.environ["USE_TF"] = "0"
+    else:
+        os.environ |= {"USE_TORCH": "0", "USE_TF": "1"}
+        os.environ |= {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    import datasets  # noqa: F401
     import transformers
-    import transformers.utils.import_utils as found
 
-    # transformers 4.57 does not import its TensorFlow Trainer parts beside accelerate without PyTorch.
-    found._accelerate_available = False
-    from transformers import (  # noqa: F401
-        AdamWeightDecay,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        TFAutoModelForMaskedLM,
-    )
+    if framework == "tf":
+        from mlm_core.compat.transformers import ignore_accelerate
 
-    return transformers
+        ignore_accelerate()
+    for name in IMPORTS[framework]:
+        getattr(transformers, name)
 
 
-def guide(framework: str, text: str, model: str) -> None:
-    """The guide's script with a tiny model; ends with the first step."""
-    transformers = guide_imports(framework)
+def recipe(framework: str, text: str, model: str) -> None:
+    """The script with a tiny model; ends with the first step."""
+    recipe_imports(framework)
     from datasets import load_dataset
+    from transformers import AutoConfig, AutoTokenizer
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    from mlm_core.compare.hf_recipe import group_texts, stock_collator
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
     rows = load_dataset("json", data_files=text, split="train").train_test_split(test_size=0.2, seed=0)
     names = rows["train"].column_names
     tokenized = rows.map(
         lambda batch: tokenizer(batch["text"]), batched=True, num_proc=4, remove_columns=names
     )
-    grouped = tokenized.map(_group_texts, batched=True, num_proc=4)
-    config = transformers.AutoConfig.from_pretrained(model)
-    collate = transformers.DataCollatorForLanguageModeling(
-        tokenizer, mlm_probability=0.15, return_tensors="pt" if framework == "torch" else "tf"
-    )
-    (_train_torch if framework == "torch" else _train_tf)(transformers, config, grouped, collate)
+    blocks = {"block_size": BLOCK, "labels": True}
+    grouped = tokenized.map(group_texts, batched=True, num_proc=4, fn_kwargs=blocks)
+    collator = stock_collator(tokenizer, return_tensors="pt" if framework == "torch" else "tf")
+    train = _train_torch if framework == "torch" else _train_tf
+    train(AutoConfig.from_pretrained(model), grouped, collator)
 
 
-def _train_torch(transformers: Any, config: Any, grouped: Any, collate: Any) -> None:
-    class Report(transformers.TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            _first_step()
+def _train_torch(config: Any, grouped: Any, collator: Any) -> None:
+    from transformers import AutoModelForMaskedLM
 
-    arguments = transformers.TrainingArguments(
-        output_dir="unused", learning_rate=2e-5, weight_decay=0.01, per_device_train_batch_size=16,
-        report_to=[], disable_tqdm=True,
-    )  # fmt: skip
-    transformers.Trainer(
-        model=transformers.AutoModelForMaskedLM.from_config(config), args=arguments,
-        train_dataset=grouped["train"], eval_dataset=grouped["test"], data_collator=collate,
-        callbacks=[Report()],
+    from mlm_core.compare.hf_recipe import StepClock
+    from mlm_torch.hf_recipe import StepCallback, stock_trainer
+
+    stock_trainer(
+        AutoModelForMaskedLM.from_config(config), collator, "unused", train_rows=grouped["train"],
+        test_rows=grouped["test"], callbacks=[StepCallback(StepClock(_first_step))],
+        per_device_train_batch_size=16,
     ).train()  # fmt: skip
 
 
-def _train_tf(transformers: Any, config: Any, grouped: Any, collate: Any) -> None:
-    import tf_keras as keras
+def _train_tf(config: Any, grouped: Any, collator: Any) -> None:
+    from transformers import TFAutoModelForMaskedLM
 
-    class Report(keras.callbacks.Callback):
-        def on_train_batch_end(self, *_: Any) -> None:
-            _first_step()
+    from mlm_core.compare.hf_recipe import StepClock
+    from mlm_tf.hf_recipe import StepCallback, stock_compile
 
-    model = transformers.TFAutoModelForMaskedLM.from_config(config)
-    batches = model.prepare_tf_dataset(grouped["train"], shuffle=True, batch_size=16, collate_fn=collate)
-    model.compile(optimizer=transformers.AdamWeightDecay(learning_rate=2e-5, weight_decay_rate=0.01))
-    model.fit(x=batches, epochs=1, verbose=0, callbacks=[Report()])
-
-
-def _group_texts(examples: Any) -> Any:
-    joined = {name: list(chain(*examples[name])) for name in examples}
-    length = len(joined["input_ids"]) // BLOCK * BLOCK
-    result = {
-        name: [ids[start : start + BLOCK] for start in range(0, length, BLOCK)]
-        for name, ids in joined.items()
-    }
-    return result | {"labels": result["input_ids"].copy()}
+    model = TFAutoModelForMaskedLM.from_config(config)
+    batches = model.prepare_tf_dataset(grouped["train"], shuffle=True, batch_size=16, collate_fn=collator)
+    stock_compile(model)
+    model.fit(x=batches, epochs=1, verbose=0, callbacks=[StepCallback(StepClock(_first_step))])
 
 
-def _first_step() -> None:
+def _first_step(seconds: float) -> None:
     print("step", flush=True)
     os._exit(0)
 
@@ -129,7 +111,4 @@ if __name__ == "__main__":
     task, *rest = sys.argv[1:]
     if task == "modules":
         sys.exit(modules(*rest))
-    if task == "imports":
-        guide_imports(*rest)
-    else:
-        guide(*rest)
+    (recipe_imports if task == "imports" else recipe)(*rest)

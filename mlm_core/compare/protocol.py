@@ -1,7 +1,8 @@
-"""What a column's process and the comparison say to each other: a line of JSON each time.
+"""How a worker process and the comparison talk: a line of JSON for each event.
 
-The process says `started`, `ready` and `round`, and is then blocked until it is told how many steps it has to
-do; told 0, it says `ended` and ends.
+The worker says `ready` and `round`, and before them `started` if it has facts to report by then. After `ready`
+and after each `round` it waits until it is told how many steps are due. Told 0, it says `ended` and ends. A
+worker that fails says `failed`.
 """
 
 from __future__ import annotations
@@ -9,25 +10,67 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 STARTED, READY, ROUND, ENDED, FAILED = "started", "ready", "round", "ended", "failed"
 CONFIG = "config.json"
 
 
+class NoMoreStepsError(Exception):
+    """The comparison wants no further step: ends a training loop that belongs to a framework."""
+
+
 class Talk:
-    """The process's side."""
+    """The worker's end."""
 
     def __init__(self) -> None:
-        # Whatever a library prints goes to stderr; what is said here goes to the comparison.
+        # Libraries print to stdout. Send that to stderr, and keep stdout for the comparison.
         sys.stdout.flush()
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
 
     def say(self, event: str, **facts: Any) -> None:
-        """Say that something has happened."""
+        """Report an event; `facts` are JSON values."""
         print(json.dumps({"event": event} | facts), file=self._out, flush=True)
 
     def due(self) -> int:
-        """How many steps are due now; waits for it. 0 where the comparison has ended."""
+        """Wait until steps are due; returns how many. 0: the comparison is over."""
         return int(sys.stdin.readline() or 0)
+
+
+class WorkerRounds:
+    """A worker's steps in rounds: reports after the warm-up and after each round, then waits for the next.
+
+    Args:
+        talk: the worker's end.
+        warm_up: steps before the worker is ready, at least 1.
+        facts: returns what else to report with an event, as JSON values.
+    """
+
+    def __init__(self, talk: Talk, warm_up: int, facts: Callable[[str], Mapping[str, Any]]) -> None:
+        self._talk = talk
+        self._facts = facts
+        self._steps: list[dict[str, Any]] = []
+        self._due = warm_up
+        self._event = READY
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the warm-up is not over."""
+        return self._event == READY
+
+    def step_done(self, step: dict[str, Any]) -> None:
+        """Note what is known of a step; after the last one that is due, report and wait.
+
+        Raises:
+            NoMoreStepsError: the comparison is over.
+        """
+        self._steps.append(step)
+        if len(self._steps) < self._due:
+            return
+        self._talk.say(self._event, steps=self._steps, **self._facts(self._event))
+        self._event, self._steps = ROUND, []
+        self._due = self._talk.due()
+        if self._due == 0:
+            raise NoMoreStepsError

@@ -14,7 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, ROUND, STARTED, Talk
+from mlm_core.compare.protocol import (
+    CONFIG,
+    ENDED,
+    FAILED,
+    READY,
+    STARTED,
+    NoMoreStepsError,
+    Talk,
+    WorkerRounds,
+)
 from mlm_core.compare.roofline import Products
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError
@@ -34,48 +43,37 @@ class VariantRounds:
     """The steps of a variant, in rounds.
 
     Args:
-        talk: to the comparison.
-        products: operations a second in products alone, looked at once a round; None: that is not measured.
-        memory: the most so far, in MB, of the process and of the device where there is one; looked at once,
-            before the products take some of their own.
+        talk: the worker's end.
+        products: returns operations a second in matrix products alone, measured once a round; None: that is
+            not measured.
+        memory: returns the most memory so far, in MB, of the process and of the device if there is one. It is
+            read once, before the products take memory of their own.
     """
 
     def __init__(
         self, talk: Talk, products: Callable[[], float | None] | None, memory: Callable[[], Memory]
     ) -> None:
-        self._talk = talk
         self._products = products
         self._memory = memory
-        self._steps: list[dict[str, Any]] = []
-        self._due = WARM_UP
-        self._event = READY
+        self._rounds = WorkerRounds(talk, WARM_UP, self._facts)
 
     def step_done(self, step: DoneStep) -> None:
-        """Note a step; after the last one that is due, wait."""
+        """Note a step of the trainer.
+
+        Raises:
+            NoMoreStepsError: the comparison is over.
+        """
         facts = {name: step.line[name] for name in ("step", "loss", "masked_tokens", "batch_digest")}
-        self._noted({"seconds": step.seconds, "batch_seconds": step.batch_seconds} | facts)
+        self._rounds.step_done({"seconds": step.seconds, "batch_seconds": step.batch_seconds} | facts)
 
     def recipe_step_done(self, seconds: float) -> None:
-        """The same for a loop that says nothing else."""
-        self._noted({"seconds": seconds})
+        """The same for the Hugging Face recipe, of which only the time is known."""
+        self._rounds.step_done({"seconds": seconds})
 
-    def _noted(self, step: dict[str, Any]) -> None:
-        self._steps.append(step)
-        if len(self._steps) < self._due:
-            return
-        memory = {"memory": self._memory()} if self._event == READY else {}
-        seen = self._products() if self._products is not None else None
-        products = [seen] if seen is not None else []
-        self._talk.say(self._event, steps=self._steps, products=products, **memory)
-        self._event, self._steps = ROUND, []
-        self._due = self._talk.due()
-        if self._due == 0:
-            # Nothing more is wanted of a loop that is a framework's own.
-            raise _NothingMoreError
-
-
-class _NothingMoreError(Exception):
-    pass
+    def _facts(self, event: str) -> dict[str, Any]:
+        memory = {"memory": self._memory()} if event == READY else {}
+        rate = self._products() if self._products is not None else None
+        return memory | {"products": [rate] if rate is not None else []}
 
 
 def work(talk: Talk, directory: Path) -> None:
@@ -100,12 +98,12 @@ def work(talk: Talk, directory: Path) -> None:
         return {"process": peak_memory(), "device": engine.device_memory()}
 
     if given["guide"]:
-        with suppress(_NothingMoreError):
+        with suppress(NoMoreStepsError):
             engine.train_hf_recipe(setup, VariantRounds(talk, None, memory).recipe_step_done)
         talk.say(ENDED)
         return
     products = Products(engine, setup, trainer.specs())
-    with suppress(_NothingMoreError):
+    with suppress(NoMoreStepsError):
         trainer.train(on_step=VariantRounds(talk, products.rate, memory).step_done)
     operations = products.arithmetic.step
     held_out_before = _first_evaluation(directory / "run" / "metrics.jsonl")
