@@ -1,6 +1,6 @@
 """How a worker process and the comparison talk: a line of JSON for each event.
 
-The worker says `ready` and `round`, and before them `started` if it has facts to report by then. After `ready`
+The worker says `ready` and `round`, and `started` before them if it then has facts to report. After `ready`
 and after each `round` it waits until it is told how many steps are due. Told 0, it says `ended` and ends. A
 worker that fails says `failed`.
 """
