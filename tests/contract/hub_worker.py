@@ -1,9 +1,9 @@
-"""Trains and publishes to a stand-in for the Hub once for each fault, in a process of its own.
+"""Trains and publishes to the stand-in for the Hub, once for each fault, in a process of its own.
 
     python hub_worker.py BACKEND MODEL TEXT DIRECTORY [FAULT ...]
 
-The clients read their environment when they are imported, so that the server comes first. Prints what came of
-each fault, and of publishing by hand, as JSON.
+The Hub's clients read their environment when they are imported, so the server starts first. Prints as JSON
+the outcome of each fault, and of publishing by hand.
 """
 
 import json
@@ -24,14 +24,14 @@ USERS = {TOKEN: User("me", organizations=("org",))}
 
 
 def main() -> None:
-    """Go through the faults."""
+    """Run with every fault, then without one."""
     backend, model, text, directory, *names = sys.argv[1:]
     with HubServer(users=USERS) as server:
         os.environ.update(server.environment(TOKEN) | {"HF_HOME": f"{directory}/home"})
         from mlm_core import Config, load_engine
 
         engine = load_engine(backend)
-        impatient()
+        shorten_waits()
         config = Config(
             dataset=text,
             model=model,
@@ -49,12 +49,12 @@ def main() -> None:
 
 
 def outcome(server: HubServer, engine, config, directory: Path, name: str) -> dict:
-    """What comes of a run that meets a fault."""
+    """The outcome of a run that meets a fault."""
     from mlm_core import MlmError
 
     fault, run, repository = FAULTS[name], directory / f"a run, {name}", f"org/{name}"
     server.faults.clear()
-    # The same weights again: nothing would be sent.
+    # Otherwise the server would know these weights already, and nothing would be sent.
     server.stored.clear()
     if fault.point is not None:
         server.fail(fault.point, fault.kind, fault.times, fault.skip)
@@ -83,7 +83,7 @@ def outcome(server: HubServer, engine, config, directory: Path, name: str) -> di
 
 
 def between_steps(server: HubServer, repository: str, fault: Point) -> None:
-    """Meddle, or wait, as a fault says."""
+    """Commit as somebody else, or wait for a version to be published, as the fault says."""
     if fault.point is None:
         server.models[repository].commit("main", "by hand", None, {"notes.md": b"mine"})
     late = time.monotonic() + 20
@@ -95,7 +95,7 @@ def between_steps(server: HubServer, repository: str, fault: Point) -> None:
 
 
 def retried(fix: str) -> bool:
-    """Whether the command that an error names, word by word, succeeds."""
+    """Whether the command that an error names succeeds, word for word."""
     from mlm_core.__main__ import main as command
 
     words = shlex.split(fix.removesuffix(" publishes it"))
@@ -104,7 +104,7 @@ def retried(fix: str) -> bool:
 
 
 def published_by_hand(server: HubServer, engine, config) -> dict:
-    """trainer.push_to_hub() before and after training, and to a repository of the user's own."""
+    """Call trainer.push_to_hub() before and after training, with and without the name of a repository."""
     trainer = engine.trainer(config)
     found = {"before": trainer.push_to_hub("org/before")}
     run = trainer.train().run_dir
@@ -117,7 +117,7 @@ def published_by_hand(server: HubServer, engine, config) -> dict:
 
 
 def trained(run: Path) -> bool:
-    """Whether a run is complete, its model as its record says."""
+    """Whether a run is complete and its record has the digest of its model."""
     from mlm_core.system.files import digest_of
 
     facts = json.loads((run / "run.json").read_text()) if (run / "run.json").exists() else {}
@@ -126,7 +126,7 @@ def trained(run: Path) -> bool:
 
 
 def arrived(server: HubServer, name: str, run: Path) -> bool:
-    """Whether what is on the Hub is the model that is on the disk."""
+    """Whether the Hub has the model that is on disk."""
     if name not in server.models or not run.exists():
         return False
     files = server.files(name)
@@ -137,8 +137,8 @@ def arrived(server: HubServer, name: str, run: Path) -> bool:
     return same and not {"run.json", "metrics.jsonl", "hub.json"} & files.keys()
 
 
-def impatient() -> None:
-    """Wait for less long than people would."""
+def shorten_waits() -> None:
+    """Have the client and our publisher wait for a shorter time than they normally do."""
     from huggingface_hub.utils import _http
 
     from mlm_core.hub import publisher, repository
@@ -148,7 +148,7 @@ def impatient() -> None:
         sleep = staticmethod(lambda seconds: None)
 
     _http.time = Clock
-    repository._LONGEST_WAIT = 2.0
+    repository.LONGEST_WAIT = 2.0
     patience = publisher.Patience
     publisher.Patience = lambda: patience(attempts=3, wait=0.02)
 

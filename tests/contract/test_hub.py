@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from file_kinds import ANSWERS, as_parquet, sample_rows
-from hub_faults import FAULTS, LASTING, PASSING, REFUSED, TOKEN
+from hub_faults import FAULTS, LASTING, REFUSED, TOKEN, TRANSIENT
 from hub_repositories import User
 from hub_server import HubServer
 
@@ -203,8 +203,8 @@ def test_publishing_goes_on_where_a_run_was_resumed(hub, trained, engine, enviro
     assert "is finished already" in said and len(hub.models["org/walk"].branches["main"]) == before
 
 
-_SLOWER = [*list(PASSING)[::3], *LASTING, *REFUSED]
-"""The faults are met by the core: where every training takes seconds, a third of the passing ones will do."""
+_SLOWER = [*list(TRANSIENT)[::3], *LASTING, *REFUSED]
+"""The faults are met by the core: where every training takes seconds, a third of the transient will do."""
 
 
 @pytest.fixture(scope="module")
@@ -228,15 +228,15 @@ def chosen(outcomes, kind):
 
 
 def test_faults_that_pass(outcomes):
-    for name, outcome in chosen(outcomes, PASSING).items():
+    for name, outcome in chosen(outcomes, TRANSIENT).items():
         assert outcome["error"] is None and outcome["trained"] and outcome["arrived"], (name, outcome)
         # Once, also where the answer to a commit was lost; the version before it may have come late.
         versions = outcome["messages"][1:-1]
         assert outcome["messages"][-1] == "Trained for 2 steps", (name, outcome)
-        if PASSING[name].waits and PASSING[name].kind != 403:
+        if TRANSIENT[name].waits and TRANSIENT[name].kind != 403:
             assert versions == ["Step 1 of 2"], (name, outcome)
         assert versions in ([], ["Step 1 of 2"]), (name, outcome)
-        assert not versions or PASSING[name].strategy == "checkpoint", (name, outcome)
+        assert not versions or TRANSIENT[name].strategy == "checkpoint", (name, outcome)
         assert outcome["left"] == [], (name, outcome)
 
 
