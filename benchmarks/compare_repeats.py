@@ -1,10 +1,10 @@
-"""Whether repeated comparisons say the same: how many pairs of their intervals overlap.
+"""Whether repeated comparisons agree: how many pairs of their intervals overlap.
 
     python benchmarks/compare_repeats.py [--times 5] [--output FILE] [option of mlm compare ...]
 
-Runs `mlm compare` so many times, one after the other, and looks at the 95% intervals of the speed of every
-variant over the first one's: of two right intervals on one machine nearly all overlap. Exit code 1 where
-fewer than 9 of 10 pairs do.
+Runs `mlm compare` `--times` times, one after the other, and compares the 95% intervals of every variant's
+speed relative to the first variant. If the intervals are right, nearly all pairs from one machine overlap.
+Exit code 1 if fewer than 9 of 10 pairs do.
 """
 
 from __future__ import annotations
@@ -19,27 +19,20 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from figures import write_results
+
 LEAST = 0.9
 
 
 def compare(directory: Path, options: list[str]) -> tuple[dict[str, dict[str, float]], float]:
-    """Speeds by variant, and how many seconds the comparison took.
+    """Run a comparison; returns the speeds by variant, and the seconds it took.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: the comparison failed.
     """
     begun = time.perf_counter()
-    command = [
-        sys.executable,
-        "-m",
-        "mlm_core",
-        "compare",
-        "--output-dir",
-        str(directory),
-        "--quiet",
-        *options,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "mlm_core", "compare", "--output-dir", str(directory), "--quiet"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(done.stderr[-2000:])
     (point,) = json.loads((directory / "report.json").read_text(encoding="utf-8"))["points"]
@@ -47,7 +40,7 @@ def compare(directory: Path, options: list[str]) -> tuple[dict[str, dict[str, fl
 
 
 def overlaps(reports: list[dict[str, dict[str, float]]]) -> list[bool]:
-    """Of every variant in every pair of reports."""
+    """Whether the intervals overlap, for every variant in every pair of reports."""
     return [
         one[variant]["low"] <= other[variant]["high"] and other[variant]["low"] <= one[variant]["high"]
         for one, other in combinations(reports, 2)
@@ -56,10 +49,10 @@ def overlaps(reports: list[dict[str, dict[str, float]]]) -> list[bool]:
 
 
 def main() -> int:
-    """Compare again and again, and print."""
+    """Compare repeatedly and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the results as JSON")
     given, options = parser.parse_known_args()
     reports: list[dict[str, dict[str, float]]] = []
     seconds: list[float] = []
@@ -69,13 +62,12 @@ def main() -> int:
             reports.append(speeds)
             seconds.append(taken)
             for variant, speed in speeds.items():
-                said = f"{variant}: {speed['value']:.3f}, {speed['low']:.3f} to {speed['high']:.3f}"
-                print(f"{said}, {taken:.0f} s", flush=True)
+                interval = f"{speed['low']:.3f} to {speed['high']:.3f}"
+                print(f"{variant}: {speed['value']:.3f}, {interval}, {taken:.0f} s", flush=True)
     found = overlaps(reports)
     print(f"{sum(found)} of {len(found)} pairs overlap")
-    if given.output:
-        content: dict[str, Any] = {"reports": reports, "seconds": seconds, "overlapping": sum(found)}
-        given.output.write_text(json.dumps(content | {"pairs": len(found)}, indent=2) + "\n")
+    content: dict[str, Any] = {"reports": reports, "seconds": seconds, "overlapping": sum(found)}
+    write_results(given.output, content | {"pairs": len(found)})
     return 0 if sum(found) >= LEAST * len(found) else 1
 
 

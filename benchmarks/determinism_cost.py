@@ -1,16 +1,16 @@
-"""What exact resume costs: training speed with and without each thing that it needs or might need.
+"""What exact resume costs: training speed with and without each thing that it needs, or might need.
 
     python benchmarks/determinism_cost.py [--rounds 5] [--output FILE]
 
-`mlm train` without arguments but for dropout 0.1 and 30 steps, as processes that take turns (A B C A B C):
-as it is; with the framework's own dropout noise in the place of keyed noise; without digests of the batches;
-with the framework's own switch for deterministic operations. Prints a table of tokens per second: median
-over rounds of the median step, spread, and the median of each round's ratio to the first variant.
+`mlm train` with its defaults, but with dropout 0.1 and 30 steps, as whole processes in interleaved rounds (A
+B C, A B C): unchanged; with the framework's own dropout noise in place of keyed noise; without digests of the
+batches; with the framework's own switch for deterministic operations. Prints tokens per second: the median
+over rounds of each round's median step, the spread, and the median of each round's ratio to the first
+variant.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -21,7 +21,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-STEPS, WARM = 30, 8
+from figures import benchmark_parser, write_results
+
+STEPS, WARM_UP = 30, 8
 """Steps of a run, and how many of them are not counted."""
 
 _RUN = "import sys; from mlm_core.__main__ import main; sys.exit(main(sys.argv[1:]))"
@@ -53,11 +55,11 @@ def speed(backend: str, prelude: str, directory: Path) -> float:
     )
     lines = (directory / "metrics.jsonl").read_text().splitlines()
     steps = [line["tokens_per_second"] for line in map(json.loads, lines) if "loss" in line]
-    return statistics.median(steps[WARM:])
+    return statistics.median(steps[WARM_UP:])
 
 
 def measure(backend: str, rounds: int) -> dict[str, Any]:
-    """Every variant of an engine, in turns."""
+    """Every variant of an engine, in interleaved rounds."""
     found: dict[str, list[float]] = {name: [] for name in VARIANTS[backend]}
     for number in range(rounds):
         for name, prelude in VARIANTS[backend].items():
@@ -78,10 +80,7 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
+    given = benchmark_parser(__doc__).parse_args()
     report = {backend: measure(backend, given.rounds) for backend in VARIANTS}
     for backend, variants in report.items():
         for name, row in variants.items():
@@ -90,10 +89,9 @@ def main() -> None:
                 f"{backend:6} {name:12} {row['tokens_per_second']:8.0f} tokens/s "
                 f"({low:.0f} to {high:.0f})  x {row['ratio']:.3f}"
             )
-    if given.output:
-        packages = {name: version(name) for name in ("torch", "tensorflow", "transformers")}
-        facts = {"unit": "tokens/s", "cores": os.cpu_count(), "rounds": given.rounds, "versions": packages}
-        given.output.write_text(json.dumps(facts | {"engines": report}, indent=2) + "\n")
+    packages = {name: version(name) for name in ("torch", "tensorflow", "transformers")}
+    facts = {"unit": "tokens/s", "cores": os.cpu_count(), "rounds": given.rounds, "versions": packages}
+    write_results(given.output, facts | {"engines": report})
 
 
 if __name__ == "__main__":

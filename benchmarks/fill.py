@@ -3,38 +3,38 @@
     python benchmarks/fill.py [--rounds 5] [--output FILE] [--sentences 64] [--groups torch tf]
 
 6 layers of 768, vocabulary 50265, weights drawn by a seed; sentences of 6 to 40 words with one blank each.
-All variants of a framework in turns (see turns.py), a unit of work being all sentences: `one` is a sentence a
-call, `many` all in one call (the pipeline with `batch_size` as many). Prints sentences per second, median and
-spread over rounds, and how many times the pipeline's that is. Exit code 1 where the best scores differ by
-more than a thousandth of themselves.
+The variants of a framework work in interleaved rounds (see rounds.py); a unit of work is all sentences. `one`
+is one sentence per call, `many` all in one call (the pipeline with `batch_size` as many). Prints sentences
+per second, median and spread over rounds, and how many times the speed of the pipeline that is. Exit code 1
+if the best scores differ by more than a thousandth, relative.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
 from pathlib import Path
 
-from figures import Found, add_rates, cells, markdown
+from figures import Found, add_rates, benchmark_parser, cells, machine_facts, write_results
 from inputs import masked_sentences, write_inputs, write_weights
-from turns import machine_facts, take_turns
+from rounds import run_variants
 
-SIDE = [sys.executable, str(Path(__file__).with_name("fill_side.py"))]
+from mlm_core.system.markdown import table
+
+WORKER = [sys.executable, str(Path(__file__).with_name("fill_worker.py"))]
 PACKAGES = ("torch", "tensorflow", "tf-keras", "transformers", "tokenizers", "numpy")
 TOLERANCE = 1e-3
 
 
 def measure(framework: str, sentences: int, rounds: int, scratch: Path) -> Found:
-    """The variants of a framework in turns: a sentence a call, then all in one call."""
+    """The variants of a framework: one sentence per call, then all in one call."""
     found: Found = {}
     for how in ("one", "many"):
         names = [f"{owner}:{framework}:{how}" for owner in ("pipeline", "mlm")]
-        found |= take_turns({name: [*SIDE, name, str(scratch)] for name in names}, rounds, 1, scratch)
-    return add_rates(
-        found, "sentences", lambda _: sentences, lambda name: name.replace("mlm:", "pipeline:")
-    )  # fmt: skip
+        found |= run_variants({name: [*WORKER, name, str(scratch)] for name in names}, rounds, 1, scratch)
+    add_rates(found, "sentences", lambda _: sentences, lambda name: name.replace("mlm:", "pipeline:"))
+    return found
 
 
 def difference(found: Found) -> float:
@@ -50,9 +50,7 @@ def difference(found: Found) -> float:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--sentences", type=int, default=64)
     parser.add_argument("--groups", nargs="+", choices=("torch", "tf"), default=["torch", "tf"])
     given = parser.parse_args()
@@ -72,12 +70,11 @@ def main() -> int:
         [*cells(name, facts, "sentences"), f"{facts.get('peak_mb', 0):,.0f} MB"]
         for name, facts in found.items()
     ]
-    print(markdown(head, rows))
+    print(table(head, rows))
     print(f"\nlargest relative difference of the best scores: {largest:.1e}")
-    if given.output:
-        facts = machine_facts(PACKAGES) | {"rounds": given.rounds, "sentences": given.sentences}
-        outcome = {"variants": found, "largest_difference_of_scores": largest}
-        given.output.write_text(json.dumps(facts | outcome, indent=2) + "\n")
+    facts = machine_facts(PACKAGES) | {"rounds": given.rounds, "sentences": given.sentences}
+    outcome = {"variants": found, "largest_difference_of_scores": largest}
+    write_results(given.output, facts | outcome)
     return 1 if largest > TOLERANCE else 0
 
 

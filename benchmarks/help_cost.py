@@ -1,8 +1,8 @@
-"""Processor time of `mlm --help` and of every command's `--help`, as whole processes.
+"""Processor time of `mlm --help` and of the `--help` of commands, as whole processes.
 
     python benchmarks/help_cost.py [--runs 10]
 
-Prints one JSON object: seconds of processor time (user and system), median, minimum and maximum.
+Prints one JSON object: seconds of processor time (user and system), as median, minimum and maximum.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def processor_time(words: list[str]) -> float:
 
 
 def main() -> None:
-    """Measure in turns, so that a slow moment of the machine meets every command."""
+    """Measure in interleaved rounds, so that a slow moment of the machine slows every command down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
     runs = parser.parse_args().runs

@@ -1,4 +1,4 @@
-"""What the benchmarks work on: DistilRoBERTa's shape, and text that every Python installation carries."""
+"""What the benchmarks work on: models of DistilRoBERTa's shape, and the text that Python itself carries."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 BATCH, BLOCK, SLOTS = 16, 128, 20
 WIDTH, INNER, VOCABULARY, LAYERS = 768, 3072, 50265, 6
 
-
 _STEPS = 32
-"""Steps in an epoch, or more: at its end a run is evaluated."""
+"""The least number of steps in an epoch: at the end of each a run is evaluated."""
 
 
 def write_inputs(directory: Path, batch: int = BATCH) -> None:
@@ -28,17 +28,8 @@ def write_inputs(directory: Path, batch: int = BATCH) -> None:
 
     documents = embedded_documents()
     tokenizer = train_tokenizer(documents, 6000, 512)
-    shapes = {"model": (WIDTH, INNER, LAYERS, VOCABULARY), "tiny": (32, 64, 1, len(tokenizer))}
-    for name, (width, inner, layers, vocabulary) in shapes.items():
-        tokenizer.save_pretrained(str(directory / name))
-        config = {
-            "model_type": "roberta", "architectures": ["RobertaForMaskedLM"], "vocab_size": vocabulary,
-            "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": max(1, width // 64),
-            "intermediate_size": inner, "max_position_embeddings": 514, "type_vocab_size": 1,
-            "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id, "layer_norm_eps": 1e-5,
-        }  # fmt: skip
-        (directory / name / "config.json").write_text(json.dumps(config))
+    write_roberta(directory / "model", tokenizer, VOCABULARY, width=WIDTH, inner=INNER, layers=LAYERS)
+    write_roberta(directory / "tiny", tokenizer, len(tokenizer), width=32, inner=64, layers=1)
     ids = [token for ids in tokenizer(documents, verbose=False)["input_ids"] for token in ids]
     blocks = np.array(ids[: len(ids) // BLOCK * BLOCK], dtype=np.int32).reshape(-1, BLOCK)
     copies = -(-_STEPS * batch // len(blocks))
@@ -47,10 +38,29 @@ def write_inputs(directory: Path, batch: int = BATCH) -> None:
         file.writelines(json.dumps({"text": text}) + "\n" for text in documents * copies)
 
 
-def write_text(path: Path, megabytes: float) -> None:
-    """Write so many MB of text: sentences of the corpus at random, as rows in ELI5's schema.
+def write_roberta(
+    directory: Path, tokenizer: Any, vocabulary: int, *, width: int, inner: int, layers: int
+) -> None:
+    """Write config and tokenizer of a RoBERTa for 512 tokens, with a head for each 64 of its width."""
+    tokenizer.save_pretrained(str(directory))
+    config = {
+        "model_type": "roberta", "architectures": ["RobertaForMaskedLM"], "vocab_size": vocabulary,
+        "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": max(1, width // 64),
+        "intermediate_size": inner, "max_position_embeddings": 514, "type_vocab_size": 1,
+        "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id, "layer_norm_eps": 1e-5,
+    }  # fmt: skip
+    (directory / "config.json").write_text(json.dumps(config))
 
-    A row has one to three answers of two to twelve sentences, some 1,500 characters.
+
+def write_text(path: Path, megabytes: float) -> None:
+    """Write text in ELI5's schema: random sentences of the corpus.
+
+    A row has one to three answers of two to twelve sentences, about 1,500 characters.
+
+    Args:
+        path: the file.
+        megabytes: how much text to write.
     """
     written, draw, known = 0, random.Random(0), _sentences()
     with path.open("w", encoding="utf-8") as file:
@@ -63,7 +73,7 @@ def write_text(path: Path, megabytes: float) -> None:
 
 
 def masked_sentences(count: int) -> list[str]:
-    """Sentences of 6 to 40 words (at most 250 characters), one of which is `<mask>`."""
+    """Sentences of 6 to 40 words and at most 250 characters; one word of each is `<mask>`."""
     draw = random.Random(0)
     short = [sentence.split() for sentence in _sentences() if len(sentence) <= 250]
     chosen = draw.sample([words for words in short if 6 <= len(words) <= 40], count)
@@ -71,7 +81,7 @@ def masked_sentences(count: int) -> list[str]:
 
 
 def write_weights(directory: Path, backend: str) -> None:
-    """Give `model/` weights, drawn by the seed, in a process of its own."""
+    """Give `model/` weights that the seed draws, in a process of its own."""
     model = str(directory / "model")
     program = f"""
 from mlm_core import Config, load_engine
@@ -82,7 +92,7 @@ load_engine({backend!r}).trainer(config).save({model!r})
 
 
 def embedded_documents() -> list[str]:
-    """Both parts of the embedded corpus."""
+    """The documents of both parts of the embedded corpus."""
     from mlm_core.data.embedded_corpus import PARTS
 
     return [document for part in PARTS.values() for document in part()]
@@ -93,7 +103,7 @@ def _sentences() -> list[str]:
 
 
 def _cut(text: str) -> Iterator[str]:
-    # The last part has its full stop already.
+    # The last part still has its full stop.
     *parts, last = text.split(". ")
     yield from (f"{part}." for part in parts)
     yield last

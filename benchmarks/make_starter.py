@@ -1,10 +1,10 @@
-"""Makes the starter model: trains it with `mlm train` and puts it into `mlm_core/model/starter`.
+"""Makes the starter model: trains it with `mlm train` and installs it in `mlm_core/model/starter`.
 
     python benchmarks/make_starter.py [--run DIR]
 
-The command is in `COMMAND` below; it takes about an hour on two cores. With `--run` the directory is kept; a
-run that is there goes on where it was stopped. What is put in place: config with the recommended options,
-tokenizer, weights in float16, and `recipe.json`: the command, fingerprint of the text, curve, time, machine.
+The command is `COMMAND` below; it takes about an hour on two cores. `--run` keeps the directory, and resumes
+a run that it holds. What is installed: config with the recommended options, tokenizer, weights in float16,
+and `recipe.json` with the command, the fingerprint of the text, the curve, the time and the machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import machine_facts
+from figures import machine_facts
 
 from mlm_core.model.weight_files import read_weights, write_weights
 
@@ -31,14 +31,14 @@ COMMAND = [
 ]  # fmt: skip
 
 RECOMMENDED = {"learning_rate": 5e-4, "warmup_steps": 10, "batch_size": 32}
-"""For training it further: of the rates 2e-4, 5e-4, 1e-3 and 2e-3 the one that ends the default run with the
-lowest held-out perplexity."""
+"""For training it further. Of the rates 2e-4, 5e-4, 1e-3 and 2e-3 this one ends the default run with the
+lowest perplexity of held-out text."""
 
 _COPIED = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
 
 
 def recipe(run: Path) -> dict[str, Any]:
-    """How the model of a run came about."""
+    """How the model of a run was made."""
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     lines = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
     curve = [[line["step"], round(line["eval_perplexity"], 2)] for line in lines if "eval_perplexity" in line]
@@ -58,13 +58,13 @@ def recipe(run: Path) -> dict[str, Any]:
     }
 
 
-def put_in_place(run: Path) -> None:
+def install(run: Path) -> None:
     """Write the starter's files from a finished run."""
     STARTER.mkdir(exist_ok=True)
     for name in _COPIED:
         shutil.copy(run / name, STARTER / name)
     settings = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    # As what it is to be opened: transformers 5 would compute in the precision of the file.
+    # transformers 5 would otherwise compute in the precision of the file.
     settings |= {"dtype": "float32", "mlm_recommended": RECOMMENDED}
     (STARTER / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
     halves = {name: array.astype(np.float16) for name, array in read_weights(run).items()}
@@ -73,17 +73,17 @@ def put_in_place(run: Path) -> None:
 
 
 def main() -> None:
-    """Train, then put in place."""
+    """Train, then install."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, help="the run's directory; default: one that is removed")
+    parser.add_argument("--run", type=Path, help="the run's directory; default: a temporary one")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         run = given.run or Path(scratch) / "run"
         command = [sys.executable, "-m", "mlm_core", *COMMAND, "--output-dir", str(run), "--resume"]
         subprocess.run(command, check=True)
-        put_in_place(run)
+        install(run)
     size = sum(path.stat().st_size for path in STARTER.iterdir())
-    print(f"{STARTER}: {size / 1e6:.2f} MB; now: pytest tests/core/test_starter.py tests/command")
+    print(f"{STARTER}: {size / 1e6:.2f} MB; now run pytest tests/core/model/test_starter.py tests/command")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""How much memory processes take, in megabytes (1e6 bytes), as the kernel counts it."""
+"""How much memory a process and its children take, in MB (1e6 bytes), as the Linux kernel counts it."""
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import tempfile
 import time
@@ -11,17 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PAUSE = 0.02
-"""Seconds between two looks."""
+"""Seconds between two samples."""
 
-_KILOBYTES = {"VmHWM": 0, "VmRSS": 0, "RssAnon": 0}
-
-
-def own_peak() -> float:
-    """The most that this process has held at once, in MB."""
-    # The kernel's ru_maxrss starts at what the process that started this one held.
-    facts = _status("self")
-    kilobytes = facts["VmHWM"] if facts["VmHWM"] else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kilobytes * 1024 / 1e6
+_KILOBYTES = {"VmRSS": 0, "RssAnon": 0}
 
 
 @dataclass
@@ -29,10 +20,9 @@ class TreePeak:
     """The most that a command and all of its children held at once.
 
     Attributes:
-        total: MB of resident memory, pages of files mapped into memory included, shared ones once for each
-            process.
+        total: MB of resident memory, pages of mapped files included. Shared pages count once per process.
         anonymous: MB without the pages of files, which the kernel can take back at any time.
-        processes: the most of them at once.
+        processes: the largest number of processes at once.
         seconds: how long the command took.
     """
 
@@ -41,8 +31,8 @@ class TreePeak:
     processes: int = 0
     seconds: float = 0.0
 
-    def look(self, root: int) -> None:
-        """Note what the tree below a process, with itself, holds at this moment."""
+    def sample(self, root: int) -> None:
+        """Note what a process and all below it hold at this moment."""
         facts = [_status(str(process)) for process in _tree(root)]
         self.total = max(self.total, sum(found["VmRSS"] for found in facts) * 1024 / 1e6)
         self.anonymous = max(self.anonymous, sum(found["RssAnon"] for found in facts) * 1024 / 1e6)
@@ -50,28 +40,28 @@ class TreePeak:
 
 
 def peak_of(command: Sequence[str], environment: Mapping[str, str]) -> TreePeak:
-    """Run a command and watch it.
+    """Run a command and sample its memory.
 
     Raises:
-        SystemExit: it failed; with the last line it wrote.
+        SystemExit: the command failed; quotes the last line it printed.
     """
     peak, begun = TreePeak(), time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         while process.poll() is None:
-            peak.look(process.pid)
+            peak.sample(process.pid)
             time.sleep(_PAUSE)
         peak.seconds = time.perf_counter() - begun
         if process.returncode != 0:
-            said.seek(0)
-            raise SystemExit(f"{' '.join(command)}: {(said.read().strip().splitlines() or ['?'])[-1]}")
+            log.seek(0)
+            raise SystemExit(f"{' '.join(command)}: {(log.read().strip().splitlines() or ['?'])[-1]}")
     return peak
 
 
 def _tree(root: int) -> list[int]:
-    """A process and all below it."""
+    """The numbers of a process and of all below it."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -79,7 +69,7 @@ def _tree(root: int) -> list[int]:
                 stat = (entry / "stat").read_text()
             except OSError:
                 continue
-            # After the command's name in brackets: state, parent.
+            # The fields after the command's name, which is in brackets: state, parent, ...
             children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
     found, waiting = [], [root]
     while waiting:
@@ -90,7 +80,7 @@ def _tree(root: int) -> list[int]:
 
 
 def _status(process: str) -> dict[str, int]:
-    """Kilobytes by name; zeros for a process that has ended."""
+    """Memory of a process in kilobytes, by name; zeros if the process has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:

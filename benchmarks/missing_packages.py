@@ -1,4 +1,4 @@
-"""What one engine's tests and benchmarks need and this Python has not: a requirement a line.
+"""What the tests and benchmarks of one engine need and this Python lacks: prints one requirement per line.
 
 python benchmarks/missing_packages.py torch|tf
 """
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def needed(engine: str) -> list[str]:
-    """Requirements of the core, of one engine, of installing the project and of testing it."""
+    """The requirements of the core and of one engine, and of installing and testing the project."""
     facts = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
     project = facts["project"]
     own = [*project["dependencies"], *project["optional-dependencies"][engine]]
@@ -25,12 +25,12 @@ def needed(engine: str) -> list[str]:
 
 
 def missing(requirements: Iterable[str]) -> Iterator[str]:
-    """Those that are not installed, or in another version."""
+    """The requirements that are not installed, or that are installed in an unsuitable version."""
     for text in requirements:
         requirement = Requirement(text)
         try:
             if not requirement.specifier.contains(version(requirement.name), prereleases=True):
-                yield f"{text} (there is {version(requirement.name)})"
+                yield f"{text} (installed: {version(requirement.name)})"
         except PackageNotFoundError:
             yield text
 

@@ -1,4 +1,4 @@
-"""The GPU, and what its maker says it computes at most."""
+"""The GPU, and its peak rate according to its maker."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PEAK_TFLOPS = {
     "NVIDIA A100-SXM4-80GB": {"float32": 19.5, "bf16": 312.0},
     "NVIDIA A100-SXM4-40GB": {"float32": 19.5, "bf16": 312.0},
 }
-"""10^12 operations per second of dense products, from the data sheets; float32 is not TF32."""
+"""10^12 operations per second of dense matrix products, from NVIDIA's data sheets; float32 is not TF32."""
 
 
 def gpu_name() -> str | None:
-    """The first GPU as nvidia-smi calls it; None where there is none, or `CUDA_VISIBLE_DEVICES` hides it."""
+    """The name of the first GPU by nvidia-smi; None: there is none, or `CUDA_VISIBLE_DEVICES` hides it."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return None
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]

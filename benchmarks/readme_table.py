@@ -1,6 +1,6 @@
-"""The README's tables of speed, from the outcomes in `benchmarks/results`.
+"""The README's tables of speed, made from the files in `benchmarks/results`.
 
-python benchmarks/readme_table.py README.md
+python benchmarks/readme_table.py README.md     updates the tables
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mlm_core.system.markdown import table, update_section
+
 RESULTS = Path(__file__).parent / "results"
-BEGIN, END = "<!-- speed -->", "<!-- end of speed -->"
+SECTION = "speed"
+"""The section of the README that holds the tables."""
 
 STEPS = {
     "guide:torch:float32": "the guide's recipe, PyTorch",
@@ -70,36 +73,35 @@ OTHERS = {
         },
     ),
 }
-"""Outcome files, what they count, and the variants that are shown."""
+"""By result file: the unit that its rates count, and the titles of the variants that the README shows."""
 
 
 def tables() -> str:
-    """The tables, and what they were measured on, as Markdown."""
+    """The three tables, and what they were measured on, as Markdown."""
     return f"{_steps()}\n\n{_peers()}\n\n{_others()}"
 
 
 def _steps() -> str:
-    head = "| training step | tokens/s | spread | times the guide | of the limit |"
-    lines = [head, "|---|---|---|---|---|"]
+    rows = []
     for framework in ("torch", "tf"):
-        facts = _outcomes(f"training_step_{framework}")
-        lines += _rows(facts, STEPS, "tokens")
+        facts = _result(f"training_step_{framework}")
+        rows += _rows(facts, STEPS, "tokens")
     versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("torch", "tensorflow"))
-    said = (
+    text = (
         f"Medians of {facts['rounds']} rounds of {facts['steps_in_a_round']} steps in turns, 16 blocks of\n"
         f"128 tokens, DistilRoBERTa's shape; {facts['cores']} cores of an {facts['processor']}, {versions}\n"
         "(`benchmarks/training_step.py`). The limit is what the processor reaches in matrix products\n"
         "alone. The two halves of the table were measured an hour apart; these took turns, each precision\n"
-        f"by itself, in {_outcomes('training_step_peers')['rounds']} rounds:"
+        f"by itself, in {_result('training_step_peers')['rounds']} rounds:"
     )
-    return "\n".join([*lines, "", said])
+    head = ("training step", "tokens/s", "spread", "times the guide", "of the limit")
+    return f"{table(head, rows)}\n\n{text}"
 
 
 def _peers() -> str:
-    head = "| training step | precision | tokens/s | spread | times the best KerasHub |"
-    lines = [head, "|---|---|---|---|---|"]
+    rows = []
     for precision, name in (("float32", "training_step_peers"), ("bf16", "training_step_peers-bf16")):
-        found = _outcomes(name)["variants"]
+        found = _result(name)["variants"]
         rivals = [facts for variant, facts in found.items() if variant.startswith("kerashub")]
         best = min(rivals, key=lambda facts: statistics.median(facts["seconds"]))
         for variant, title in PEERS.items():
@@ -107,25 +109,23 @@ def _peers() -> str:
             low, high = facts["spread"]
             pairs = zip(best["seconds"], facts["seconds"], strict=True)
             times = statistics.median(theirs / ours for theirs, ours in pairs)
-            lines.append(
-                f"| {title} | {precision} | {facts['tokens_per_second']:,.0f} | {low:,.0f} to {high:,.0f} "
-                f"| {times:.2f} |"
-            )
-    return "\n".join(lines)
+            rate = f"{facts['tokens_per_second']:,.0f}"
+            rows.append([title, precision, rate, f"{low:,.0f} to {high:,.0f}", f"{times:.2f}"])
+    return table(("training step", "precision", "tokens/s", "spread", "times the best KerasHub"), rows)
 
 
 def _others() -> str:
-    lines = ["| besides | a second | spread | times the guide |", "|---|---|---|---|"]
+    rows = []
     measured = [name for name in OTHERS if (RESULTS / f"{name}.json").exists()]
     for name in measured:
         unit, titles = OTHERS[name]
-        lines += _rows(_outcomes(name), titles, unit)
+        rows += _rows(_result(name), titles, unit)
     programs = ", ".join(f"`benchmarks/{name}.py`" for name in measured)
-    said = f"In blocks, tokens and sentences; blanks are compared with the fill-mask pipeline\n({programs})."
-    return "\n".join([*lines, "", said])
+    text = f"In blocks, tokens and sentences; blanks are compared with the fill-mask pipeline\n({programs})."
+    return f"{table(('besides', 'a second', 'spread', 'times the guide'), rows)}\n\n{text}"
 
 
-def _rows(facts: dict[str, Any], titles: dict[str, str], unit: str) -> list[str]:
+def _rows(facts: dict[str, Any], titles: dict[str, str], unit: str) -> list[list[str]]:
     rows = []
     for name, title in titles.items():
         row = facts["variants"].get(name, {})
@@ -133,22 +133,15 @@ def _rows(facts: dict[str, Any], titles: dict[str, str], unit: str) -> list[str]
         if rate is not None:
             rates = [f"{value:,.{0 if value >= 100 else 1}f}" for value in (rate, *row["spread"])]
             share = [f"{row['share_of_limit']:.0%}"] if "share_of_limit" in row else []
-            cells = [title, rates[0], f"{rates[1]} to {rates[2]}", f"{row['times_the_guide']:.2f}", *share]
-            rows.append(f"| {' | '.join(cells)} |")
+            rows.append(
+                [title, rates[0], f"{rates[1]} to {rates[2]}", f"{row['times_the_guide']:.2f}", *share]
+            )
     return rows
 
 
-def _outcomes(name: str) -> dict[str, Any]:
+def _result(name: str) -> dict[str, Any]:
     return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def with_table(readme: str) -> str:
-    """A README with its tables brought up to date."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
-
-
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")
+    update_section(Path(sys.argv[1]), SECTION, tables())

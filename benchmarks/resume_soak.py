@@ -1,12 +1,13 @@
-"""Kills runs with SIGKILL at random moments, resumes them, and compares them with one never killed.
+"""Kills runs with SIGKILL at random moments, resumes them, and compares them with a run that is never killed.
 
     python benchmarks/resume_soak.py --output-dir soak [--kills 50] [--backends torch,tf]
 
-Dropout on, accumulation, several epochs, checkpoints in the middle of them. A run is killed five times, at
-steps and moments within them drawn by its number, the fifth time while a checkpoint is being written; each
-time it is resumed with `--resume`. Every checkpoint written between two kills must have the same bytes
-as that of the run never killed, and so must the final `model.safetensors`; `metrics.jsonl` the same lines.
-Outcomes are appended to `kills.jsonl`; started again on the same directory, it goes on with the runs missing.
+With dropout, gradient accumulation, several epochs, and checkpoints in the middle of epochs. Each run is
+killed five times and resumed with `--resume` each time. Its number draws the steps and the moments within
+them; the fifth kill comes while a checkpoint is being written. Every checkpoint written between two kills
+must have the same bytes as that of the run never killed, and so must the final `model.safetensors`;
+`metrics.jsonl` must have the same lines. Outcomes are appended to `kills.jsonl`. Started again on the same
+directory, the program does the runs that are missing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mlm_core.system import markdown
+
 STEPS, SAVE = 40, 7
 WORDS = f"""--dataset {Path(__file__).parents[1] / "tests/data/eli5_sample.jsonl"} --text-column answers.text
 --block-size 32 --batch-size 8 --gradient-accumulation-steps 2 --max-steps {STEPS} --save-steps {SAVE}
@@ -32,7 +35,7 @@ KILLS_IN_A_RUN = 5
 
 @dataclass
 class Outcome:
-    """What became of one kill."""
+    """The outcome of one kill."""
 
     run: int
     killed_after_step: int
@@ -53,7 +56,7 @@ class Soak:
         self.log = directory / "kills.jsonl"
 
     def outcomes(self) -> list[Outcome]:
-        """What is known already."""
+        """The outcomes so far."""
         if not self.log.is_file():
             return []
         return [Outcome(**json.loads(line)) for line in self.log.read_text().splitlines()]
@@ -87,7 +90,7 @@ class Soak:
             process.send_signal(signal.SIGKILL)
             process.wait()
             outcomes.append(self._outcome(number))
-            # What was written since the kill before.
+            # Of these checkpoints, the new ones were written since the kill before.
             if index:
                 outcomes[index - 1].same_checkpoints = self._same_checkpoints()
         self._finish("killed", "--resume")
@@ -119,16 +122,16 @@ class Soak:
 
     def _finish(self, name: str, *words: str) -> None:
         process = self._start(name, *words)
-        _, said = process.communicate()
+        _, printed = process.communicate()
         if process.returncode != 0:
-            raise SystemExit(f"{self.backend}: {name} ended with {process.returncode}:\n{said}")
+            raise SystemExit(f"{self.backend}: {name} ended with {process.returncode}:\n{printed}")
 
     def _wait_for_step(self, process: subprocess.Popen[str], step: int) -> None:
         while process.poll() is None and self._last_step("killed") < step:
             time.sleep(0.002)
 
     def _wait_for_save(self, process: subprocess.Popen[str]) -> None:
-        """Wait until a checkpoint is being written; what an earlier kill has left does not count."""
+        """Wait until a checkpoint is being written. What an earlier kill has left does not count."""
         before = set(self._checkpoints("killed").glob(".step-*"))
         while process.poll() is None and not set(self._checkpoints("killed").glob(".step-*")) - before:
             time.sleep(0.0005)
@@ -149,15 +152,15 @@ class Soak:
 
 
 def table(soaks: list[Soak]) -> str:
-    """The outcomes by engine, as Markdown."""
+    """The outcomes of each engine, as Markdown."""
     columns = ("while_saving", "same_checkpoints", "same_weights", "same_metrics")
     head = ["engine", "kills", *(name.replace("_", " ") for name in columns)]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    rows = []
     for soak in soaks:
         known = soak.outcomes()
         counts = [len(known), *(sum(getattr(outcome, name) for outcome in known) for name in columns)]
-        lines.append(f"| {soak.backend} | {' | '.join(map(str, counts))} |")
-    return "\n".join(lines)
+        rows.append([soak.backend, *map(str, counts)])
+    return markdown.table(head, rows)
 
 
 def _good(outcome: Outcome) -> bool:
@@ -165,7 +168,7 @@ def _good(outcome: Outcome) -> bool:
 
 
 def main() -> int:
-    """Run; exit code 1 where a run differs."""
+    """Run; the exit code is 1 if a run differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=50)

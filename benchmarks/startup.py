@@ -1,20 +1,20 @@
-"""How long commands take that do little: start-up, and time to the first step and the first filled blank.
+"""How long short commands take: start-up, and the time to the first step and the first filled blank.
 
     python benchmarks/startup.py [--rounds 5] [--output FILE] [--engines torch tf]
 
-Whole processes in turns (A B C A B C), on a tiny model, so that what is measured is not the model: this
-project's commands with either engine; the guide's script up to its first step and its imports alone; the
-fill-mask pipeline. Prepared text is in each side's cache; the first round fills it and is not counted. Prints
-seconds, median and spread over rounds: of `mlm train` until the first step is in `metrics.jsonl`, and until
-the process has ended, which includes evaluations before and after, the saved model and a filled blank.
+Whole processes in interleaved rounds (A B C, A B C), on a model so tiny that its arithmetic takes no time:
+this project's commands with each engine; the recipe of Hugging Face up to its first step, and its imports
+alone; the fill-mask pipeline. Prepared text comes from the cache of each; the first round fills the caches
+and is not counted. Prints seconds, median and spread over rounds. `mlm train` is timed until the first step
+is in `metrics.jsonl`, and until the process has ended. The latter includes evaluations before and after,
+saving the model and filling a blank.
 
-Then which frameworks each command of this project has imported: only the one in use may be there, and none,
-nor numpy, where there is nothing to compute. Exit code 1 where that is not so.
+Then prints which large packages each command of this project has imported. A command may import the framework
+in use alone, and without anything to compute neither a framework nor numpy. Exit code 1 if one imports more.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -26,9 +26,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from figures import markdown
+from figures import benchmark_parser, machine_facts, write_results
 from inputs import write_inputs
-from turns import machine_facts
+
+from mlm_core.system import markdown
 
 SENTENCE = "If the file does not <mask>, an error is raised."
 
@@ -42,7 +43,7 @@ pipeline("fill-mask", sys.argv[1])(sys.argv[2])
     "tf": """
 import sys
 from mlm_core import load_engine
-load_engine("tf")  # without this transformers does not find its way past accelerate
+load_engine("tf")  # has transformers ignore accelerate
 import mlm_tf
 model = mlm_tf.from_pretrained(sys.argv[1])
 from transformers import AutoTokenizer, pipeline
@@ -51,7 +52,7 @@ pipeline("fill-mask", model=model, tokenizer=tokenizer, framework="tf", dtype=No
 """,
 }
 
-SIDE = [sys.executable, str(Path(__file__).with_name("startup_side.py"))]
+WORKER = [sys.executable, str(Path(__file__).with_name("startup_worker.py"))]
 MLM = [sys.executable, "-m", "mlm_core"]
 ENGINES = ("torch", "tf")
 HEAVY = ("numpy", "torch", "tensorflow", "tf_keras", "keras", "jax", "transformers", "datasets", "accelerate")
@@ -59,32 +60,32 @@ ALLOWED = {
     "torch": {"numpy", "torch", "transformers", "datasets", "accelerate"},
     "tf": {"numpy", "tensorflow", "tf_keras", "keras", "transformers", "datasets"},
 }
-"""Of the heavy packages those that an engine's commands may import; tensorflow itself imports keras."""
+"""Of the heavy packages, those that an engine's commands may import; tensorflow itself imports keras."""
 
 
 def commands(directory: Path, engines: list[str]) -> dict[str, list[str]]:
-    """Whole processes that are timed, by name; the training runs of `directory` are there by then."""
+    """Whole processes to time, by name; they need a finished training run of each engine in `directory`."""
     found = {"mlm --version": [*MLM, "--version"], "mlm --help": [*MLM, "--help"]}
     for engine in engines:
         run, own = str(directory / engine), ["--backend", engine]
-        found[f"guide's imports, {engine}"] = [*SIDE, "imports", engine]
+        found[f"guide's imports, {engine}"] = [*WORKER, "imports", engine]
         found[f"mlm fill, {engine}"] = [*MLM, "fill", run, SENTENCE, *own]
         found[f"pipeline, {engine}"] = [sys.executable, "-c", PIPELINE[engine], run, SENTENCE]
     return found
 
 
 def train_words(directory: Path, engine: str, run: str) -> list[str]:
-    """`mlm train` for one step, without the command's name."""
+    """The arguments of `mlm` that train for one step."""
     words = ["train", "--dataset", str(directory / "text.jsonl"), "--model", str(directory / "tiny")]
     words += ["--from-scratch", "--max-steps", "1", "--test-size", "0.002", "--overwrite", "--quiet"]
     return [*words, "--backend", engine, "--output-dir", str(directory / run)]
 
 
 def whole(command: list[str], environment: Mapping[str, str]) -> float:
-    """Seconds of a process.
+    """Seconds that a process takes.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: the process failed.
     """
     begun = time.perf_counter()
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
@@ -95,7 +96,7 @@ def whole(command: list[str], environment: Mapping[str, str]) -> float:
 
 
 def training(directory: Path, engine: str, environment: Mapping[str, str]) -> dict[str, float]:
-    """Seconds of `mlm train`, until its first step is noted and until it has ended."""
+    """Seconds of `mlm train` until its first step is in the metrics, and until it has ended."""
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         run = Path(scratch) / "run"
         begun = time.perf_counter()
@@ -117,13 +118,13 @@ def _stepped(run: Path) -> bool:
     return metrics.exists() and '"loss"' in metrics.read_text(encoding="utf-8")
 
 
-def a_round(directory: Path, engines: list[str], environment: Mapping[str, str]) -> dict[str, float]:
-    """Seconds of everything, once."""
+def one_round(directory: Path, engines: list[str], environment: Mapping[str, str]) -> dict[str, float]:
+    """Run every process once; returns their seconds."""
     found: dict[str, float] = {}
     text, model = str(directory / "text.jsonl"), str(directory / "tiny")
     for engine in engines:
         found |= training(directory, engine, environment)
-        found[f"guide, first step, {engine}"] = whole([*SIDE, "guide", engine, text, model], environment)
+        found[f"guide, first step, {engine}"] = whole([*WORKER, "guide", engine, text, model], environment)
     for name, command in commands(directory, engines).items():
         found[name] = whole(command, environment)
     return found
@@ -132,7 +133,7 @@ def a_round(directory: Path, engines: list[str], environment: Mapping[str, str])
 def imported(
     directory: Path, engines: list[str], environment: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """The heavy packages that commands of this project import, and those that they should not."""
+    """The heavy packages that commands of this project import, and those of them that they must not."""
     asked: dict[str, tuple[list[str], set[str]]] = {
         "mlm --version": (["--version"], set()),
         "mlm --help": (["--help"], set()),
@@ -151,7 +152,7 @@ def imported(
     found = {}
     for name, (words, allowed) in asked.items():
         file = directory / "modules.json"
-        whole([*SIDE, "modules", str(file), *words], environment)
+        whole([*WORKER, "modules", str(file), *words], environment)
         heavy = [package for package in json.loads(file.read_text()) if package in HEAVY]
         found[name] = {"imported": heavy, "wrong": [package for package in heavy if package not in allowed]}
     return found
@@ -159,9 +160,7 @@ def imported(
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     given = parser.parse_args()
     seconds: dict[str, list[float]] = {}
@@ -172,18 +171,17 @@ def main() -> int:
             "MLM_CACHE": f"{scratch}/cache", "HF_DATASETS_CACHE": f"{scratch}/datasets",
             "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true",
         }  # fmt: skip
-        # Leaves the runs that the other commands need.
+        # Also leaves the runs that the other commands need.
         packages = imported(directory, given.engines, environment)
         for number in range(given.rounds + 1):
             print(f"round {number} of {given.rounds}", file=sys.stderr)
-            for name, value in a_round(directory, given.engines, environment).items():
+            for name, value in one_round(directory, given.engines, environment).items():
                 seconds.setdefault(name, []).extend([value] if number else [])
     print(table(seconds), end="\n\n")
     print(packages_table(packages))
-    if given.output:
-        facts = machine_facts(("torch", "tensorflow", "transformers", "datasets"))
-        outcome = {"rounds": given.rounds, "seconds": seconds, "packages": packages}
-        given.output.write_text(json.dumps(facts | outcome, indent=2) + "\n")
+    facts = machine_facts(("torch", "tensorflow", "transformers", "datasets"))
+    outcome = {"rounds": given.rounds, "seconds": seconds, "packages": packages}
+    write_results(given.output, facts | outcome)
     return 1 if any(facts["wrong"] for facts in packages.values()) else 0
 
 
@@ -194,7 +192,7 @@ def table(seconds: Mapping[str, list[float]]) -> str:
         for name, values in seconds.items()
         if values
     ]
-    return markdown(("", "time", "spread"), rows)
+    return markdown.table(("", "time", "spread"), rows)
 
 
 def packages_table(packages: Mapping[str, Mapping[str, Any]]) -> str:
@@ -203,7 +201,7 @@ def packages_table(packages: Mapping[str, Mapping[str, Any]]) -> str:
         [name, ", ".join(facts["imported"]) or "none", ", ".join(facts["wrong"]) or "none"]
         for name, facts in packages.items()
     ]
-    return markdown(("command", "imported", "of these not needed"), rows)
+    return markdown.table(("command", "imported", "of these not needed"), rows)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
+from mlm_core.compat.transformers import ignore_accelerate
 from mlm_core.config.groups import Device
 from mlm_core.engine import Engine
 from mlm_core.hub.model_files import H5
@@ -43,12 +44,7 @@ class TensorFlowEngine(Engine):
     def prepare_process(self) -> None:
         """See `Framework.prepare_process`."""
         super().prepare_process()
-        import transformers.utils.import_utils as found
-
-        # If accelerate is installed, transformers 4.57 cannot import its pipelines without PyTorch, nor can
-        # `evaluate` be imported. accelerate is for PyTorch, so treat it as not installed.
-        if hasattr(found, "_accelerate_available"):
-            found._accelerate_available = False
+        ignore_accelerate()
 
     def devices(self) -> list[str]:
         """See `Framework.devices`."""

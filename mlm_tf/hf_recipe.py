@@ -1,55 +1,66 @@
-"""The Hugging Face recipe in TensorFlow, a baseline: stock class, collator, `compile` and `fit`."""
+"""The Hugging Face recipe in TensorFlow: Keras `compile` and `fit`, with stock collator and model classes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tf_keras as keras
 import transformers
 
-from mlm_core.compare.hf_recipe import StepClock, recipe_rows
+from mlm_core.compare.hf_recipe import LEARNING_RATE, WEIGHT_DECAY, StepClock, block_rows, stock_collator
 from mlm_core.config.config import required
-from mlm_core.training.setup import TrainingSetup
-from mlm_tf.machine import set_up
-from mlm_tf.model import POLICIES
-from mlm_tf.weights import assign, specs
+
+if TYPE_CHECKING:
+    from mlm_core.training.setup import TrainingSetup
 
 
 def train_hf_recipe(setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
     """See `Engine.train_hf_recipe`."""
+    # Imported here: benchmarks time processes that need the stock functions below alone.
+    from mlm_tf.machine import set_up
+    from mlm_tf.model import POLICIES
+    from mlm_tf.weights import assign, specs
+
     config = setup.config
     set_up(config.device, config.threads)
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
-    # Not from_pretrained: its loader cannot read the files of newer safetensors.
+    # transformers' own loader cannot read files that newer versions of safetensors wrote.
     model = transformers.TFAutoModelForMaskedLM.from_config(setup.model.config)
     model.build_in_name_scope()
     assign(model, setup.model.starting_weights(specs(model), config.seed).weights)
-    collator = transformers.DataCollatorForLanguageModeling(
-        tokenizer=setup.model.tokenizer, mlm_probability=config.mlm_probability, return_tensors="tf"
-    )
-    # Keras has no accumulation, so a step is one batch. An epoch's last batch is dropped, as in the recipe.
+    # Keras has no gradient accumulation: a step is one batch. The last, smaller batch of an epoch is dropped,
+    # as in the guide.
     batches = model.prepare_tf_dataset(
-        recipe_rows(setup), shuffle=True, batch_size=setup.plan.batch_size, collate_fn=collator
+        block_rows(setup.train.blocks),
+        shuffle=True,
+        batch_size=setup.plan.batch_size,
+        collate_fn=stock_collator(setup.model.tokenizer, config.mlm_probability, "tf"),
     )
-    model.compile(
-        optimizer=transformers.AdamWeightDecay(
-            learning_rate=required(config.learning_rate), weight_decay_rate=config.weight_decay
-        )
-    )
+    stock_compile(model, required(config.learning_rate), config.weight_decay)
     epochs = -(-setup.plan.steps // len(batches))
-    model.fit(batches, epochs=epochs, verbose=0, callbacks=[_Clock(StepClock(step_done))])
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=[StepCallback(StepClock(step_done))])
 
 
-class _Clock(keras.callbacks.Callback):
+def stock_compile(
+    model: Any, learning_rate: float = LEARNING_RATE, weight_decay: float = WEIGHT_DECAY
+) -> None:
+    """Compile a TensorFlow model of transformers with `AdamWeightDecay` and the model's own loss."""
+    optimizer = transformers.AdamWeightDecay(learning_rate=learning_rate, weight_decay_rate=weight_decay)
+    model.compile(optimizer=optimizer)
+
+
+class StepCallback(keras.callbacks.Callback):
+    """Tells a clock when training starts and when a batch is done."""
+
     def __init__(self, clock: StepClock) -> None:
         super().__init__()
         self._clock = clock
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Start the clock: the first step begins."""
-        self._clock.begin()
+        """Start timing the first step."""
+        self._clock.start()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Report a finished step."""
-        self._clock.end()
+        """A step is done."""
+        self._clock.step_done()

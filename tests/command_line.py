@@ -1,4 +1,4 @@
-"""The command in a process of its own, and engines registered beside ours."""
+"""Runs the command in a process of its own, and registers further engines."""
 
 import json
 import os
@@ -9,7 +9,7 @@ ENGINES = ("torch", "tf")
 
 
 def mlm(*words, code=0, stdin=None, **environment):
-    """Run the command; its JSON object and what it said on stderr."""
+    """Run the command; returns what it prints (with --json the parsed object), and its stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "mlm_core", *map(str, words)],
         capture_output=True,
@@ -24,7 +24,7 @@ def mlm(*words, code=0, stdin=None, **environment):
 
 
 def register(directory, name, code):
-    """What installing a package with an engine of its own leaves behind."""
+    """Write what the installation of a package with another engine leaves."""
     info = directory / f"{name}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")

@@ -1,4 +1,4 @@
-"""The sample in the schema of the guide's dataset, written as every kind of file."""
+"""The sample in the schema of the guide's dataset, as files of every kind."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def sample_rows() -> list[dict]:
 
 
 def answers_of(row: dict) -> str:
-    """The document that a row holds."""
+    """The document of a row."""
     return " ".join(row["answers"]["text"])
 
 
 def compressed(path: Path, ending: str) -> Path:
-    """A compressed copy of a file."""
+    """Write a compressed copy of a file, and return its path."""
     opener = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[ending]
     copy = Path(f"{path}{ending}")
     with opener(copy, "wb") as file:

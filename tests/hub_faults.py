@@ -1,4 +1,4 @@
-"""What can go wrong while a model is published, and what has to come of it."""
+"""What can go wrong while a model is published, and what must happen then."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ class Point:
     Attributes:
         point: the endpoint; None: somebody else commits between two steps.
         kind: see `hub_server.Fault`.
-        times: requests that meet it.
-        skip: requests before them that do not; the first `whoami`, `create` and `info` are before the
+        times: how many requests fail.
+        skip: how many requests before them do not. The first `whoami`, `create` and `info` come before the
             training, all others after it.
-        strategy: as `--hub-strategy`.
-        waits: the training waits after its first step until the version of that step is there, or refused.
+        strategy: the value of `--hub-strategy`.
+        waits: the training waits after its first step until the version of that step is published or refused.
     """
 
     point: str | None
@@ -29,7 +29,7 @@ class Point:
     waits: bool = False
 
 
-PASSING = {
+TRANSIENT = {
     "whoami_503": Point("whoami", 503),
     "whoami_cut": Point("whoami", "cut"),
     "whoami_hang": Point("whoami", "hang"),
@@ -65,7 +65,7 @@ PASSING = {
     "version_slow": Point("put", "slow", strategy="checkpoint"),
     "version_put_403": Point("put", 403, strategy="checkpoint", waits=True),
 }
-"""What another attempt does not meet: the model arrives, and nobody need do anything."""
+"""Faults that another attempt does not meet: the model arrives without help."""
 
 LASTING = {
     "gone": Point("info", "cut", ALWAYS, skip=1),
@@ -82,12 +82,12 @@ LASTING = {
     "commit_down": Point("commit", 500, ALWAYS, strategy="checkpoint"),
     "moved_on": Point(None, "by hand"),
 }
-"""What every attempt meets: the run fails, its model is safe, and the command it names completes the push."""
+"""Faults that every attempt meets: the run fails, its model is safe, and the command it names pushes it."""
 
 REFUSED = {
     "bad_token": Point("whoami", 401, ALWAYS),
     "closed": Point("create", 403, ALWAYS),
 }
-"""What is seen to be wrong before anything is trained."""
+"""Faults that are found before anything is trained."""
 
-FAULTS = PASSING | LASTING | REFUSED
+FAULTS = TRANSIENT | LASTING | REFUSED

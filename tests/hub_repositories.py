@@ -1,4 +1,4 @@
-"""What the stand-in for the Hub holds: repositories with their commits, and who may do what."""
+"""What the stand-in for the Hub stores: repositories with their commits, and the rights of users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LARGE = (".safetensors", ".bin", ".h5", ".parquet")
 
 
 class RefusalError(Exception):
-    """A request is answered with an error."""
+    """The answer to a request is an error."""
 
     def __init__(self, status: int, code: str = "", message: str = "", commit: str = "") -> None:
         self.status, self.message = status, message or code
@@ -25,7 +25,7 @@ class RefusalError(Exception):
 
 @dataclass(frozen=True)
 class User:
-    """Whom a token belongs to."""
+    """The owner of a token."""
 
     name: str
     role: str = "write"
@@ -62,7 +62,7 @@ class Repository:
         return cls(kind, branches={name: [Commit(files)] for name, files in revisions.items()}, **facts)
 
     def at(self, revision: str) -> Commit:
-        """The newest commit of a branch, or the one with this oid."""
+        """The newest commit of a branch, or the commit with this oid."""
         for name, commits in self.branches.items():
             if name == revision:
                 return commits[-1]
@@ -74,7 +74,7 @@ class Repository:
     def commit(
         self, branch: str, message: str, parent: str | None, changed: Mapping[str, bytes | None]
     ) -> Commit:
-        """Add a commit; where it is None a file goes away."""
+        """Add a commit; a file whose content is None is removed."""
         head = self.at(branch)
         if parent is not None and parent != head.oid:
             raise RefusalError(412, "", "A commit has happened since. Please refresh and try again.")
@@ -85,7 +85,7 @@ class Repository:
 
 
 def is_large(path: str, size: int) -> bool:
-    """Whether a file goes into the large file storage."""
+    """Whether the Hub keeps a file in its large file storage."""
     return path.endswith(_LARGE) or size > 10_000_000
 
 
@@ -107,7 +107,7 @@ def entries(files: Files) -> list[dict[str, Any]]:
 
 
 def blob_id(content: bytes) -> str:
-    """What git calls a file with this content."""
+    """The git object id of a file with this content."""
     return digest(b"blob %d\0" % len(content) + content)
 
 

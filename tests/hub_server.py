@@ -1,41 +1,18 @@
-"""A stand-in for the Hugging Face Hub: what its clients ask for, answered from memory on this machine.
+"""A stand-in for the Hugging Face Hub: answers what its clients ask for, from memory on this machine.
 
-Uploads go through git's large file storage: clients that have the package hf_xet must be told to leave it
-alone (HF_HUB_DISABLE_XET=1).
+Uploads use Git LFS. Clients that have the package hf_xet must not use it (HF_HUB_DISABLE_XET=1).
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from threading import Event, RLock, Thread
 from typing import Any, Self
-from urllib.parse import parse_qs, unquote, urlsplit
 
-import yaml
-from hub_repositories import Files, RefusalError, Repository, User, blob_id, entries, is_large, sha256
-
-# A revision comes quoted, as in refs%2Fconvert%2Fparquet, so that it is one part of the path.
-_REPOSITORY = r"([^/]+/[^/]+)"
-_ROUTES = {
-    "whoami": ("GET", r"/api/whoami-v2"),
-    "create": ("POST", r"/api/repos/create"),
-    "validate": ("POST", r"/api/validate-yaml"),
-    "info": ("GET", rf"/api/(models|datasets)/{_REPOSITORY}(?:/revision/([^/]+))?"),
-    "tree": ("GET", rf"/api/(models|datasets)/{_REPOSITORY}/tree/([^/]+)(?:/(.+))?"),
-    "preupload": ("POST", rf"/api/(models)/{_REPOSITORY}/preupload/([^/]+)"),
-    "commit": ("POST", rf"/api/(models)/{_REPOSITORY}/commit/([^/]+)"),
-    "batch": ("POST", rf"/{_REPOSITORY}\.git/info/lfs/objects/batch"),
-    "put": ("PUT", rf"/lfs/{_REPOSITORY}/([0-9a-f]+)"),
-    "verify": ("POST", rf"/lfs/{_REPOSITORY}/([0-9a-f]+)"),
-    "storage": ("GET", r"/storage/([0-9a-f]+)"),
-    "resolve": ("GET", rf"/(datasets/)?{_REPOSITORY}/resolve/([^/]+)/(.+)"),
-}
+from hub_endpoints import Handler
+from hub_repositories import Files, RefusalError, Repository, User
 
 
 @dataclass
@@ -43,12 +20,12 @@ class Fault:
     """What goes wrong with requests for one endpoint.
 
     Attributes:
-        point: the endpoint, a key of `_ROUTES`.
-        kind: a status to answer with; "cut": the connection ends without an answer; "cut after": it ends when
-            what was asked for is done; "garbage": an answer that is none; "hang": no answer for a long time;
-            "slow": a late one.
-        times: requests that meet it.
-        skip: requests before them that do not.
+        point: the endpoint, a key of `hub_endpoints.ROUTES`.
+        kind: a status to answer with; "cut": the connection closes without an answer; "cut after": it closes
+            after the request was carried out; "garbage": an answer in the wrong format; "hang": no answer for
+            a long time; "slow": a late answer.
+        times: how many requests fail.
+        skip: how many requests before them do not.
     """
 
     point: str
@@ -61,7 +38,7 @@ class HubServer(ThreadingHTTPServer):
     """Serves datasets and models while its `with` block lasts.
 
     Attributes:
-        requests: what was asked for, as "GET /api/datasets/owner/name".
+        requests: all requests so far, for example "GET /api/datasets/owner/name".
         models, datasets: repositories by name.
         faults: what goes wrong.
     """
@@ -84,11 +61,11 @@ class HubServer(ThreadingHTTPServer):
             datasets: files by repository and revision.
             models: files by repository.
             users: by token.
-            gated: repositories that anyone may learn of, but whose files are closed.
-            private: repositories that nobody but their owner learns of.
-            refusing: repositories that answer everything with this status and error code.
+            gated: repositories that anyone can see, but whose files nobody may read.
+            private: repositories that only their owner can see.
+            refusing: repositories that answer every request with this status and error code.
         """
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), Handler)
         facts = {"gated": gated, "private": private}
 
         def made(kind: str, name: str, revisions: Mapping[str, Files]) -> Repository:
@@ -105,17 +82,17 @@ class HubServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """What its clients need as HF_ENDPOINT."""
+        """The value of HF_ENDPOINT for its clients."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def environment(self, token: str | None = None) -> dict[str, str]:
-        """What a client needs besides a home of its own."""
+        """The variables that a client needs, besides a home directory of its own."""
         needed = {
             "HF_ENDPOINT": self.url,
             "HF_HUB_OFFLINE": "0",
             "HF_HUB_DISABLE_XET": "1",
             "NO_PROXY": "127.0.0.1,localhost",
-            # Loads of datasets are counted at another server, not at the Hub.
+            # Another server than the Hub counts the loads of datasets.
             "HF_UPDATE_DOWNLOAD_COUNTS": "0",
         }
         return needed | ({"HF_TOKEN": token} if token is not None else {})
@@ -130,16 +107,16 @@ class HubServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that a fault has cut."""
+        """Print nothing about connections that a fault has cut."""
 
     def fail(self, point: str, kind: int | str, times: int = 10**6, skip: int = 0) -> Fault:
-        """Let something go wrong from now on."""
+        """Let requests fail from now on."""
         fault = Fault(point, kind, times, skip)
         self.faults.append(fault)
         return fault
 
     def fault(self, point: str) -> int | str | None:
-        """What goes wrong with this request."""
+        """The kind of fault that this request meets; None: no fault."""
         with self.lock:
             for fault in self.faults:
                 if fault.point != point:
@@ -156,237 +133,14 @@ class HubServer(ThreadingHTTPServer):
         return self.models[repository].at("main").files
 
     def find(self, kind: str, name: str, user: User | None) -> Repository:
-        """A repository that this user may learn of."""
+        """A repository that this user can see.
+
+        Raises:
+            RefusalError: there is none, or it refuses every request.
+        """
         if name in self.refusing:
             raise RefusalError(*self.refusing[name])
         found = (self.models if kind == "models" else self.datasets).get(name)
         if found is None or (found.private and (user is None or not user.owns(name))):
             raise RefusalError(401 if user is None else 404, "RepoNotFound", "Repository not found")
         return found
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: HubServer
-
-    def do_GET(self) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
-        method = "GET" if self.command == "HEAD" else self.command
-        path = urlsplit(self.path).path
-        for point, (needed, pattern) in _ROUTES.items():
-            if method == needed and (found := re.fullmatch(pattern, path)):
-                parts = [unquote(part or "") for part in found.groups()]
-                return self._meet(point, lambda point=point, parts=parts: getattr(self, f"_{point}")(*parts))
-        self._answer(lambda: _refuse(404, "RepoNotFound"))
-
-    do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815
-
-    def _meet(self, point: str, act: Callable[[], None]) -> None:
-        """Answer a request, or do with it what a fault says."""
-        kind = self.server.fault(point)
-        if kind in ("cut", "hang"):
-            if kind == "hang":
-                self.server.closing.wait(60)
-            return self._cut()
-        self._body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if isinstance(kind, int):
-            return self._answer(lambda: _refuse(kind, "", "on demand"))
-        if kind == "garbage":
-            return self._send(200, b"<html>not today</html>", {"Content-Type": "text/html"})
-        if kind == "slow":
-            self.server.closing.wait(1.5)
-        if kind == "cut after":
-            answered, self._send = [], lambda *answer: answered.append(answer)  # type: ignore[method-assign]
-            self._answer(act)
-            assert answered and answered[0][0] == 200, answered
-            return self._cut()
-        self._answer(act)
-
-    def _answer(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except RefusalError as refusal:
-            self._send_json({"error": refusal.message}, refusal.status, refusal.headers)
-
-    def _cut(self) -> None:
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def _user(self) -> User | None:
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not token:
-            return None
-        if token not in self.server.users:
-            raise RefusalError(401, "", "Invalid user token.")
-        return self.server.users[token]
-
-    def _writable(self, name: str) -> Repository:
-        user = self._user()
-        repository = self.server.find("models", name, user)
-        if user is None or not user.owns(name) or user.role != "write":
-            raise RefusalError(403, "", f"You don't have the rights to write to {name}")
-        return repository
-
-    def _whoami(self) -> None:
-        user = self._user()
-        if user is None:
-            raise RefusalError(401, "", "Invalid user token.")
-        organizations = [{"name": name, "roleInOrg": user.role} for name in user.organizations]
-        access = {"type": "access_token", "accessToken": {"role": user.role}}
-        self._send_json({"type": "user", "name": user.name, "orgs": organizations, "auth": access})
-
-    def _create(self) -> None:
-        user, asked = self._user(), json.loads(self._body)
-        assert asked.get("type", "model") == "model"
-        if user is None:
-            raise RefusalError(401, "", "Invalid user token.")
-        name = f"{asked.get('organization') or user.name}/{asked['name']}"
-        if not user.owns(name) or user.role != "write":
-            raise RefusalError(403, "", f"You don't have the rights to create a model under {name}")
-        answer, status = {"url": f"{self.server.url}/{name}", "name": name}, 200
-        if name in self.server.models:
-            answer, status = answer | {"error": "You already created this model repo"}, 409
-        else:
-            private = asked.get("private", asked.get("visibility") == "private")
-            first = {"main": {".gitattributes": b"*.safetensors filter=lfs\n"}}
-            self.server.models[name] = Repository.of("models", first, private=private)
-        self._send_json(answer, status)
-
-    def _validate(self) -> None:
-        front = re.match(r"---\n(.*?)\n---\n", json.loads(self._body)["content"], re.DOTALL)
-        try:
-            settings = yaml.safe_load(front.group(1)) if front else None
-        except yaml.YAMLError as error:
-            return self._send_json({"errors": [{"message": str(error)}], "warnings": []}, 400)
-        if not isinstance(settings, dict):
-            return self._send_json(
-                {"errors": [], "warnings": [{"message": "empty or missing yaml metadata"}]}
-            )
-        self._send_json({"errors": [], "warnings": []})
-
-    def _info(self, kind: str, name: str, revision: str) -> None:
-        repository = self.server.find(kind, name, self._user())
-        commit = repository.at(revision or "main")
-        siblings = [{"rfilename": path} for path in commit.files]
-        facts = {"private": repository.private, "gated": "auto" if repository.gated else False}
-        self._send_json({"id": name, "sha": commit.oid, "siblings": siblings, "tags": [], **facts})
-
-    def _tree(self, kind: str, name: str, revision: str, folder: str) -> None:
-        commit = self.server.find(kind, name, self._user()).at(revision)
-        start = f"{folder}/" if folder else ""
-        inside = [entry for entry in entries(commit.files) if entry["path"].startswith(start)]
-        if folder and not inside:
-            raise RefusalError(404, "EntryNotFound", commit=commit.oid)
-        if "true" not in [word.lower() for word in parse_qs(urlsplit(self.path).query).get("recursive", [])]:
-            inside = [entry for entry in inside if "/" not in entry["path"].removeprefix(start)]
-        self._send_json(inside)
-
-    def _preupload(self, kind: str, name: str, revision: str) -> None:
-        files = self._writable(name).at(revision).files
-        modes = [
-            {
-                "path": file["path"],
-                "uploadMode": "lfs" if is_large(file["path"], file["size"]) else "regular",
-                "shouldIgnore": file["path"].encode() in files.get(".gitignore", b"").split(),
-                "oid": blob_id(files[file["path"]]) if file["path"] in files else None,
-            }
-            for file in json.loads(self._body)["files"]
-        ]
-        self._send_json({"files": modes})
-
-    def _batch(self, name: str) -> None:
-        self._writable(name)
-        objects = []
-        for wanted in json.loads(self._body)["objects"]:
-            href = {"href": f"{self.server.url}/lfs/{name}/{wanted['oid']}?X-Signature=signed"}
-            actions = {"upload": href, "verify": href}
-            known = {} if wanted["oid"] in self.server.stored else {"actions": actions}
-            objects.append({"oid": wanted["oid"], "size": wanted["size"], **known})
-        self._send_json({"transfer": "basic", "objects": objects})
-
-    def _put(self, name: str, oid: str) -> None:
-        # It goes to another company's storage.
-        assert "Authorization" not in self.headers
-        if sha256(self._body) != oid:
-            raise RefusalError(400, "", "The content is another")
-        self.server.stored[oid] = self._body
-        self._send(200, b"", {})
-
-    def _verify(self, name: str, oid: str) -> None:
-        self._writable(name)
-        if oid not in self.server.stored:
-            raise RefusalError(404, "", "Not uploaded")
-        self._send_json({})
-
-    def _commit(self, kind: str, name: str, revision: str) -> None:
-        repository = self._writable(name)
-        header, *operations = [json.loads(line) for line in self._body.splitlines()]
-        changed: dict[str, bytes | None] = {}
-        for operation in operations:
-            value = operation["value"]
-            if operation["key"] == "file":
-                changed[value["path"]] = base64.b64decode(value["content"])
-            elif operation["key"] == "lfsFile":
-                if value["oid"] not in self.server.stored:
-                    raise RefusalError(400, "", f"LFS pointer {value['path']} points to nothing")
-                changed[value["path"]] = self.server.stored[value["oid"]]
-            else:
-                assert operation["key"] == "deletedFile" and value["path"] in repository.at(revision).files
-                changed[value["path"]] = None
-        asked = header["value"]
-        with self.server.lock:
-            commit = repository.commit(revision, asked["summary"], asked.get("parentCommit"), changed)
-        url = f"{self.server.url}/{name}/commit/{commit.oid}"
-        self._send_json({"success": True, "commitOid": commit.oid, "commitUrl": url})
-
-    def _resolve(self, prefix: str, name: str, revision: str, path: str) -> None:
-        user = self._user()
-        repository = self.server.find("datasets" if prefix else "models", name, user)
-        commit = repository.at(revision)
-        if repository.gated:
-            raise RefusalError(401 if user is None else 403, "GatedRepo", f"Access to {name} is restricted")
-        if path not in commit.files:
-            raise RefusalError(404, "EntryNotFound", commit=commit.oid)
-        content, headers = commit.files[path], {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes"}
-        if prefix or not is_large(path, len(content)):
-            return self._send_part(content, headers | {"ETag": f'"{blob_id(content)}"'})
-        self.server.stored[sha256(content)] = content
-        linked = {"X-Linked-ETag": f'"{sha256(content)}"', "X-Linked-Size": str(len(content))}
-        # At another host, as clients follow a link within one by themselves.
-        place = {"Location": f"http://localhost:{self.server.server_port}/storage/{sha256(content)}"}
-        self._send(302, b"", headers | linked | place)
-
-    def _storage(self, oid: str) -> None:
-        self._send_part(self.server.stored[oid], {"ETag": f'"{oid}"', "Accept-Ranges": "bytes"})
-
-    def _send_part(self, content: bytes, headers: Mapping[str, str]) -> None:
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if not asked:
-            return self._send(200, content, headers)
-        first, last = int(asked[1]), int(asked[2] or len(content) - 1)
-        if first >= len(content):
-            raise RefusalError(416)
-        part = content[first : last + 1]
-        self._send(
-            206, part, {**headers, "Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(content)}"}
-        )
-
-    def _send_json(self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        self._send(
-            status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})}
-        )
-
-    def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-
-def _refuse(status: int, code: str, message: str = "") -> None:
-    raise RefusalError(status, code, message)

@@ -1,4 +1,4 @@
-"""Runs of one engine that differ in their directory only, to be stopped and resumed."""
+"""Runs that are stopped and resumed; those of one engine differ in their directory only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiny_models import write_model
 from mlm_core.model.weight_files import read_weights
 
 STEPS, SAVE = 60, 7
-"""Several epochs, the last one in part; checkpoints in the middle of each."""
+"""Several epochs and a part of one; checkpoints in the middle of each epoch."""
 
 _SLOW_FSYNC = """
 import os, time
@@ -32,7 +32,7 @@ os.fsync = slow
 
 
 class Runs:
-    """Runs of one engine in a directory, of a tiny model with this dropout, on this device."""
+    """The runs of one engine in a directory: a tiny model with this dropout, on this device."""
 
     def __init__(self, backend: str, directory: Path, dropout: float = 0.2, device: str = "cpu") -> None:
         self.backend = backend
@@ -48,7 +48,7 @@ class Runs:
         (directory / "slow" / "sitecustomize.py").write_text(_SLOW_FSYNC)
 
     def elsewhere(self, backend: str, python: str = sys.executable) -> Runs:
-        """The same directory, seen from another engine or environment."""
+        """The runs in the same directory, by another engine or environment."""
         other = copy.copy(self)
         other.backend, other.python = backend, python
         return other
@@ -58,7 +58,7 @@ class Runs:
         return [self.python, *self._words, "--output-dir", str(run), "--backend", self.backend]
 
     def start(self, name: str, *words: str, slow_saves: bool = False) -> subprocess.Popen[str]:
-        """Start or resume a run. With slow saves every file takes its time to reach the disk."""
+        """Start or resume a run. With `slow_saves` writing each file to disk takes longer."""
         more = {"PYTHONPATH": str(self.directory / "slow")} if slow_saves else {}
         return subprocess.Popen(
             [*self.command(self.directory / name), *words],
@@ -69,15 +69,15 @@ class Runs:
         )
 
     def finish(self, name: str, *words: str, code: int = 0) -> tuple[dict[str, Any], str]:
-        """Start or resume a run and let it end, with this exit code: its results, and what it said."""
+        """Start or resume a run until it ends with this exit code; returns its results and its stderr."""
         process = self.start(name, *words)
         out, said = process.communicate()
         assert process.returncode == code, said
         assert "Traceback" not in said
         return json.loads(out), said
 
-    def go_on(self, name: str) -> tuple[dict[str, Any], str]:
-        """Resume a run by its directory alone."""
+    def resume(self, name: str) -> tuple[dict[str, Any], str]:
+        """Resume a run by its directory alone; returns its results and its stderr."""
         run = str(self.directory / name)
         words = ["train", "--output-dir", run, "--resume", "--device", "cpu", "--json"]
         command = [self.python, "-m", "mlm_core", *words]
@@ -86,7 +86,7 @@ class Runs:
         return json.loads(done.stdout), done.stderr
 
     def stop(self, name: str, step: int, number: int) -> tuple[int, str]:
-        """Resume, and send a signal once a step is in the metrics; the exit code and what was said."""
+        """Resume a run, and send a signal once a step is in the metrics; returns exit code and stderr."""
         process = self.start(name, "--resume")
         self.wait_for_step(process, name, step)
         process.send_signal(number)
@@ -100,30 +100,30 @@ class Runs:
             time.sleep(0.01)
 
     def checkpoints(self, name: str) -> Path:
-        """Where a run's checkpoints are."""
+        """The directory of a run's checkpoints."""
         return self.directory / name / "checkpoints"
 
     def unfinished(self, name: str) -> list[Path]:
-        """Checkpoints that are being written."""
+        """The checkpoints that are being written, or that were when the run was killed."""
         return sorted(self.checkpoints(name).glob(".step-*"))
 
     def bytes(self, name: str) -> bytes:
-        """The saved weights."""
+        """The bytes of the saved weights."""
         return (self.directory / name / "model.safetensors").read_bytes()
 
     def metrics(self, name: str) -> list[dict[str, Any]]:
-        """The lines of metrics but for the times."""
+        """The lines of the metrics, without the times."""
         lines = (self.directory / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) | {"tokens_per_second": None} for line in lines]
 
     def assert_agree(self, name: str, reference: str) -> None:
-        """Two runs are the same but for rounding: batches, losses, and the update as a whole."""
+        """Assert that two runs differ by rounding only: batches, losses, and the update as a whole."""
         for line, other in zip(self.metrics(name), self.metrics(reference), strict=True):
             assert line.get("batch_digest") == other.get("batch_digest")
             loss = "loss" if "loss" in line else "eval_loss"
             assert line[loss] == pytest.approx(other[loss], rel=1e-4)
         start, one, two = (read_weights(self.directory / run) for run in ("model", name, reference))
-        # key.bias has no gradient but rounding noise.
+        # The gradient of key.bias is rounding noise.
         parameters = [parameter for parameter in start if not parameter.endswith("key.bias")]
         moved = np.concatenate([(two[parameter] - start[parameter]).ravel() for parameter in parameters])
         apart = np.concatenate([(two[parameter] - one[parameter]).ravel() for parameter in parameters])

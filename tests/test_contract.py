@@ -1,4 +1,4 @@
-"""The contract suite, once per engine, each in a process of its own: a process holds one framework."""
+"""The contract suite, once per engine, in a process of its own each: a process can load one framework."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tiny model directories, written without a framework: their parameter names are spelled out here."""
+"""Tiny model directories, written without a framework; this module spells out their parameter names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAMILIES = ("roberta", "bert", "distilbert")
 
 
 def sentences(count: int, seed: int = 0) -> list[str]:
-    """Sentences of 5 to 14 words, the first words of the list far more often: something to learn."""
+    """Sentences of 5 to 14 words. The first words of the list are far more frequent: something to learn."""
     draw = np.random.RandomState(seed)
     share = 1.0 / np.arange(1, len(WORDS) + 1) ** 1.5
     chosen = [draw.choice(WORDS, size=draw.randint(5, 15), p=share / share.sum()) for _ in range(count)]
@@ -26,7 +26,7 @@ def sentences(count: int, seed: int = 0) -> list[str]:
 
 
 def write_tokenizer(directory: Path, family: str) -> int:
-    """A word-level-like tokenizer in the family's manner; returns the size of its vocabulary."""
+    """Write a tokenizer of the family's kind; returns the size of its vocabulary."""
     directory.mkdir(parents=True, exist_ok=True)
     if family == "roberta":
         from mlm_core.data.train_tokenizer import train_tokenizer
@@ -114,7 +114,7 @@ def encoder_shapes(family: str, vocabulary: int) -> dict[str, tuple[int, ...]]:
 
 
 def head_shapes(family: str, vocabulary: int) -> dict[str, tuple[int, ...]]:
-    """Parameter shapes of the masked-LM head; the decoder's matrix is the word table."""
+    """Parameter shapes of the masked-LM head; the matrix of its decoder is the word embeddings."""
     square = (HIDDEN, HIDDEN)
     dense, norm, bias = {
         "roberta": ("lm_head.dense", "lm_head.layer_norm", "lm_head.bias"),
@@ -138,7 +138,7 @@ def full_shapes(family: str, vocabulary: int) -> dict[str, tuple[int, ...]]:
 def write_model(
     directory: Path, family: str, *, head: bool = True, dropout: float = 0.1, seed: int = 1
 ) -> Path:
-    """A model directory with random weights: whole, or as the encoder alone is saved."""
+    """Write a model directory with random weights; without `head`, those of the encoder alone."""
     vocabulary = write_tokenizer(directory, family)
     settings = config(family, vocabulary, dropout)
     shapes = full_shapes(family, vocabulary) if head else encoder_shapes(family, vocabulary)

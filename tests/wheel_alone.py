@@ -1,4 +1,4 @@
-"""What must work where the wheel alone is installed, without an engine. To be run in an empty directory."""
+"""Checks an installation of the wheel alone, without a framework. Run it in an empty directory."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ for framework in ("torch", "tensorflow"):
     assert find_spec(framework) is None, f"{framework} is installed"
 for package in ("mlm_core", "mlm_torch", "mlm_tf"):
     place = Path(find_spec(package).origin).parent
-    assert "site-packages" in str(place), f"{package} is not the wheel's"
+    assert "site-packages" in str(place), f"{package} does not come from the wheel"
     assert (place / "py.typed").exists()
 
 
@@ -27,13 +27,13 @@ def mlm(*words: str, code: int) -> tuple[str, str]:
 
 assert mlm("--version", code=0)[0].startswith("mlm ")
 assert "train" in mlm("--help", code=0)[0]
-# It is about text alone, so that no framework is needed.
+# Preparing text needs no framework.
 prepared = json.loads(mlm("prepare", "--json", "--quiet", code=0)[0])
 assert prepared["stores"]["training"]["blocks"] > 500
-assert (Path(mlm_core.__file__).parent / "starter" / "model.safetensors").exists()
+assert (Path(mlm_core.__file__).parent / "model" / "starter" / "model.safetensors").exists()
 for name in ("page.html", "page.css"):
     assert (Path(mlm_core.__file__).parent / "compare" / name).exists()
-# No backend works, and it says how to get one.
+# No backend works, and doctor says how to install one.
 findings = json.loads(mlm("doctor", "--json", code=1)[0])
 assert not any(facts["works"] for facts in findings["backends"].values())
 assert any("pip install 'mlm[torch]'" in problem for problem in findings["problems"])

@@ -16,7 +16,7 @@ from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 
 if TYPE_CHECKING:
-    from mlm_core.compare.rounds import WorkerProcess
+    from mlm_core.compare.variant_process import VariantProcess
     from mlm_core.compare.variants import Point, Variant
     from mlm_core.progress import Progress
 
@@ -53,7 +53,7 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     ended_by: BaseException | None = None
     for point in points:
-        processes: list[WorkerProcess] = []
+        processes: list[VariantProcess] = []
         try:
             work.at(point, processes)
         except (KeyboardInterrupt, SystemExit) as error:
@@ -72,7 +72,7 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     return content
 
 
-def _raise_shared_problem(processes: list[WorkerProcess]) -> None:
+def _raise_shared_problem(processes: list[VariantProcess]) -> None:
     """Raise the error of a wrong request that every variant reports."""
     problems = [process.problem for process in processes]
     first = problems[0] if problems else None
@@ -90,14 +90,15 @@ class _Work:
     steps: int
     progress: Progress
 
-    def at(self, point: Point, processes: list[WorkerProcess]) -> None:
+    def at(self, point: Point, processes: list[VariantProcess]) -> None:
         """Train all variants at a point.
 
         Args:
             point: the value of the swept option.
             processes: receives the variants' processes, so that they can be read after an interruption too.
         """
-        from mlm_core.compare.rounds import WorkerProcess, run_rounds
+        from mlm_core.compare.rounds import run_rounds
+        from mlm_core.compare.variant_process import VariantProcess
         from mlm_core.compare.worker import WARM_UP
 
         config = replace(
@@ -114,7 +115,7 @@ class _Work:
             counter = self.progress.counter(f"{point.name} rounds".strip(), self.rounds)
             stack.callback(counter.stop)
             for number, variant in enumerate(self.variants):
-                processes.append(stack.enter_context(WorkerProcess(variant, config, scratch / str(number))))
+                processes.append(stack.enter_context(VariantProcess(variant, config, scratch / str(number))))
             starting = ", ".join(variant.name for variant in self.variants)
             self.progress.say(f"{point.name + ': ' if point.name else ''}starting {starting}, one by one")
             run_rounds(processes, self.rounds, self.steps, lambda _: counter.advance())

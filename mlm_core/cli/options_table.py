@@ -1,34 +1,32 @@
-"""The table of options in the README; `python -m mlm_core.cli.options_table README.md` updates it."""
+"""The README's table of options; `python -m mlm_core.cli.options_table README.md` updates it."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlm_core.cli.commands import COMMANDS
 from mlm_core.config.config import Config
 from mlm_core.config.options import Option
+from mlm_core.system.markdown import table, update_section
 
-BEGIN, END = "<!-- options -->", "<!-- end of options -->"
+SECTION = "options"
+"""The section of the README that holds the table."""
 
 
 def options_table() -> str:
-    """The table, in Markdown."""
-    lines = ["| option | default | meaning | also for |", "|---|---|---|---|"]
+    """The table, in Markdown: a row for each option, and one above each group of options."""
+    return table(("option", "default", "meaning", "also for"), _rows())
+
+
+def _rows() -> Iterator[list[str]]:
     group = ""
     for option in Config.options().values():
         if option.title != group:
             group = option.title
-            lines.append(f"| **{group}** | | | |")
-        lines.append(f"| `{option.flag}` | {option.shown_default} | {_help(option)} | {_commands(option)} |")
-    return "\n".join(lines)
-
-
-def with_table(readme: str) -> str:
-    """The README with an up-to-date table between its two markers."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{options_table()}\n{END}{after}"
+            yield [f"**{group}**"]
+        yield [f"`{option.flag}`", f"{option.shown_default}", _help(option), _commands(option)]
 
 
 def _help(option: Option) -> str:
@@ -43,5 +41,4 @@ def _commands(option: Option) -> str:
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")
+    update_section(Path(sys.argv[1]), SECTION, options_table())

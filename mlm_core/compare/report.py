@@ -15,7 +15,7 @@ from typing import Any
 
 from mlm_core.compare.measures import percentiles, ratio, spread, tokens_per_second
 from mlm_core.compare.protocol import ENDED, READY, STARTED
-from mlm_core.compare.rounds import WorkerProcess
+from mlm_core.compare.variant_process import VariantProcess
 from mlm_core.compare.variants import Point
 from mlm_core.errors import RequestError
 from mlm_core.system.machine import cores, processor_name
@@ -33,7 +33,7 @@ LATER_TOLERANCE = {"float32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}
 Content = Mapping[str, Any]
 
 
-def measured_variant(process: WorkerProcess) -> dict[str, Any]:
+def measured_variant(process: VariantProcess) -> dict[str, Any]:
     """The measurements of a variant; of a failed variant, those until it failed."""
     variant, facts = process.variant, process.facts
     found: dict[str, Any] = {"name": variant.name, "backend": variant.backend, "guide": variant.hf_recipe}
@@ -54,7 +54,7 @@ def measured_variant(process: WorkerProcess) -> dict[str, Any]:
     return found
 
 
-def _steady_state(process: WorkerProcess) -> dict[str, Any]:
+def _steady_state(process: VariantProcess) -> dict[str, Any]:
     steps = [step for one_round in process.rounds for step in one_round]
     seconds = [step["seconds"] for step in steps]
     rates = tokens_per_second(process.rounds, process.facts[STARTED]["work"]["tokens_in_a_step"])
@@ -95,7 +95,7 @@ def add_utilisation(variants: Sequence[dict[str, Any]]) -> None:
             variant |= {"utilisation": steps * operations / limit, "limit": limit}
 
 
-def measured_point(point: Point, processes: Sequence[WorkerProcess]) -> dict[str, Any]:
+def measured_point(point: Point, processes: Sequence[VariantProcess]) -> dict[str, Any]:
     """The measurements of all variants at a point, and their comparisons."""
     variants = [measured_variant(process) for process in processes]
     add_utilisation(variants)

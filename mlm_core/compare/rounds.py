@@ -1,58 +1,50 @@
-"""Interleaved rounds: each variant has its own process; one works while the others are blocked.
+"""Interleaved rounds: worker processes take turns, one at work and the others blocked.
 
-What slows the machine down for a while slows all variants down alike, because they alternate round by round.
+What slows the machine down for a while thus slows all of them down alike.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, STARTED
-from mlm_core.compare.variants import Variant
-from mlm_core.config.config import Config
+from mlm_core.compare.protocol import ENDED, FAILED, READY
 from mlm_core.system.machine import processor_seconds
 
 _SETTLED = 0.05
-"""Seconds until the threads of a blocked process sleep: they first wait actively for work for a moment."""
+"""Seconds until the threads of a blocked process sleep: they first wait for work for a moment."""
 
 
 class WorkerProcess:
-    """The process of a variant.
+    """A process that works in rounds; it talks as `mlm_core.compare.protocol` says.
+
+    Args:
+        command: starts the process.
+        log: a file for what it prints.
 
     Attributes:
-        variant: what it trains.
-        facts: the facts of the events it has sent, by event.
+        facts: what it has reported, by event.
         rounds: its steps, round by round, without the warm-up.
-        products: operations per second of matrix products alone, measured after the warm-up and each round.
-        problem: the error it failed with, or None.
-        seconds_to: seconds until it had started, and until it was ready: evaluated and warmed up.
-        idle_share: the share of a processor it took during other variants' rounds.
+        problem: how it failed, as `code`, `message` and `fix`; None: it has not failed.
+        seconds_to: seconds from its start to each event up to `ready`.
     """
 
-    def __init__(self, variant: Variant, config: Config, directory: Path) -> None:
-        self.variant = variant
+    def __init__(self, command: Sequence[str], log: Path) -> None:
         self.facts: dict[str, dict[str, Any]] = {}
         self.rounds: list[list[dict[str, Any]]] = []
-        self.products: list[float] = []
         self.problem: dict[str, Any] | None = None
         self.seconds_to: dict[str, float] = {}
         self._idle_used, self._idle_time = 0.0, 0.0
         self._idle_since: tuple[float, float] | None = None
-        directory.mkdir(parents=True)
-        given = {"config": variant.config(config).to_dict(), "hf_recipe": variant.hf_recipe}
-        (directory / CONFIG).write_text(json.dumps(given), encoding="utf-8")
-        self._log: IO[str] = (directory / "log").open("w+", encoding="utf-8", errors="replace")
-        self._command = [sys.executable, "-m", "mlm_core.compare.worker", str(directory)]
+        self._command = command
+        self._log: IO[str] = log.open("w+", encoding="utf-8", errors="replace")
         self._started: subprocess.Popen[str] | None = None
-        self._begun = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +53,7 @@ class WorkerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._started is not None:
-            # Whatever ends the comparison also ends the worker.
+            # Whatever ends this process also ends the worker.
             self._started.kill()
             self._started.wait()
         self._log.close()
@@ -72,37 +64,35 @@ class WorkerProcess:
         return self._started
 
     def get_ready(self) -> None:
-        """Start the process, and wait for the end of its warm-up."""
-        self._begun = time.perf_counter()
-        # A session of its own keeps Ctrl-C away from it: the comparison handles it and keeps the rounds.
+        """Start it, and wait until its warm-up is done."""
+        begun = time.perf_counter()
+        # In a session of its own: Ctrl-C is for this process, which has the rounds to keep.
         self._started = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
             start_new_session=True,
         )  # fmt: skip
-        for event in (STARTED, READY):
-            if self._answer() is None:
-                return
-            self.seconds_to[event] = time.perf_counter() - self._begun
-        self.products += self.facts[READY]["products"]
+        while self.problem is None and READY not in self.facts:
+            event = self._answer()
+            if event is not None:
+                self.seconds_to[event] = time.perf_counter() - begun
 
     def rest(self) -> None:
-        """Note that its round is over: processor time from here on is at the cost of other variants."""
+        """Its turn is over: processor time that it takes from here on slows the others down."""
         used = processor_seconds(self._process.pid) if self.problem is None else None
         self._idle_since = (used, time.perf_counter()) if used is not None else None
 
     def work(self, steps: int) -> None:
-        """Train a round of `steps` steps."""
-        answer = self._asked(steps)
-        if answer is not None:
-            self.rounds.append(answer["steps"])
-            self.products += answer["products"]
+        """Do a round."""
+        event = self._ask(steps)
+        if event is not None:
+            self.rounds.append(self.facts[event]["steps"])
 
     def end(self) -> None:
-        """Evaluate once more, and exit."""
-        self._asked(0)
+        """Tell it that the comparison is over, and wait for its last report."""
+        self._ask(0)
 
     def measure_idleness(self) -> None:
-        """Note the processor time it has taken since it was blocked."""
+        """Note the processor time that it has taken since it was blocked."""
         if self.problem is not None or self._idle_since is None:
             return
         used, now = processor_seconds(self._process.pid), time.perf_counter()
@@ -113,63 +103,68 @@ class WorkerProcess:
 
     @property
     def idle_share(self) -> float | None:
-        """See the class; None where it cannot be measured."""
+        """The share of a processor that it took in the others' turns; None: it cannot be told."""
         return self._idle_used / self._idle_time if self._idle_time else None
 
-    def _asked(self, steps: int) -> dict[str, Any] | None:
+    def _ask(self, steps: int) -> str | None:
         if self.problem is not None:
             return None
         self._idle_since = None
         assert self._process.stdin is not None
+        # If the process is gone, for example for want of memory, its answer says so.
         with suppress(BrokenPipeError):
             self._process.stdin.write(f"{steps}\n")
             self._process.stdin.flush()
-        answer = self._answer()
+        event = self._answer()
         time.sleep(_SETTLED)
         self.rest()
-        return answer
+        return event
 
-    def _answer(self) -> dict[str, Any] | None:
+    def _answer(self) -> str | None:
+        """The event that the process reports; None: it has failed."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if line:
             answer: dict[str, Any] = json.loads(line)
-            event = answer.pop("event")
+            event = str(answer.pop("event"))
             if event != FAILED:
-                self.facts[event] = answer
-                return answer
+                self._heard(event, answer)
+                return event
             self.problem = answer["error"] | {"exit_code": answer["exit_code"]}
             return None
-        self.problem = {"code": "ended", "message": self._exit_reason(), "fix": None}
+        self.problem = {"code": "ended", "message": self._last_words(), "fix": None}
         return None
 
-    def _exit_reason(self) -> str:
+    def _heard(self, event: str, facts: dict[str, Any]) -> None:
+        self.facts[event] = facts
+
+    def _last_words(self) -> str:
         code = self._process.wait()
         self._log.seek(0)
         lines = [line.strip() for line in self._log if line.strip()]
-        reason = f"its process ended with exit code {code}"
-        if code == -9:
-            reason = "killed by signal 9, which the system sends when memory runs out"
-        return f"{reason}: {lines[-1]}" if lines else reason
+        how = f"killed by signal {-code}, as the system does when memory runs out" if code == -9 else (
+            f"its process ended with {code}"
+        )  # fmt: skip
+        return f"{how}: {lines[-1]}" if lines else how
 
 
 def run_rounds(
-    processes: list[WorkerProcess], rounds: int, steps: int, round_done: Callable[[int], None]
+    processes: Sequence[WorkerProcess], rounds: int, steps: int, round_done: Callable[[int], None]
 ) -> None:
-    """Train every variant round by round. A variant that fails is left out from there on.
+    """Let every process work round by round. A process that fails is left out from then on.
 
     Args:
-        processes: the variants' processes, not yet started.
-        rounds: the number of rounds of each variant.
-        steps: optimizer steps in a round.
-        round_done: is called after every round with the number of finished rounds.
+        processes: none of them is started yet.
+        rounds: how many rounds each works.
+        steps: steps in a round.
+        round_done: called after every round, with the number of rounds so far.
     """
     for process in processes:
         process.get_ready()
     for process in processes:
         process.rest()
     for number in range(rounds):
-        # The order is reversed in every other round, so that a drift of the machine favours no variant.
+        # Whoever goes first goes last in the next round: a drift favours nobody.
         for process in processes if number % 2 == 0 else processes[::-1]:
             others = [other for other in processes if other is not process]
             process.work(steps)
@@ -180,4 +175,4 @@ def run_rounds(
         process.end()
     for process in processes:
         if process.problem is None and ENDED not in process.facts:
-            process.problem = {"code": "ended", "message": "it sent no evaluation", "fix": None}
+            process.problem = {"code": "ended", "message": "its last report is missing", "fix": None}

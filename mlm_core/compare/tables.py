@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from mlm_core.system.markdown import table
 
 Content = Mapping[str, Any]
 
@@ -12,6 +14,8 @@ HEADINGS = (
     "batches", "memory", "of the limit", "evaluation",
 )  # fmt: skip
 
+_RULE = ["---", *["---:"] * (len(HEADINGS) - 1)]
+"""The first cell of a row is text, the others are figures."""
 
 MOST_IDLE = 0.01
 """The share of a processor that a variant may take during other variants' rounds."""
@@ -133,7 +137,7 @@ def markdown(content: Content) -> str:
     for point in content["points"]:
         if point["name"]:
             parts += [f"### {point['name']}", ""]
-        parts += [" ".join(verdicts(point)), "", *_markdown_table(point), ""]
+        parts += [" ".join(verdicts(point)), "", table(HEADINGS, rows(point), _RULE), ""]
     machine = content["machine"]
     parts += [
         f"{machine['cores']} cores of {machine['processor']}, Python {machine['python']}, "
@@ -143,13 +147,6 @@ def markdown(content: Content) -> str:
         "",
     ]
     return "\n".join(parts)
-
-
-def _markdown_table(point: Content) -> Iterable[str]:
-    yield f"| {' | '.join(HEADINGS)} |"
-    yield f"|{'|'.join(['---', *['---:'] * (len(HEADINGS) - 1)])}|"
-    for row in rows(point):
-        yield f"| {' | '.join(row)} |"
 
 
 def _versions(content: Content) -> list[str]:

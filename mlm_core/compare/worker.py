@@ -1,7 +1,6 @@
-"""The worker process of a variant.
+"""A column's process: `python -m mlm_core.compare.worker DIRECTORY` trains what DIRECTORY/config.json says.
 
-`python -m mlm_core.compare.worker DIRECTORY` trains with the options in DIRECTORY/config.json. It is a run
-like any other, except that it waits before each round.
+It is a run like any other, but for the steps that it waits before.
 """
 
 from __future__ import annotations
@@ -15,7 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlm_core.compare.protocol import CONFIG, ENDED, FAILED, READY, ROUND, STARTED, Channel
+from mlm_core.compare.protocol import (
+    CONFIG,
+    ENDED,
+    FAILED,
+    READY,
+    STARTED,
+    Channel,
+    NoMoreStepsError,
+    WorkerRounds,
+)
 from mlm_core.compare.roofline import MatmulBenchmark
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError
@@ -28,55 +36,44 @@ from mlm_core.training.setup import TrainingSetup
 Memory = dict[str, float | None]
 
 WARM_UP = 3
-"""Steps before a variant is ready, in which it is traced and compiled and allocates its memory."""
+"""Steps before a variant is ready: traced, compiled, and with its memory."""
 
 
 class VariantRounds:
-    """Divides a variant's steps into rounds.
+    """The steps of a variant, in rounds.
 
     Args:
-        channel: the connection to the comparison.
-        products: measures operations per second of matrix products alone, once a round; None: not measured.
-        memory: the peak in MB of the process, and of the device if there is one. It is read once, before
-            `products` allocates memory of its own.
+        channel: the worker's end.
+        products: returns operations a second in matrix products alone, measured once a round; None: that is
+            not measured.
+        memory: returns the most memory so far, in MB, of the process and of the device if there is one. It is
+            read once, before the products take memory of their own.
     """
 
     def __init__(
         self, channel: Channel, products: Callable[[], float | None] | None, memory: Callable[[], Memory]
     ) -> None:
-        self._channel = channel
         self._products = products
         self._memory = memory
-        self._steps: list[dict[str, Any]] = []
-        self._due = WARM_UP
-        self._event = READY
+        self._rounds = WorkerRounds(channel, WARM_UP, self._facts)
 
     def step_done(self, step: DoneStep) -> None:
-        """Note a step; after the last step of a round, report and wait for the next round."""
+        """Note a step of the trainer.
+
+        Raises:
+            NoMoreStepsError: the comparison is over.
+        """
         facts = {name: step.line[name] for name in ("step", "loss", "masked_tokens", "batch_digest")}
-        self._noted({"seconds": step.seconds, "batch_seconds": step.batch_seconds} | facts)
+        self._rounds.step_done({"seconds": step.seconds, "batch_seconds": step.batch_seconds} | facts)
 
     def recipe_step_done(self, seconds: float) -> None:
-        """`step_done` for a training loop that reports only seconds."""
-        self._noted({"seconds": seconds})
+        """The same for the Hugging Face recipe, of which only the time is known."""
+        self._rounds.step_done({"seconds": seconds})
 
-    def _noted(self, step: dict[str, Any]) -> None:
-        self._steps.append(step)
-        if len(self._steps) < self._due:
-            return
-        memory = {"memory": self._memory()} if self._event == READY else {}
+    def _facts(self, event: str) -> dict[str, Any]:
+        memory = {"memory": self._memory()} if event == READY else {}
         rate = self._products() if self._products is not None else None
-        products = [rate] if rate is not None else []
-        self._channel.send(self._event, steps=self._steps, products=products, **memory)
-        self._event, self._steps = ROUND, []
-        self._due = self._channel.receive_steps()
-        if self._due == 0:
-            # The training loop may be a framework's own, which only an exception ends.
-            raise _ComparisonEndedError
-
-
-class _ComparisonEndedError(Exception):
-    pass
+        return memory | {"products": [rate] if rate is not None else []}
 
 
 def work(channel: Channel, directory: Path) -> None:
@@ -101,12 +98,12 @@ def work(channel: Channel, directory: Path) -> None:
         return {"process": peak_memory(), "device": engine.device_memory()}
 
     if given["hf_recipe"]:
-        with suppress(_ComparisonEndedError):
+        with suppress(NoMoreStepsError):
             engine.train_hf_recipe(setup, VariantRounds(channel, None, memory).recipe_step_done)
         channel.send(ENDED)
         return
     products = MatmulBenchmark(engine, setup, trainer.specs())
-    with suppress(_ComparisonEndedError):
+    with suppress(NoMoreStepsError):
         trainer.train(on_step=VariantRounds(channel, products.rate, memory).step_done)
     operations = products.arithmetic.step
     held_out_before = _first_evaluation(directory / "run" / "metrics.jsonl")
@@ -125,7 +122,7 @@ def _first_evaluation(metrics: Path) -> float | None:
 
 
 def _evaluation(trainer: Trainer) -> dict[str, Any]:
-    """Evaluate the held-out text once more; the evaluation is traced by now."""
+    """The held-out text once more, by now traced and warm."""
     begun = time.perf_counter()
     sums = trainer.evaluate()
     seconds = time.perf_counter() - begun
@@ -134,7 +131,7 @@ def _evaluation(trainer: Trainer) -> dict[str, Any]:
 
 
 def _work(setup: TrainingSetup) -> dict[str, Any]:
-    """The work of the variant, which must be the same for all."""
+    """What the variant is given, which must be the same for all."""
     config, shape = setup.config, setup.train.blocks.shape
     return {
         "model": setup.model.name,
@@ -153,7 +150,7 @@ def _work(setup: TrainingSetup) -> dict[str, Any]:
 
 
 def main(directory: Path) -> int:
-    """Work in this process; an error is sent as an event."""
+    """Work in this process; an error is said as any other event."""
     channel = Channel()
     try:
         work(channel, directory)

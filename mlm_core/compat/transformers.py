@@ -56,5 +56,18 @@ def import_without_frameworks() -> None:
             del sys.modules[name]
 
 
+def ignore_accelerate() -> None:
+    """Have transformers treat accelerate as not installed; for a process that does not use PyTorch.
+
+    Version 4.57 otherwise cannot import its pipelines there, and the library `evaluate` cannot be imported
+    either: both fail inside code for accelerate, which needs PyTorch. Until 5 is the lowest version; it has
+    no TensorFlow classes, and no such variable.
+    """
+    import transformers.utils.import_utils as found
+
+    if hasattr(found, "_accelerate_available"):
+        found._accelerate_available = False
+
+
 Tokenizer = Any
 """A transformers tokenizer; the library exports no type for it."""

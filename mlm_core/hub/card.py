@@ -11,6 +11,7 @@ from typing import Any
 from mlm_core.hub.model_files import CARD, PLACEHOLDER
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.system.files import write_atomically
+from mlm_core.system.markdown import table
 
 _USE = """## Use
 
@@ -185,8 +186,7 @@ def _made(facts: CardFacts) -> list[str]:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(header, rows, [" --- "] * len(header))
 
 
 def _number(value: float | None) -> str:

@@ -12,7 +12,7 @@ from mlm_core.hub.errors import HubError, explained, moved_on, no_token, not_you
 from mlm_core.hub.model_files import CARD, Files, Identities, identities, outdated
 from mlm_core.hub.record import HubRecord, Seen
 
-_LONGEST_WAIT = 120.0
+LONGEST_WAIT = 120.0
 """Seconds without a byte after which a connection counts as dead; commits of large files take some tens."""
 
 _BRANCH = "main"
@@ -75,7 +75,7 @@ class HubRepository:
         from huggingface_hub import HfApi
 
         api = HfApi(token=check_access(token), library_name="mlm")
-        limit_waiting(_LONGEST_WAIT)
+        limit_waiting(LONGEST_WAIT)
         with _errors_explained(wanted), silence():
             user = api.whoami()
             name = wanted if "/" in wanted else f"{user['name']}/{wanted}"

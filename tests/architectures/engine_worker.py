@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 from architectures import LONG, SETTINGS, padded_batch, write_architecture
 
-from mlm_core import Config
+from mlm_core import Config, load_engine
 from mlm_core.engine import Engine
 from mlm_core.model.dropout_rates import set_dropout
 from mlm_core.parity.worker import work
-from mlm_core.registry import load_engine
 
 
 def train(engine: Engine, worker: str, place: Path, text: str) -> None:

@@ -20,9 +20,11 @@ from tiny_models import sentences
 
 from mlm_core.parity.comparison import LOGITS, Comparison, compare
 from mlm_core.parity.worker import read_result
+from mlm_core.system import markdown
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- architectures -->", "<!-- end of architectures -->"
+SECTION = "architectures"
+"""The section of the README that holds the table."""
 
 
 @dataclass(frozen=True)
@@ -63,26 +65,18 @@ class Outcome:
     keyed: set[str]
 
     @property
-    def row(self) -> str:
+    def row(self) -> list[str]:
         """The architecture's row in the README."""
         names = tuple(worker.name for worker in ENGINES)
         good = [self.apart.get(pair, np.inf) <= LOGITS for pair in (names, names[::-1])]
         good += [self.comparison is not None and self.comparison.agrees, self.keyed == set(names)]
-        return f"| {self.name} | " + " | ".join("✓" if fine else "no" for fine in good) + " |"
+        return [self.name, *("✓" if fine else "no" for fine in good)]
 
 
 def table(outcomes: list[Outcome]) -> str:
     """All rows, as Markdown."""
     head = ["architecture", "PyTorch's weights in TensorFlow", "TensorFlow's in PyTorch", "training", "noise"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    return "\n".join([*lines, *(outcome.row for outcome in outcomes)])
-
-
-def with_table(readme: str, outcomes: list[Outcome]) -> str:
-    """The README with an updated table."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table(outcomes)}\n{END}{after}"
+    return markdown.table(head, [outcome.row for outcome in outcomes])
 
 
 def collect(
@@ -131,8 +125,7 @@ def _outcome(place: Path, workers: tuple[Worker, Worker], readers: Sequence[Work
 
 
 if __name__ == "__main__":
-    readme = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as scratch:
         found = collect(Path(scratch))
-    readme.write_text(with_table(readme.read_text(encoding="utf-8"), found), encoding="utf-8")
+    markdown.update_section(Path(sys.argv[1]), SECTION, table(found))
     print(table(found))

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from architectures import BACKENDS, LONG, SETTINGS
-from outcomes import collect, with_table
+from outcomes import SECTION, collect, table
 
 from mlm_core.parity.comparison import LOGITS
 from mlm_core.parity.worker import read_result
+from mlm_core.system.markdown import replace_section
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -80,6 +81,6 @@ def test_no_architecture_of_both_is_left_out(outcomes, directory):
 
 def test_the_readme_has_this_table(outcomes):
     readme = README.read_text(encoding="utf-8")
-    assert with_table(readme, list(outcomes.values())) == readme, (
+    assert replace_section(readme, SECTION, table(list(outcomes.values()))) == readme, (
         "run: PYTHONPATH=tests python tests/architectures/outcomes.py README.md"
     )

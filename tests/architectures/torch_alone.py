@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mlm_core.registry import load_engine
+from mlm_core import load_engine
 
 load_engine("torch")
 

@@ -10,11 +10,10 @@ from types import ModuleType
 import pytest
 from tiny_models import write_model
 
-from mlm_core import Config
+from mlm_core import Config, load_engine
 from mlm_core.config.groups import Device
 from mlm_core.engine import Engine
 from mlm_core.errors import MlmError
-from mlm_core.registry import load_engine
 from mlm_core.trainer import Trainer
 from mlm_core.training.results import TrainingResult
 

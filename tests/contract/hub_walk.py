@@ -1,46 +1,37 @@
-"""The Hugging Face guide by hand, from `load_dataset` by name to a pipeline by name, in its own process.
+"""The guide as a user writes it, from `load_dataset` by name to a pipeline by name, in a process of its own.
 
     python hub_walk.py torch|tf DATASET MODEL REPOSITORY DIRECTORY
 
-Trains in the user's own loop (a stock Trainer; `compile` and `fit`) with `mlm`'s collator and callback.
-Prints the pipeline's result as JSON.
+Trains in the user's own loop (a stock Trainer; `compile` and `fit`) with our collator and our callback. The
+loops are written out here on purpose: they are what is tested. Prints the answer of the pipeline as JSON.
 """
 
 import json
 import sys
-from itertools import chain
+
+from mlm_core import load_engine
+from mlm_core.compare.hf_recipe import group_texts, tokenize
 
 BLOCK = 32
 TEXT = "The Milky Way is a <mask> galaxy."
 
 
 def blocks_of(name, tokenizer):
-    """`lm_dataset`, made like the guide's."""
+    """The guide's lm_dataset."""
     from datasets import load_dataset
 
     eli5 = load_dataset(name, split="train[:40]").train_test_split(test_size=0.2, seed=1).flatten()
-
-    def preprocess_function(examples):
-        return tokenizer([" ".join(x) for x in examples["answers.text"]])
-
-    def group_texts(examples):
-        concatenated = {key: list(chain(*examples[key])) for key in examples}
-        total = len(concatenated["input_ids"]) // BLOCK * BLOCK
-        return {
-            key: [tokens[start : start + BLOCK] for start in range(0, total, BLOCK)]
-            for key, tokens in concatenated.items()
-        }
-
-    tokenized = eli5.map(preprocess_function, batched=True, remove_columns=eli5["train"].column_names)
-    return tokenized.map(group_texts, batched=True)
+    text = {"tokenizer": tokenizer, "column": "answers.text"}
+    columns = eli5["train"].column_names
+    tokenized = eli5.map(tokenize, batched=True, fn_kwargs=text, remove_columns=columns)
+    return tokenized.map(group_texts, batched=True, fn_kwargs={"block_size": BLOCK})
 
 
 def walk_torch(dataset, name, repository, directory):
-    """Train with `Trainer`; return the pipeline's result."""
+    """With Trainer."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer, Trainer, TrainingArguments, pipeline
 
-    from mlm_torch import PushToHubCallback
-    from mlm_torch.feed import MaskingCollator
+    from mlm_torch import MaskingCollator, PushToHubCallback
 
     tokenizer = AutoTokenizer.from_pretrained(name)
     lm_dataset = blocks_of(dataset, tokenizer)
@@ -70,7 +61,7 @@ def walk_torch(dataset, name, repository, directory):
 
 
 def walk_tf(dataset, name, repository, directory):
-    """Train with Keras; return the pipeline's result."""
+    """With Keras."""
     import mlm_tf
 
     model = mlm_tf.from_pretrained(name)
@@ -95,9 +86,6 @@ def walk_tf(dataset, name, repository, directory):
 
 if __name__ == "__main__":
     backend, *words = sys.argv[1:]
-    if backend == "tf":
-        from mlm_core.registry import load_engine
-
-        # Before the import of transformers, so that it finds only TensorFlow.
-        load_engine("tf").prepare_process()
-    print(json.dumps(globals()[f"walk_{backend}"](*words)))
+    # Before transformers is imported, so that it looks for this framework alone.
+    load_engine(backend)
+    print(json.dumps((walk_torch if backend == "torch" else walk_tf)(*words)))

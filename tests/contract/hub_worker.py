@@ -1,9 +1,9 @@
-"""Trains and publishes to a Hub server on this machine, once for each fault, in its own process.
+"""Trains and publishes to the stand-in for the Hub, once for each fault, in a process of its own.
 
     python hub_worker.py BACKEND MODEL TEXT DIRECTORY [FAULT ...]
 
-The clients read their environment on import, so the server starts first. Prints the outcomes of the faults
-and of `push_to_hub` as JSON.
+The Hub's clients read their environment when they are imported, so the server starts first. Prints as JSON
+the outcome of each fault, and of publishing by hand.
 """
 
 import json
@@ -24,15 +24,14 @@ USERS = {TOKEN: User("me", organizations=("org",))}
 
 
 def main() -> None:
-    """Run every fault, then publish on request."""
+    """Run with every fault, then without one."""
     backend, model, text, directory, *names = sys.argv[1:]
     with HubServer(users=USERS) as server:
         os.environ.update(server.environment(TOKEN) | {"HF_HOME": f"{directory}/home"})
-        from mlm_core import Config
-        from mlm_core.registry import load_engine
+        from mlm_core import Config, load_engine
 
         engine = load_engine(backend)
-        impatient()
+        shorten_waits()
         config = Config(
             dataset=text,
             model=model,
@@ -55,7 +54,7 @@ def outcome(server: HubServer, engine, config, directory: Path, name: str) -> di
 
     fault, run, repository = FAULTS[name], directory / f"a run, {name}", f"org/{name}"
     server.faults.clear()
-    # The weights are the same in every run: without this nothing would be uploaded.
+    # Otherwise the server would know these weights already, and nothing would be sent.
     server.stored.clear()
     if fault.point is not None:
         server.fail(fault.point, fault.kind, fault.times, fault.skip)
@@ -84,7 +83,7 @@ def outcome(server: HubServer, engine, config, directory: Path, name: str) -> di
 
 
 def between_steps(server: HubServer, repository: str, fault: Point) -> None:
-    """Commit by hand, or wait, as the fault requires."""
+    """Commit as somebody else, or wait for a version to be published, as the fault says."""
     if fault.point is None:
         server.models[repository].commit("main", "by hand", None, {"notes.md": b"mine"})
     late = time.monotonic() + 20
@@ -96,7 +95,7 @@ def between_steps(server: HubServer, repository: str, fault: Point) -> None:
 
 
 def retried(fix: str) -> bool:
-    """Whether the command that an error suggests succeeds."""
+    """Whether the command that an error names succeeds, word for word."""
     from mlm_core.__main__ import main as command
 
     words = shlex.split(fix.removesuffix(" publishes it"))
@@ -105,7 +104,7 @@ def retried(fix: str) -> bool:
 
 
 def published_by_hand(server: HubServer, engine, config) -> dict:
-    """The outcome of `trainer.push_to_hub()` before and after training, and to the user's own repository."""
+    """Call trainer.push_to_hub() before and after training, with and without the name of a repository."""
     trainer = engine.trainer(config)
     found = {"before": trainer.push_to_hub("org/before")}
     run = trainer.train().run_dir
@@ -118,7 +117,7 @@ def published_by_hand(server: HubServer, engine, config) -> dict:
 
 
 def trained(run: Path) -> bool:
-    """Whether a run is complete and its model matches its record."""
+    """Whether a run is complete and its record has the digest of its model."""
     from mlm_core.system.files import digest_of
 
     facts = json.loads((run / "run.json").read_text()) if (run / "run.json").exists() else {}
@@ -127,7 +126,7 @@ def trained(run: Path) -> bool:
 
 
 def arrived(server: HubServer, name: str, run: Path) -> bool:
-    """Whether the Hub holds the model that is on disk."""
+    """Whether the Hub has the model that is on disk."""
     if name not in server.models or not run.exists():
         return False
     files = server.files(name)
@@ -138,8 +137,8 @@ def arrived(server: HubServer, name: str, run: Path) -> bool:
     return same and not {"run.json", "metrics.jsonl", "hub.json"} & files.keys()
 
 
-def impatient() -> None:
-    """Shorten all waits."""
+def shorten_waits() -> None:
+    """Have the client and our publisher wait for a shorter time than they normally do."""
     from huggingface_hub.utils import _http
 
     from mlm_core.hub import publisher, repository
@@ -149,7 +148,7 @@ def impatient() -> None:
         sleep = staticmethod(lambda seconds: None)
 
     _http.time = Clock
-    repository._LONGEST_WAIT = 2.0
+    repository.LONGEST_WAIT = 2.0
     patience = publisher.Patience
     publisher.Patience = lambda: patience(attempts=3, wait=0.02)
 

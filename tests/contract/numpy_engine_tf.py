@@ -1,4 +1,4 @@
-"""The TensorFlow engine's functions with numpy arguments and results."""
+"""The parts of the TensorFlow engine, with numpy arrays as inputs and outputs."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,13 +9,13 @@ from mlm_tf.head import SparseHead, gather_slots
 from mlm_tf.machine import set_up
 from mlm_tf.model import build_model
 from mlm_tf.optimizer import build_optimizer
-from mlm_tf.weights import _places, assign, export, specs
+from mlm_tf.weights import assign, export, export_gradients, specs, trained_variables
 
 OTHER_FRAMEWORKS = ("torch",)
 
 
 def compute_on(device, threads):
-    """Compute on the cpu or the gpu from now on; TensorFlow places everything there."""
+    """Compute on "cpu" or "gpu" from now on; TensorFlow places everything there by itself."""
     set_up(device, threads)
 
 
@@ -45,12 +45,8 @@ class Model:
     def gradients(self, batch):
         with tf.GradientTape() as tape:
             output = self.network({name: tf.constant(array) for name, array in batch.items()}, training=False)
-        gradients = tape.gradient(output.loss, self.network.trainable_variables)
-        dense = [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
-        return {
-            place.name: place.to_canonical(gradient)
-            for place, gradient in zip(_places(self.network), dense, strict=True)
-        }
+        gradients = tape.gradient(output.loss, trained_variables(self.network))
+        return export_gradients(self.network, [tf.convert_to_tensor(gradient) for gradient in gradients])
 
 
 def optimize(weights, gradients_by_step, config, table):
@@ -66,7 +62,7 @@ def optimize(weights, gradients_by_step, config, table):
 
 
 def noisy_model(directory):
-    """Logits of a training-mode forward pass, by seed, step and micro-batch."""
+    """A function: ids, seed, step and micro-batch -> logits of a forward pass in training mode."""
     from transformers import AutoConfig
 
     from mlm_core.model.weight_files import read_weights
@@ -84,10 +80,9 @@ def noisy_model(directory):
 
 
 def _keyed_layer(rate, seed):
-    layer, key = keras.layers.Dropout(rate, dtype="float32"), DropoutKey(seed)
+    layer, key = keras.layers.Dropout(rate, dtype="float32", autocast=False), DropoutKey(seed)
     key_dropout_layers(keras.Sequential([layer]), key)
     key.advance(tf.constant(0, tf.int64), tf.constant(0, tf.int64))
-    layer._autocast = False
     return layer
 
 
@@ -123,19 +118,19 @@ def gather(hidden, positions):
 
 
 def fill_mask_pipeline(run, text, top_k, targets=None):
-    """The result of transformers' own pipeline on a model directory."""
+    """The answers of transformers' own pipeline with a model directory."""
     from transformers import AutoTokenizer, pipeline
 
     import mlm_tf
 
     model, tokenizer = mlm_tf.from_pretrained(run), AutoTokenizer.from_pretrained(run)
-    # dtype=None, because transformers 4.57 would look up its default in PyTorch.
+    # dtype=None: transformers 4.57 would otherwise look up PyTorch's default.
     fill = pipeline("fill-mask", model=model, tokenizer=tokenizer, framework="tf", dtype=None)
     return fill(text, top_k=top_k, targets=targets)
 
 
 def fill_by_hand(run, text, top_k):
-    """The last lines of the Hugging Face guide: find the mask, take its logits, insert the best tokens."""
+    """The last lines of the guide: find the mask, take its logits, replace it by the best tokens."""
     from transformers import AutoTokenizer
 
     import mlm_tf
@@ -153,10 +148,11 @@ def fill_by_hand(run, text, top_k):
 
 
 def stock_guide(directory, train_rows, test_rows):
-    """The guide's training with stock classes and `mlm`'s collator; losses per epoch, and held-out loss."""
-    from transformers import AdamWeightDecay, AutoConfig, AutoTokenizer, TFAutoModelForMaskedLM
+    """The guide's training with stock classes and our collator; returns losses per epoch and held out."""
+    from transformers import AutoConfig, AutoTokenizer, TFAutoModelForMaskedLM
 
     import mlm_tf
+    from mlm_tf.hf_recipe import stock_compile
 
     tokenizer = AutoTokenizer.from_pretrained(directory)
     keras.utils.set_random_seed(0)
@@ -165,7 +161,7 @@ def stock_guide(directory, train_rows, test_rows):
     fixed = mlm_tf.MaskingCollator(tokenizer, mlm_probability=0.15, fixed=True)
     train_set = model.prepare_tf_dataset(train_rows, shuffle=True, batch_size=16, collate_fn=collate)
     test_set = model.prepare_tf_dataset(test_rows, shuffle=False, batch_size=16, collate_fn=fixed)
-    model.compile(optimizer=AdamWeightDecay(learning_rate=5e-3, weight_decay_rate=0.01))
+    stock_compile(model, learning_rate=5e-3)
     history = model.fit(x=train_set, validation_data=test_set, epochs=3, verbose=0).history
     return history["loss"], model.evaluate(test_set, verbose=0)
 

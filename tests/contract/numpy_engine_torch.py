@@ -1,4 +1,4 @@
-"""The PyTorch engine's functions with numpy arguments and results."""
+"""The parts of the PyTorch engine, with numpy arrays as inputs and outputs."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ _device = torch.device("cpu")
 
 
 def compute_on(device, threads):
-    """Compute on the cpu or the gpu from now on."""
+    """Compute on "cpu" or "gpu" from now on."""
     global _device
     _device = set_up(device, threads)
 
@@ -79,7 +79,7 @@ def optimize(weights, gradients_by_step, config, table):
 
 
 def noisy_model(directory):
-    """Logits of a training-mode forward pass, by seed, step and micro-batch."""
+    """A function: ids, seed, step and micro-batch -> logits of a forward pass in training mode."""
     import mlm_torch
 
     network = mlm_torch.from_pretrained(directory).to(_device).train()
@@ -100,7 +100,7 @@ def dropout(values, rate, seed, half):
 def attention(query, key, value, mask, rate, seed, half, least=False):
     """Attention whose weights are dropped; the mask `[batch, 1, 1, length]` bool, or None.
 
-    `least`: pass the mask as a float32 tensor of 0 and float32's least number, to be added to the scores.
+    With `least` the mask is passed as numbers to add to the scores: 0, or the lowest float32.
     """
     given = [torch.from_numpy(array).to(_device) for array in (query, key, value)]
     visible = None if mask is None else torch.from_numpy(mask).to(_device)
@@ -113,7 +113,7 @@ def attention(query, key, value, mask, rate, seed, half, least=False):
 
 
 def linear(inputs, weight, bias, upstream):
-    """Outputs of a linear layer, and the gradients of inputs, weight and bias; its products run in oneDNN."""
+    """Outputs of a linear layer with oneDNN's products, and the gradients of inputs, weight and bias."""
     layer = PointwiseLinear(*weight.shape[::-1], bias is not None)
     with torch.no_grad():
         for parameter, array in zip(layer.parameters(), (weight, bias), strict=False):
@@ -131,7 +131,7 @@ def gather(hidden, positions):
 
 
 def fill_mask_pipeline(run, text, top_k, targets=None):
-    """The result of transformers' own pipeline on a model directory."""
+    """The answers of transformers' own pipeline with a model directory."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
     model, info = AutoModelForMaskedLM.from_pretrained(run, output_loading_info=True)
@@ -142,7 +142,7 @@ def fill_mask_pipeline(run, text, top_k, targets=None):
 
 
 def fill_by_hand(run, text, top_k):
-    """The last lines of the Hugging Face guide: find the mask, take its logits, insert the best tokens."""
+    """The last lines of the guide: find the mask, take its logits, replace it by the best tokens."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(run)
@@ -158,35 +158,29 @@ def fill_by_hand(run, text, top_k):
 
 
 def stock_guide(directory, train_rows, test_rows):
-    """The guide's training with stock classes and `mlm`'s collator; losses per epoch, and held-out loss."""
+    """The guide's training with stock classes and our collator; returns losses per epoch and held out."""
     from tempfile import TemporaryDirectory
 
-    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, Trainer, TrainingArguments
+    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
     import mlm_torch
+    from mlm_torch.hf_recipe import stock_trainer
 
     tokenizer = AutoTokenizer.from_pretrained(directory)
     torch.manual_seed(0)
     model = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(directory))
     with TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
+        trainer = stock_trainer(
+            model,
+            mlm_torch.MaskingCollator(tokenizer, mlm_probability=0.15),
             scratch,
+            train_rows=train_rows,
+            test_rows=test_rows,
             learning_rate=5e-3,
             num_train_epochs=3,
-            weight_decay=0.01,
             per_device_train_batch_size=16,
             logging_strategy="epoch",
-            save_strategy="no",
             use_cpu=_device.type == "cpu",
-            report_to=[],
-            disable_tqdm=True,
-        )
-        trainer = Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=train_rows,
-            eval_dataset=test_rows,
-            data_collator=mlm_torch.MaskingCollator(tokenizer, mlm_probability=0.15),
         )
         trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -194,10 +188,10 @@ def stock_guide(directory, train_rows, test_rows):
 
 
 def stock_training_loss(network, batches):
-    """The losses that a stock Trainer reports for these batches with SGD at rate 0."""
+    """The losses that a stock Trainer reports for these batches at learning rate 0."""
     from tempfile import TemporaryDirectory
 
-    from transformers import Trainer, TrainingArguments
+    from mlm_torch.hf_recipe import stock_trainer
 
     rows = [
         {name: array[row] for name, array in batch.items()}
@@ -206,27 +200,28 @@ def stock_training_loss(network, batches):
     ]
     size = len(batches[0]["labels"])
     with TemporaryDirectory() as directory:
-        arguments = TrainingArguments(
+        trainer = stock_trainer(
+            network.eval(),
+            None,
             directory,
-            per_device_train_batch_size=size,
-            num_train_epochs=1,
+            train_rows=rows,
             learning_rate=0.0,
             weight_decay=0.0,
+            num_train_epochs=1,
+            per_device_train_batch_size=size,
+            per_device_eval_batch_size=size,
             logging_steps=1,
             use_cpu=_device.type == "cpu",
-            report_to=[],
-            disable_tqdm=True,
-            save_strategy="no",
             remove_unused_columns=False,
         )
-        trainer = Trainer(network.eval(), arguments, train_dataset=rows)
-        trainer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(rows)
-        # Trainer would switch dropout on; the reference has no dropout.
+        # The loader of an evaluation keeps the order of the rows.
+        trainer.get_train_dataloader = lambda: trainer.get_eval_dataloader(rows)
+        # Trainer switches dropout on; the reference has none.
         network.train = lambda mode=True: network
         trainer.train()
         return np.array([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
 
 
 def write_pickled(path, weights):
-    """Write weights with `torch.save`."""
+    """Write weights as `torch.save` does."""
     torch.save({name: torch.from_numpy(np.array(array)) for name, array in weights.items()}, path)

@@ -38,7 +38,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     assert code == 143 and said.splitlines()[-1].startswith("mlm: error: SIGTERM after step ")
     assert f"mlm train --output-dir {runs.directory / 'killed'} --resume resumes it" in said
     # The record holds the options of its start.
-    results, said = runs.go_on("killed")
+    results, said = runs.resume("killed")
     assert "resuming from step" in said
     assert runs.bytes("killed") == runs.bytes("whole")
     assert runs.metrics("killed") == runs.metrics("whole")
@@ -218,7 +218,7 @@ def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(runs):
 def test_a_finished_run_that_has_lost_its_model_makes_it_again(runs):
     shutil.copytree(runs.directory / "whole", runs.directory / "lost")
     (runs.directory / "lost" / "model.safetensors").unlink()
-    _, said = runs.go_on("lost")
+    _, said = runs.resume("lost")
     assert f"resuming from step {STEPS}" in said
     assert runs.bytes("lost") == runs.bytes("whole")
     assert runs.metrics("lost") == runs.metrics("whole")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_models import FAMILIES
 from training_runs import interrupt, metrics, planned, steps
+from transformers import AutoConfig, AutoTokenizer
 
 from mlm_core import RequestError
 from mlm_core.batches.verifier import batch_digest
@@ -92,7 +93,7 @@ def test_a_saved_run_evaluates_the_same(run, lab):
 def test_fill_agrees_with_the_pipeline(run, lab, numpy_engine):
     _, result = run
     predictor = lab.predictor(result.run_dir)
-    mask = predictor._loaded().source.tokenizer.mask_token
+    mask = AutoTokenizer.from_pretrained(result.run_dir).mask_token
     one, two = f"the cat {mask} on the mat.", f"the {mask} sat on {mask} mat."
     found_one, found_two = predictor.fill([one.replace(mask, "[MASK]"), two.replace(mask, "<mask>")], top_k=3)
     for found, text in ((found_one, one), (found_two, two)):
@@ -112,9 +113,9 @@ def flat(results):
 def test_logits_of_texts(run, lab):
     predictor = lab.predictor(run[1].run_dir)
     texts = ["the cat sat.", "a dog"]
+    tokenizer, config = (kind.from_pretrained(run[1].run_dir) for kind in (AutoTokenizer, AutoConfig))
     for text, logits in zip(texts, predictor.logits(texts), strict=True):
-        source = predictor._loaded().source
-        assert logits.shape == (len(source.tokenizer(text)["input_ids"]), source.config.vocab_size)
+        assert logits.shape == (len(tokenizer(text)["input_ids"]), config.vocab_size)
         assert logits.dtype == np.float32
 
 

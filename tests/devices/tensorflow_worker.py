@@ -18,10 +18,9 @@ from unittest import mock
 import numpy as np
 from tiny_models import write_model
 
-from mlm_core import Config
+from mlm_core import Config, load_engine
 from mlm_core.batches.verifier import BatchVerifier
 from mlm_core.model.weight_files import read_weights
-from mlm_core.registry import load_engine
 
 STEPS = 3
 

@@ -6,18 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlm_core.compare.hf_recipe import group_texts
 from mlm_core.data.grouping import group_into_blocks
 from mlm_core.data.store import build_store, open_store
 
 PIECES = st.lists(st.lists(st.integers(0, 60_000), max_size=30), max_size=30)
 PAD = 70_000
-
-
-def recipe_group_texts(examples, block_size):
-    """`group_texts` of the HF recipe: concatenate, drop the remainder, cut."""
-    concatenated = sum(examples, [])  # noqa: RUF017 - as in the HF recipe
-    total = len(concatenated) // block_size * block_size
-    return [concatenated[i : i + block_size] for i in range(0, total, block_size)]
 
 
 def arrays(pieces):
@@ -31,8 +25,8 @@ def grouped(pieces, block_size, padding_id=None):
 
 @settings(max_examples=150, deadline=None)
 @given(pieces=PIECES, block_size=st.integers(1, 40))
-def test_equals_group_texts_of_the_hf_recipe(pieces, block_size):
-    assert grouped(pieces, block_size) == recipe_group_texts(pieces, block_size)
+def test_equals_the_guides_algorithm(pieces, block_size):
+    assert grouped(pieces, block_size) == group_texts({"input_ids": pieces}, block_size)["input_ids"]
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,10 +1,10 @@
 """A part of `learning.py`, in a process of its own.
 
-    learning_side.py DIRECTORY start SEED              draw the weights that all variants start from
-    learning_side.py DIRECTORY VARIANT SEED STEPS      train; see `learning.py` for the variants
-    learning_side.py DIRECTORY judge MODEL ...         evaluate on the held-out text
+    learning_worker.py DIRECTORY start SEED              draw the weights that all variants start from
+    learning_worker.py DIRECTORY VARIANT SEED STEPS      train; see `learning.py` for the variants
+    learning_worker.py DIRECTORY judge MODEL ...         evaluate models on the held-out text
 
-Models are directories in DIRECTORY: `start-SEED`, `VARIANT-SEED`. Ends with a line of JSON on stdout.
+Models are directories in DIRECTORY: `start-SEED`, `VARIANT-SEED`. Prints a line of JSON at the end.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from typing import Any
 import numpy as np
 from inputs import BATCH, BLOCK
 
+from mlm_core.compare.hf_recipe import block_rows, stock_collator
+
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.01
 
 
 def start(directory: Path, seed: int) -> dict[str, Any]:
-    """The weights of a seed, and their digest."""
-    from mlm_core import Config
-    from mlm_core.registry import load_engine
+    """Draw the weights of a seed; returns their digest."""
+    from mlm_core import Config, load_engine
 
     config = Config(
         dataset=str(directory / "text"), model=str(directory / "shape"), from_scratch=True,
@@ -42,8 +43,7 @@ def start(directory: Path, seed: int) -> dict[str, Any]:
 
 def mlm(directory: Path, target: Path, seed: int, steps: int, backend: str, precision: str) -> dict[str, Any]:
     """A run of this project."""
-    from mlm_core import Config
-    from mlm_core.registry import load_engine
+    from mlm_core import Config, load_engine
 
     config = Config(
         dataset=str(directory / "text"), model=str(directory / f"start-{seed}"), max_steps=steps,
@@ -52,7 +52,7 @@ def mlm(directory: Path, target: Path, seed: int, steps: int, backend: str, prec
     )  # fmt: skip
     trainer = load_engine(backend).trainer(config)
     if not np.array_equal(trainer.setup.train.blocks, np.load(directory / "blocks.npy")):
-        sys.exit("the blocks are not those of the guide's recipe")
+        sys.exit("this project has other blocks than the recipe of Hugging Face")
     trainer.specs()
     digest = _digest(trainer.network.weights())
     trainer.train()
@@ -60,34 +60,26 @@ def mlm(directory: Path, target: Path, seed: int, steps: int, backend: str, prec
     return {"starting_weights": digest, "seconds": results["training_seconds"]}
 
 
-def guide_torch(directory: Path, target: Path, seed: int, steps: int) -> dict[str, Any]:
-    """Trainer with the collator, as in the guide's PyTorch half."""
-    os.environ["USE_TF"] = "0"
-    import torch
-    from transformers import (
-        AutoModelForMaskedLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainingArguments,
-    )  # fmt: skip
+def hf_recipe_torch(directory: Path, target: Path, seed: int, steps: int) -> dict[str, Any]:
+    """Trainer, with the options of this benchmark."""
+    from mlm_core import load_engine
 
+    load_engine("torch")
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    from mlm_torch.hf_recipe import stock_trainer
     from mlm_torch.weights import export
 
     source = directory / f"start-{seed}"
     tokenizer = AutoTokenizer.from_pretrained(source)
     network = AutoModelForMaskedLM.from_pretrained(source)
     digest = _digest(export(network))
-    collator = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
-            output_dir=scratch, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, max_steps=steps,
-            per_device_train_batch_size=BATCH, seed=seed, save_strategy="no", report_to=[],
-            disable_tqdm=True, use_cpu=not torch.cuda.is_available(),
+        trainer = stock_trainer(
+            network, stock_collator(tokenizer), scratch, train_rows=_rows(directory), max_steps=steps,
+            seed=seed, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY,
+            per_device_train_batch_size=BATCH,
         )  # fmt: skip
-        trainer = Trainer(
-            model=network, args=arguments, train_dataset=_rows(directory), data_collator=collator
-        )
         begun = time.perf_counter()
         trainer.train()
     seconds = time.perf_counter() - begun
@@ -96,21 +88,13 @@ def guide_torch(directory: Path, target: Path, seed: int, steps: int) -> dict[st
     return {"starting_weights": digest, "seconds": seconds}
 
 
-def guide_tf(directory: Path, target: Path, seed: int, steps: int) -> dict[str, Any]:
-    """compile and fit, as in the guide's TensorFlow half; schedule and AdamW's constants are Trainer's."""
-    os.environ |= {"USE_TF": "1", "USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    import tf_keras as keras
-    import transformers.utils.import_utils as found
+def hf_recipe_tf(directory: Path, target: Path, seed: int, steps: int) -> dict[str, Any]:
+    """`compile` and `fit`, with the schedule and the constants of AdamW that Trainer has."""
+    from mlm_core import load_engine
 
-    # transformers 4.57 does not import its TensorFlow Trainer parts beside accelerate without PyTorch.
-    found._accelerate_available = False
-    from transformers import (
-        AutoConfig,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        TFAutoModelForMaskedLM,
-        create_optimizer,
-    )  # fmt: skip
+    load_engine("tf")
+    import tf_keras as keras
+    from transformers import AutoConfig, AutoTokenizer, TFAutoModelForMaskedLM, create_optimizer
 
     from mlm_core.model.weight_files import WEIGHTS, read_weights, write_weights
     from mlm_tf.weights import assign, export
@@ -119,11 +103,10 @@ def guide_tf(directory: Path, target: Path, seed: int, steps: int) -> dict[str, 
     source = directory / f"start-{seed}"
     network = TFAutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(source))
     network.build_in_name_scope()
-    # Its own from_pretrained does not open PyTorch's layout without PyTorch.
+    # transformers' own from_pretrained does not open PyTorch's layout without PyTorch.
     assign(network, read_weights(source))
     digest = _digest(export(network))
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    collator = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15, return_tensors="tf")
+    collator = stock_collator(AutoTokenizer.from_pretrained(source), return_tensors="tf")
     batches = network.prepare_tf_dataset(
         _rows(directory), shuffle=True, batch_size=BATCH, collate_fn=collator
     )
@@ -138,9 +121,8 @@ def guide_tf(directory: Path, target: Path, seed: int, steps: int) -> dict[str, 
 
 
 def judge(directory: Path, models: list[str]) -> dict[str, float]:
-    """Held-out losses of models, nats a masked token, with the same masks for all."""
-    from mlm_core import Config
-    from mlm_core.registry import load_engine
+    """Held-out losses of models, in nats per masked token; all are evaluated with the same masks."""
+    from mlm_core import Config, load_engine
 
     losses = {}
     for name in models:
@@ -153,7 +135,7 @@ def judge(directory: Path, models: list[str]) -> dict[str, float]:
 
 
 def _digest(weights: Mapping[str, Any]) -> str:
-    """Equal for equal parameters, by canonical name, in either framework."""
+    """A digest of parameters by canonical name; equal parameters have equal digests in both frameworks."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode() + np.ascontiguousarray(weights[name], dtype="<f4").tobytes())
@@ -161,16 +143,11 @@ def _digest(weights: Mapping[str, Any]) -> str:
 
 
 def _rows(directory: Path) -> Any:
-    """The training blocks as the guide has them after grouping."""
-    import datasets
-
-    ids = np.load(directory / "blocks.npy").tolist()
-    ones = [[1] * BLOCK] * len(ids)
-    return datasets.Dataset.from_dict({"input_ids": ids, "attention_mask": ones, "labels": ids})
+    return block_rows(np.load(directory / "blocks.npy"))
 
 
 def main(place: str, what: str, *words: str) -> dict[str, Any]:
-    """Do the part that is asked for."""
+    """Do one part; see above."""
     directory = Path(place)
     os.environ["MLM_CACHE"] = str(directory / "cache")
     if what == "judge":
@@ -182,7 +159,7 @@ def main(place: str, what: str, *words: str) -> dict[str, Any]:
     owner, backend, precision = what.split(":")
     if owner == "mlm":
         return mlm(directory, target, seed, rest[0], backend, precision)
-    return (guide_torch if backend == "torch" else guide_tf)(directory, target, seed, rest[0])
+    return (hf_recipe_torch if backend == "torch" else hf_recipe_tf)(directory, target, seed, rest[0])
 
 
 if __name__ == "__main__":

@@ -1,28 +1,29 @@
-"""A variant of `feed.py`, in a process of its own: `feed_side.py OWNER:FRAMEWORK:BATCH DIRECTORY`.
+"""A variant of `feed.py`, in a process of its own: `feed_worker.py OWNER:FRAMEWORK:BATCH DIRECTORY`.
 
-OWNER is `mlm` (this project's feed, masking included) or `guide` (the guide's collator behind a DataLoader or
-`prepare_tf_dataset`).
+OWNER is `mlm` (this project's feed, masking included) or `guide` (the collator of the Hugging Face recipe
+behind a DataLoader or `prepare_tf_dataset`).
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import Turns
+from rounds import Rounds
+
+from mlm_core.compare.hf_recipe import block_rows, stock_collator
 
 TOKENS = {"mlm": 2**22, "guide": 2**19}
-"""A unit of work: this many tokens in batches: far more than is made ahead while others have their turn."""
+"""Tokens in the batches of a unit of work: far more than a feed makes ahead while the others work."""
 
 
 def mlm_torch(batch: int, directory: Path) -> Iterator[Any]:
-    """Batches as the trainer's loader gives them."""
-    from mlm_core.registry import load_engine
+    """The batches of the trainer's loader."""
+    from mlm_core import load_engine
 
     load_engine("torch")
     from mlm_torch.feed import PlannedLoader
@@ -32,8 +33,8 @@ def mlm_torch(batch: int, directory: Path) -> Iterator[Any]:
 
 
 def mlm_tf(batch: int, directory: Path) -> Iterator[Any]:
-    """Batches as `fit` gets them."""
-    from mlm_core.registry import load_engine
+    """The batches that `fit` gets."""
+    from mlm_core import load_engine
 
     load_engine("tf").devices()
     from transformers import AutoConfig
@@ -46,38 +47,30 @@ def mlm_tf(batch: int, directory: Path) -> Iterator[Any]:
     return iter(planned_dataset(model, assembler, plan.all_keys(0)))
 
 
-def guide_torch(batch: int, directory: Path) -> Iterator[Any]:
+def hf_recipe_torch(batch: int, directory: Path) -> Iterator[Any]:
     """The collator behind a shuffling DataLoader, as Trainer has it."""
-    os.environ["USE_TF"] = "0"
-    from torch.utils.data import DataLoader
-    from transformers import AutoTokenizer, DataCollatorForLanguageModeling
+    from mlm_core import load_engine
 
-    tokenizer = AutoTokenizer.from_pretrained(directory / "model")
-    collator = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15)
+    load_engine("torch")
+    from torch.utils.data import DataLoader
+    from transformers import AutoTokenizer
+
+    collator = stock_collator(AutoTokenizer.from_pretrained(directory / "model"))
     loader = DataLoader(_rows(directory), batch_size=batch, shuffle=True, collate_fn=collator)
     return itertools.chain.from_iterable(iter(loader) for _ in itertools.count())
 
 
-def guide_tf(batch: int, directory: Path) -> Iterator[Any]:
+def hf_recipe_tf(batch: int, directory: Path) -> Iterator[Any]:
     """The collator behind `prepare_tf_dataset`."""
-    from mlm_core.registry import load_engine
+    from mlm_core import load_engine
 
     load_engine("tf").devices()
-    from transformers import (
-        AutoConfig,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        TFAutoModelForMaskedLM,
-    )
+    from transformers import AutoConfig, AutoTokenizer, TFAutoModelForMaskedLM
 
-    tokenizer = AutoTokenizer.from_pretrained(directory / "model")
-    collator = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15, return_tensors="tf")
+    collator = stock_collator(AutoTokenizer.from_pretrained(directory / "model"), return_tensors="tf")
     model = TFAutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(directory / "tiny"))
-    return iter(
-        model.prepare_tf_dataset(
-            _rows(directory), shuffle=True, batch_size=batch, collate_fn=collator
-        ).repeat()
-    )
+    batches = model.prepare_tf_dataset(_rows(directory), shuffle=True, batch_size=batch, collate_fn=collator)
+    return iter(batches.repeat())
 
 
 def _planned(batch: int, directory: Path) -> Any:
@@ -97,34 +90,29 @@ def _planned(batch: int, directory: Path) -> Any:
 
 
 def _rows(directory: Path) -> Any:
-    import datasets
-
-    ids = np.load(directory / "blocks.npy").tolist()
-    return datasets.Dataset.from_dict({"input_ids": ids, "attention_mask": [[1] * len(ids[0])] * len(ids)})
+    return block_rows(np.load(directory / "blocks.npy"))
 
 
 FEEDS = {
     ("mlm", "torch"): mlm_torch,
     ("mlm", "tf"): mlm_tf,
-    ("guide", "torch"): guide_torch,
-    ("guide", "tf"): guide_tf,
+    ("guide", "torch"): hf_recipe_torch,
+    ("guide", "tf"): hf_recipe_tf,
 }
 
 
 def main(variant: str, directory: str) -> None:
-    """Take batches until nothing more is asked for."""
+    """Take batches until no further unit is due."""
     owner, framework, batch = variant.split(":")
-    turns = Turns(warm=1)
-    batches = FEEDS[owner, framework](int(batch), Path(directory))
+    rounds = Rounds(warm_up=1)
     taken = 0
-    for made in batches:
+    for made in FEEDS[owner, framework](int(batch), Path(directory)):
         inputs = made[0] if isinstance(made, tuple) else made
         taken += int(np.prod(inputs["input_ids"].shape))
         if taken >= TOKENS[owner]:
             taken = 0
-            turns.worked()
+            rounds.unit_done()
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main(*sys.argv[1:])

@@ -1,7 +1,7 @@
-"""A variant of `fill.py`, in a process of its own: `fill_side.py OWNER:FRAMEWORK:HOW DIRECTORY`.
+"""A variant of `fill.py`, in a process of its own: `fill_worker.py OWNER:FRAMEWORK:HOW DIRECTORY`.
 
-OWNER is `mlm` (this project's predictor) or `pipeline` (transformers' fill-mask pipeline); HOW is `one` (a
-sentence a call) or `many` (all in one call). A unit of work is all sentences. Notes the best score of each.
+OWNER is `mlm` (this project's predictor) or `pipeline` (transformers' fill-mask pipeline). HOW is `one` (one
+sentence per call) or `many` (all in one call). A unit of work is all sentences. Notes the best score of each.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from turns import Turns
+from rounds import Rounds
 
 TOP = 5
-"""Answers for each blank, the pipeline's default."""
+"""Answers per blank: the default of the pipeline."""
 
 Fill = Callable[[list[str]], list[Any]]
 
 
 def mlm(model: str, framework: str) -> Fill:
-    """What `mlm fill` calls."""
-    from mlm_core.registry import load_engine
+    """What `mlm fill` does."""
+    from mlm_core import load_engine
 
     predictor = load_engine(framework).predictor(model)
     return lambda texts: predictor.fill(texts, top_k=TOP)
 
 
 def pipeline_torch(model: str, sentences: int) -> Fill:
-    """The pipeline as the guide has it; with the whole list as its batch."""
-    from mlm_core.registry import load_engine
+    """The pipeline as in the guide, with the whole list as one batch."""
+    from mlm_core import load_engine
 
     load_engine("torch").prepare_process()
     from transformers import pipeline
@@ -39,10 +39,10 @@ def pipeline_torch(model: str, sentences: int) -> Fill:
 
 
 def pipeline_tf(model: str, sentences: int) -> Fill:
-    """The same on TensorFlow, where the pipeline takes a list apart whatever the batch size."""
+    """The same in TensorFlow, where the pipeline ignores the batch size and takes the texts one by one."""
     import mlm_tf
 
-    # The library's own TensorFlow loader does not read every `model.safetensors`.
+    # transformers' own TensorFlow loader cannot read every `model.safetensors`.
     network = mlm_tf.from_pretrained(model)
     from transformers import AutoTokenizer, pipeline
 
@@ -61,21 +61,21 @@ def _listed(filler: Any, batch_size: int) -> Fill:
 
 
 def main(variant: str, directory: str) -> None:
-    """Fill blanks until nothing more is asked for."""
+    """Fill blanks until no further unit is due."""
     owner, framework, how = variant.split(":")
     model = str(Path(directory) / "model")
     sentences: list[str] = json.loads((Path(directory) / "sentences.json").read_text(encoding="utf-8"))
-    turns = Turns(warm=1)
+    rounds = Rounds(warm_up=1)
     if owner == "mlm":
         fill = mlm(model, framework)
     else:
         fill = (pipeline_torch if framework == "torch" else pipeline_tf)(model, len(sentences))
-    turns.note(scores=[answers[0]["score"] for answers in fill(sentences)])
+    rounds.note(scores=[answers[0]["score"] for answers in fill(sentences)])
     calls = [sentences] if how == "many" else [[sentence] for sentence in sentences]
     while True:
         for texts in calls:
             fill(texts)
-        turns.worked()
+        rounds.unit_done()
 
 
 if __name__ == "__main__":

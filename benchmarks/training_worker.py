@@ -1,16 +1,16 @@
 """A variant of `training_step.py`, in a process of its own.
 
-    training_side.py VARIANT MODEL BLOCKS TEXT BATCH PASSES
+    training_worker.py VARIANT MODEL BLOCKS TEXT BATCH PASSES
 
 VARIANT is one of
     mlm:torch|tf:float32|bf16:sparse|dense     this project
-    guide:torch|tf:float32|bf16                the masked-language-modeling guide's own recipe
+    guide:torch|tf:float32|bf16                the recipe of Hugging Face
     kerashub:float32|bf16:tensorflow|torch|jax[:xla]
                                                KerasHub's RobertaMaskedLM through fit, on Keras' backends
-    products:torch|tf:float32|bf16             matrix products alone, at the model's shapes: the limit
+    products:torch|tf:float32|bf16             matrix products alone, of the model's shapes: the limit
 
-On a GPU float32 products are TF32 in the guide's TensorFlow half and in KerasHub, as TensorFlow has it by
-itself, and nowhere else.
+On a GPU the recipe in TensorFlow, and KerasHub, compute float32 products as TF32, TensorFlow's default. The
+others do not.
 """
 
 from __future__ import annotations
@@ -18,22 +18,20 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from inputs import BLOCK, INNER, LAYERS, SLOTS, VOCABULARY, WIDTH
-from turns import Turns
+from rounds import Rounds
 
-WARM = 3
+WARM_UP = 3
 MANY = 10**6
-"""Steps: more than will be asked for."""
+"""Steps: more than a benchmark asks for."""
 
 
-def mlm(turns: Turns, model: str, text: str, batch: int, backend: str, precision: str, head: str) -> None:
-    """A run of this project, whole: digests, metrics, progress."""
-    from mlm_core import Config
-    from mlm_core.registry import load_engine
+def mlm(rounds: Rounds, model: str, text: str, batch: int, backend: str, precision: str, head: str) -> None:
+    """A whole run of this project: digests, metrics, progress."""
+    from mlm_core import Config, load_engine
 
     with tempfile.TemporaryDirectory() as scratch:
         config = Config(
@@ -41,73 +39,53 @@ def mlm(turns: Turns, model: str, text: str, batch: int, backend: str, precision
             precision=precision, mlm_head=head, save_steps=MANY, quiet=True, test_size=0.002,
             output_dir=f"{scratch}/run",
         )  # fmt: skip
-        load_engine(backend).trainer(config).train(on_step=lambda _: turns.worked())
+        load_engine(backend).trainer(config).train(on_step=lambda _: rounds.unit_done())
 
 
-def guide_torch(turns: Turns, model: str, blocks: str, batch: int, precision: str) -> None:
-    """Trainer with the collator, as in the guide's PyTorch half; a batch of 16 in the place of 8."""
-    os.environ["USE_TF"] = "0"
-    from transformers import (
-        AutoConfig,
-        AutoModelForMaskedLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )  # fmt: skip
+def hf_recipe_torch(rounds: Rounds, model: str, blocks: str, batch: int, precision: str) -> None:
+    """Trainer, with a batch of 16 blocks by default; the guide has 8."""
+    from mlm_core import load_engine
+    from mlm_core.compare.hf_recipe import block_rows, stock_collator
 
-    class Report(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            turns.worked()
+    load_engine("torch")
+    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    from mlm_torch.hf_recipe import StepCallback, stock_trainer
+
     network = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(model))
-    collator = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
-            output_dir=scratch, learning_rate=2e-5, weight_decay=0.01, per_device_train_batch_size=batch,
-            num_train_epochs=1000, save_strategy="no", report_to=[], disable_tqdm=True,
-            bf16=precision == "bf16", use_cpu=not _gpu_for_torch(),
-        )  # fmt: skip
-        Trainer(
-            model=network, args=arguments, train_dataset=_rows(blocks), data_collator=collator,
-            callbacks=[Report()],
+        stock_trainer(
+            network, stock_collator(AutoTokenizer.from_pretrained(model)), scratch,
+            train_rows=block_rows(np.load(blocks)), callbacks=[StepCallback(rounds.clock)],
+            per_device_train_batch_size=batch, num_train_epochs=1000, bf16=precision == "bf16",
         ).train()  # fmt: skip
 
 
-def guide_tf(turns: Turns, model: str, blocks: str, batch: int, precision: str) -> None:
-    """compile and fit, as in the guide's TensorFlow half."""
-    os.environ |= {"USE_TF": "1", "USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+def hf_recipe_tf(rounds: Rounds, model: str, blocks: str, batch: int, precision: str) -> None:
+    """`compile` and `fit`."""
+    from mlm_core import load_engine
+    from mlm_core.compare.hf_recipe import block_rows, stock_collator
+
+    load_engine("tf")
     import tf_keras as keras
-    import transformers.utils.import_utils as found
+    from transformers import AutoConfig, AutoTokenizer, TFAutoModelForMaskedLM
 
-    # transformers 4.57 does not import its TensorFlow Trainer parts beside accelerate without PyTorch.
-    found._accelerate_available = False
-    from transformers import (
-        AdamWeightDecay,
-        AutoConfig,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        TFAutoModelForMaskedLM,
-    )  # fmt: skip
-
-    class Report(keras.callbacks.Callback):
-        def on_train_batch_end(self, *_: Any) -> None:
-            turns.worked()
+    from mlm_tf.hf_recipe import StepCallback, stock_compile
 
     if precision == "bf16":
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    tokenizer = AutoTokenizer.from_pretrained(model)
     network = TFAutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(model))
-    collator = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15, return_tensors="tf")
-    batches = network.prepare_tf_dataset(_rows(blocks), shuffle=True, batch_size=batch, collate_fn=collator)
-    network.compile(optimizer=AdamWeightDecay(learning_rate=2e-5, weight_decay_rate=0.01))
-    network.fit(x=batches, epochs=1000, verbose=0, callbacks=[Report()])
+    collator = stock_collator(AutoTokenizer.from_pretrained(model), return_tensors="tf")
+    rows = block_rows(np.load(blocks))
+    batches = network.prepare_tf_dataset(rows, shuffle=True, batch_size=batch, collate_fn=collator)
+    stock_compile(network)
+    network.fit(x=batches, epochs=1000, verbose=0, callbacks=[StepCallback(rounds.clock)])
 
 
-def kerashub(turns: Turns, blocks: str, batch: int, precision: str, backend: str, compiled: str = "") -> None:
-    """RobertaMaskedLM and Keras 3's AdamW, with as many slots as 15% of a block need."""
+def kerashub(
+    rounds: Rounds, blocks: str, batch: int, precision: str, backend: str, compiled: str = ""
+) -> None:
+    """RobertaMaskedLM and Keras 3's AdamW, with as many masked positions as 15% of a block are."""
     os.environ |= {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     import keras
     import keras_hub
@@ -115,7 +93,7 @@ def kerashub(turns: Turns, blocks: str, batch: int, precision: str, backend: str
 
     class Report(keras.callbacks.Callback):
         def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-            turns.worked()
+            rounds.unit_done()
 
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bf16" else "float32")
     backbone = keras_hub.models.RobertaBackbone(
@@ -137,8 +115,8 @@ def kerashub(turns: Turns, blocks: str, batch: int, precision: str, backend: str
     network.fit(batches.prefetch(2), epochs=1, steps_per_epoch=MANY, verbose=0, callbacks=[Report()])
 
 
-def products(turns: Turns, batch: int, passes: int, framework: str, precision: str) -> None:
-    """The products of a forward pass with the sparse head; a unit of work is so many passes through them."""
+def products(rounds: Rounds, batch: int, passes: int, framework: str, precision: str) -> None:
+    """The products of a forward pass with the sparse head; a unit of work is `passes` of them."""
     tokens, masked = batch * BLOCK, batch * SLOTS
     shapes = [
         (tokens, WIDTH, WIDTH),
@@ -151,7 +129,7 @@ def products(turns: Turns, batch: int, passes: int, framework: str, precision: s
     while True:
         finished = [product() for product in work][-1]
         finished()
-        turns.worked()
+        rounds.unit_done()
 
 
 def _torch_product(precision: str) -> Any:
@@ -198,31 +176,21 @@ def _gpu_for_torch() -> bool:
     return torch.cuda.is_available()
 
 
-def _rows(blocks: str) -> Any:
-    """The blocks as the guide has them after grouping."""
-    import datasets
-
-    ids = np.load(blocks).tolist()
-    ones = [[1] * BLOCK] * len(ids)
-    return datasets.Dataset.from_dict({"input_ids": ids, "attention_mask": ones, "labels": ids})
-
-
 def main(variant: str, model: str, blocks: str, text: str, batch: int, passes: int) -> None:
-    """Work until nothing more is asked for."""
-    # Other variants lie in a GPU's memory, too, of which TensorFlow would take all.
+    """Work until no further unit is due."""
+    # Other variants use the GPU's memory too, and TensorFlow would take all of it.
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     kind, *parts = variant.split(":")
-    turns = Turns(WARM)
+    rounds = Rounds(WARM_UP)
     if kind == "mlm":
-        mlm(turns, model, text, batch, *parts)
+        mlm(rounds, model, text, batch, *parts)
     elif kind == "guide":
-        (guide_torch if parts[0] == "torch" else guide_tf)(turns, model, blocks, batch, parts[1])
+        (hf_recipe_torch if parts[0] == "torch" else hf_recipe_tf)(rounds, model, blocks, batch, parts[1])
     elif kind == "kerashub":
-        kerashub(turns, blocks, batch, *parts)
+        kerashub(rounds, blocks, batch, *parts)
     else:
-        products(turns, batch, passes, *parts)
+        products(rounds, batch, passes, *parts)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main(*sys.argv[1:5], int(sys.argv[5]), int(sys.argv[6]))

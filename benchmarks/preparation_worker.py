@@ -1,9 +1,9 @@
-"""A variant of `preparation.py`, in a process of its own: `preparation_side.py VARIANT DIRECTORY`.
+"""A variant of `preparation.py`, in a process of its own: `preparation_worker.py VARIANT DIRECTORY`.
 
-VARIANT is OWNER:STAGE:PROCESSES. OWNER is `mlm` (this project) or `guide` (the masked-language-modeling
-guide's own recipe); STAGE is `group` (from an opened dataset to blocks, all documents) or `file` (from a file
-to blocks, a fifth of the documents held out). Nothing is taken from a cache. Notes how many tokens there
-were, how many blocks came of them, and a digest of the first blocks.
+VARIANT is OWNER:STAGE:PROCESSES. OWNER is `mlm` (this project) or `guide` (the recipe of Hugging Face). STAGE
+is `group` (from an opened dataset to blocks, all documents) or `file` (from a file to blocks, a fifth of the
+documents held out). Nothing is taken from a cache. Notes the number of tokens, the number of blocks, and a
+digest of the first blocks.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ import hashlib
 import os
 import sys
 import tempfile
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from inputs import BLOCK
-from turns import Turns
+from rounds import Rounds
+
+from mlm_core.compare.hf_recipe import group_texts, tokenize
 
 COMPARED = 100
-"""Blocks that go into the digest: those of the guide's first batch of documents."""
+"""Blocks in the digest. All variants have the same blocks up to the end of the recipe's first batch of
+documents, which makes more than these."""
 
 COLUMN = "answers.text"
 
 
-def mlm(turns: Turns, directory: Path, stage: str, processes: int) -> None:
+def mlm(rounds: Rounds, directory: Path, stage: str, processes: int) -> None:
     """What `mlm prepare` does."""
     os.environ["MLM_CACHE"] = str(directory / f"cache-{os.getpid()}")
     from mlm_core import Config
@@ -57,11 +59,11 @@ def mlm(turns: Turns, directory: Path, stage: str, processes: int) -> None:
             else:
                 store = block_store(source.documents, vocabulary, config, "training", progress)
                 facts, first = [store.facts], _digest(store.blocks[:COMPARED])
-        turns.note(tokens=sum(f.tokens for f in facts), blocks=sum(f.blocks for f in facts), first=first)
-        turns.worked()
+        rounds.note(tokens=sum(f.tokens for f in facts), blocks=sum(f.blocks for f in facts), first=first)
+        rounds.unit_done()
 
 
-def guide(turns: Turns, directory: Path, stage: str, processes: int) -> None:
+def hf_recipe(rounds: Rounds, directory: Path, stage: str, processes: int) -> None:
     """`map` with a tokenizer, then `map` with `group_texts`."""
     os.environ |= {"USE_TF": "0", "USE_TORCH": "0"}
     import datasets
@@ -69,21 +71,7 @@ def guide(turns: Turns, directory: Path, stage: str, processes: int) -> None:
 
     datasets.disable_progress_bars()
     tokenizer = AutoTokenizer.from_pretrained(directory / "model")
-
-    def preprocess_function(examples: Any) -> Any:
-        return tokenizer([" ".join(x) for x in examples[COLUMN]])
-
-    def group_texts(examples: Any) -> Any:
-        concatenated_examples = {k: list(chain(*examples[k])) for k in examples}
-        total_length = len(concatenated_examples[next(iter(examples))])
-        if total_length >= BLOCK:
-            total_length = (total_length // BLOCK) * BLOCK
-        result = {
-            k: [t[i : i + BLOCK] for i in range(0, total_length, BLOCK)]
-            for k, t in concatenated_examples.items()
-        }
-        result["labels"] = result["input_ids"].copy()
-        return result
+    common = {"batched": True, "num_proc": processes, "load_from_cache_file": False}
 
     def opened(cache: str) -> Any:
         return datasets.load_dataset(
@@ -98,17 +86,17 @@ def guide(turns: Turns, directory: Path, stage: str, processes: int) -> None:
             else:
                 rows = datasets.DatasetDict(train=kept)
             tokenized = rows.map(
-                preprocess_function, batched=True, num_proc=processes, load_from_cache_file=False,
-                remove_columns=rows["train"].column_names,
+                tokenize, fn_kwargs={"tokenizer": tokenizer, "column": COLUMN},
+                remove_columns=rows["train"].column_names, **common,
             )  # fmt: skip
-            grouped = tokenized.map(group_texts, batched=True, num_proc=processes, load_from_cache_file=False)
-            if not turns.ready:
+            grouped = tokenized.map(group_texts, fn_kwargs={"block_size": BLOCK, "labels": True}, **common)
+            if rounds.warming_up:
                 first = np.array(grouped["train"][:COMPARED]["input_ids"]) if stage == "group" else None
-                turns.note(
+                rounds.note(
                     tokens=sum(map(_tokens, tokenized.values())), blocks=sum(map(len, grouped.values())),
                     first=None if first is None else _digest(first),
                 )  # fmt: skip
-        turns.worked()
+        rounds.unit_done()
 
 
 def _tokens(rows: Any) -> int:
@@ -123,9 +111,9 @@ def _digest(blocks: Any) -> str:
 
 
 def main(variant: str, directory: str) -> None:
-    """Prepare the text until nothing more is asked for."""
+    """Prepare the text until no further unit is due."""
     owner, stage, processes = variant.split(":")
-    (mlm if owner == "mlm" else guide)(Turns(warm=1), Path(directory), stage, int(processes))
+    (mlm if owner == "mlm" else hf_recipe)(Rounds(warm_up=1), Path(directory), stage, int(processes))
 
 
 if __name__ == "__main__":
