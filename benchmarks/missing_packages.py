@@ -28,6 +28,9 @@ def missing(requirements: Iterable[str]) -> Iterator[str]:
     """The requirements that are not installed, or that are installed in an unsuitable version."""
     for text in requirements:
         requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            # Of another system.
+            continue
         try:
             if not requirement.specifier.contains(version(requirement.name), prereleases=True):
                 yield f"{text} (installed: {version(requirement.name)})"

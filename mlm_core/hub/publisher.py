@@ -210,7 +210,7 @@ class Publisher:
 
         retrying = Retrying(
             stop=stop_after_attempt(self._patience.attempts),
-            wait=wait_exponential(self._patience.wait, self._patience.longest),
+            wait=wait_exponential(multiplier=self._patience.wait, max=self._patience.longest),
             retry=retry_if_exception(lambda error: isinstance(error, HubError) and error.transient),
             before_sleep=pause,
             sleep=lambda seconds: None,

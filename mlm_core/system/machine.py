@@ -16,7 +16,7 @@ _FAST_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def check_system() -> None:
-    """Refuse Windows: the lock of a run's directory does not work there, and nothing is tested there.
+    """Refuse Windows: it cannot lock a directory, sync one to disk, or move one to an empty one's place.
 
     Raises:
         RequestError: this is Windows.
@@ -66,7 +66,7 @@ def _linux_facts(*names: str) -> list[str]:
 def _name_elsewhere() -> str | None:
     """The processor's name on systems other than Linux, from py-cpuinfo.
 
-    Not on Linux: py-cpuinfo 9.0 needs 1.1 s and starts processes; reading /proc/cpuinfo takes under 1 ms.
+    Not on Linux: py-cpuinfo 9.0 needs 1.1 s and starts processes; reading /proc/cpuinfo takes 0.1 ms.
     """
     if sys.platform == "linux":
         return None

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from hub_faults import FAULTS, LASTING, PASSING, REFUSED
+from hub_faults import FAULTS, LASTING, REFUSED, TRANSIENT
 from hub_processes import no_token_in, python
 
 HERE = Path(__file__).parent
 
-_SLOWER = [*list(PASSING)[::3], *LASTING, *REFUSED]
+_SLOWER = [*list(TRANSIENT)[::3], *LASTING, *REFUSED]
 """The core handles the faults: where each training takes seconds, a third of the transient ones suffices."""
 
 
@@ -34,15 +34,15 @@ def chosen(outcomes, kind):
 
 
 def test_faults_that_pass(outcomes):
-    for name, outcome in chosen(outcomes, PASSING).items():
+    for name, outcome in chosen(outcomes, TRANSIENT).items():
         assert outcome["error"] is None and outcome["trained"] and outcome["arrived"], (name, outcome)
         # Published once, even if the answer to a commit was lost; the earlier version may have come too late.
         versions = outcome["messages"][1:-1]
         assert outcome["messages"][-1] == "Trained for 2 steps", (name, outcome)
-        if PASSING[name].waits and PASSING[name].kind != 403:
+        if TRANSIENT[name].waits and TRANSIENT[name].kind != 403:
             assert versions == ["Step 1 of 2"], (name, outcome)
         assert versions in ([], ["Step 1 of 2"]), (name, outcome)
-        assert not versions or PASSING[name].strategy == "checkpoint", (name, outcome)
+        assert not versions or TRANSIENT[name].strategy == "checkpoint", (name, outcome)
         assert outcome["left"] == [], (name, outcome)
 
 
