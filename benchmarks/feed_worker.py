@@ -80,7 +80,7 @@ def _planned(batch: int, directory: Path) -> Any:
     from mlm_core.batches.masking_rule import masking_rule
     from mlm_core.batches.plan import BatchPlan
     from mlm_core.batches.randomness import Stream
-    from mlm_core.config.groups import MaskingConfig
+    from mlm_core.config.masking import MaskingConfig
 
     tokenizer = AutoTokenizer.from_pretrained(directory / "model")
     blocks = np.load(directory / "blocks.npy", mmap_mode="r")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlm_core.config.config import Config
-    from mlm_core.config.groups import Device
+    from mlm_core.config.runtime import Device
     from mlm_core.data.sources import Source
     from mlm_core.model.source import ModelSource
     from mlm_core.network import Network, NetworkOptions

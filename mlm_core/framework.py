@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mlm_core.config.groups import Device
+    from mlm_core.config.runtime import Device
 
 
 class Framework(ABC):

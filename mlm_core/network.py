@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlm_core.batches.batch import Batch
 from mlm_core.config.config import Config
-from mlm_core.config.groups import Device
+from mlm_core.config.runtime import Device
 from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.model.source import ModelSource
 from mlm_core.model.sparse_head import MaskedPass, choose_head

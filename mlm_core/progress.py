@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from mlm_core.config.groups import RuntimeConfig
+    from mlm_core.config.runtime import RuntimeConfig
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
 from mlm_core.compat.transformers import ignore_accelerate
-from mlm_core.config.groups import Device
+from mlm_core.config.runtime import Device
 from mlm_core.engine import Engine
 from mlm_core.hub.model_files import H5
 from mlm_core.network import Network, NetworkOptions

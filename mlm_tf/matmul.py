@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from mlm_core.config.groups import Device
+from mlm_core.config.runtime import Device
 
 _DTYPES = {"float32": tf.float32, "bf16": tf.bfloat16, "fp16": tf.float16}
 

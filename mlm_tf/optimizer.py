@@ -11,7 +11,7 @@ import tf_keras as keras
 from numpy.typing import NDArray
 from transformers import AdamWeightDecay
 
-from mlm_core.config.groups import OptimizationConfig
+from mlm_core.config.optimization import OptimizationConfig
 from mlm_core.optimization.adamw import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
 from mlm_core.optimization.decay import is_decayed
 

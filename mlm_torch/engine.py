@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
-from mlm_core.config.groups import Device
+from mlm_core.config.runtime import Device
 from mlm_core.engine import Engine
 from mlm_core.network import Network, NetworkOptions
 from mlm_core.trainer import Trainer

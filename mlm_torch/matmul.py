@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn.functional import conv2d
 
-from mlm_core.config.groups import Device
+from mlm_core.config.runtime import Device
 from mlm_core.system.machine import processor_maker
 from mlm_torch.machine import set_up
 from mlm_torch.model import PRECISIONS

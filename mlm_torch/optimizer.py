@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LRScheduler
 
-from mlm_core.config.groups import OptimizationConfig
+from mlm_core.config.optimization import OptimizationConfig
 from mlm_core.optimization.adamw import BETA_1, BETA_2, EPSILON
 from mlm_core.optimization.decay import is_decayed
 from mlm_core.optimization.loss_scale import LossScale

@@ -14,7 +14,7 @@ from mlm_core.batches.masking_rule import masking_rule, padding_id
 from mlm_core.batches.randomness import Stream, UInt64, raw_draws
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.config.config import Config
-from mlm_core.config.groups import MaskingConfig
+from mlm_core.config.masking import MaskingConfig
 from mlm_core.errors import RequestError
 
 _TYPES = "token_type_ids"

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlm_core.batches.masking import MaskingRule
 from mlm_core.compat.transformers import Tokenizer
-from mlm_core.config.groups import MaskingConfig
+from mlm_core.config.masking import MaskingConfig
 from mlm_core.errors import RequestError
 
 

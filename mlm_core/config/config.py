@@ -1,4 +1,9 @@
-"""All options of a run in one flat, checked, immutable object."""
+"""All options of a run in one flat, checked, immutable object; each group has a file of its own.
+
+A field that is None was not given: the run then uses what the model recommends, else the field's `fallback`.
+`affects` says what a change of the option changes: the result ("result"), only its last bits ("rounding"),
+or neither ("nothing").
+"""
 
 from __future__ import annotations
 
@@ -7,32 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from mlm_core.config.groups import (
-    MAX_SEED,
-    DataConfig,
-    Device,
-    HubConfig,
-    MaskingConfig,
-    ModelConfig,
-    OptimizationConfig,
-    RuntimeConfig,
-)
+from mlm_core.config.data import DataConfig
+from mlm_core.config.hub import HubConfig
+from mlm_core.config.masking import MaskingConfig
+from mlm_core.config.model import ModelConfig
+from mlm_core.config.optimization import OptimizationConfig
 from mlm_core.config.option_names import flag_of, unknown_option
 from mlm_core.config.options import Option, check, options_of
+from mlm_core.config.runtime import RuntimeConfig
 from mlm_core.errors import RequestError
-
-__all__ = [
-    "MAX_SEED",
-    "Config",
-    "DataConfig",
-    "Device",
-    "HubConfig",
-    "MaskingConfig",
-    "ModelConfig",
-    "OptimizationConfig",
-    "RuntimeConfig",
-    "required",
-]
 
 T = TypeVar("T")
 

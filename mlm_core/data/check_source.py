@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlm_core.config.groups import DataConfig
+from mlm_core.config.data import DataConfig
 from mlm_core.data.embedded_corpus import PARTS, embedded_part
 from mlm_core.data.errors import dataset_error
 from mlm_core.data.local_files import LocalFiles, is_saved_dataset, local_files

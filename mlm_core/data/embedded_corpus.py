@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from mlm_core.config.groups import DataConfig
+from mlm_core.config.data import DataConfig
 
 _PREFIX = "python:"
 """The start of the names of the parts; no name on the Hub has it."""

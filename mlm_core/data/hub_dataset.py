@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlm_core.compat.huggingface_hub import TIMEOUT, is_network_error
-from mlm_core.config.groups import DataConfig
+from mlm_core.config.data import DataConfig
 from mlm_core.data.errors import dataset_error
 from mlm_core.data.library_errors import explain_library_error
 from mlm_core.errors import MlmError, RunError, first_line

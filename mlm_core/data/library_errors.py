@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlm_core.config.groups import DataConfig
+from mlm_core.config.data import DataConfig
 from mlm_core.data.errors import dataset_error, split_error
 from mlm_core.errors import MlmError, RequestError, first_line
 

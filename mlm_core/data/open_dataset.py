@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlm_core.config.groups import DataConfig
+from mlm_core.config.data import DataConfig
 from mlm_core.data.check_source import check_dataset
 from mlm_core.data.hub_dataset import hub_splits
 from mlm_core.data.library_errors import explain_library_error

@@ -11,7 +11,7 @@ from mlm_core.batches.masking_rule import masking_rule, padding_id
 from mlm_core.batches.randomness import Stream
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.config.config import Config, required
-from mlm_core.config.groups import DataConfig
+from mlm_core.config.data import DataConfig
 from mlm_core.data.document_borders import DocumentBorders, document_borders
 from mlm_core.data.documents import BATCH, Documents
 from mlm_core.data.fingerprint import fingerprint_of

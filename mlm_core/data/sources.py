@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlm_core.config.groups import DataConfig
+from mlm_core.config.data import DataConfig
 from mlm_core.data.check_source import check_source
 from mlm_core.data.documents import BATCH, Documents, ListedTexts, Texts
 from mlm_core.data.embedded_corpus import LIBRARY, PARTS, embedded_part

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlm_core.config.groups import ModelConfig
+from mlm_core.config.model import ModelConfig
 from mlm_core.errors import RequestError
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer_config.json"

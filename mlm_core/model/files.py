@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.config.config import Config
-from mlm_core.config.groups import ModelConfig
+from mlm_core.config.model import ModelConfig
 from mlm_core.errors import RequestError
 from mlm_core.model.code import check_pinned, unpinned_code_error
 from mlm_core.model.download import download_model

@@ -11,7 +11,7 @@ import pytest
 from tiny_models import write_model
 
 from mlm_core import Config, load_engine
-from mlm_core.config.groups import Device
+from mlm_core.config.runtime import Device
 from mlm_core.engine import Engine
 from mlm_core.errors import MlmError
 from mlm_core.trainer import Trainer

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlm_core.config.groups import OptimizationConfig
+from mlm_core.config.optimization import OptimizationConfig
 
 SHAPES = {
     "bert.encoder.layer.0.output.dense.weight": (4, 3),
