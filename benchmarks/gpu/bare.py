@@ -45,6 +45,8 @@ class BareStep:
         self._count = (self._labels != IGNORED).sum()
         self._forward: Callable[[], tuple[torch.Tensor, torch.Tensor]] = self._losses
         if "compile" in options:
+            # On a CPU the word table may have a backward pass of its own, which cannot be compiled.
+            self._model.get_input_embeddings().__class__ = torch.nn.Embedding
             self._forward = torch.compile(self._losses, fullgraph=True, dynamic=False)
         self._parameters = [part for part in self._model.parameters() if part.requires_grad]
         graph = "graph" in options

@@ -1,8 +1,8 @@
 """The facts of the first two runs, in the form in which the program writes them now.
 
 They were written by a forerunner of this program, at commit 04ab02a, with other names (see the README.md
-beside them). Each variant was measured once. The wall time of its traces includes the profiler's own start, so
-`busy` is computed anew, from the kernels' time and the step without a profiler.
+beside them). Each variant was measured once. The wall time of its traces includes the profiler's own start,
+so `busy` is computed anew, from the kernels' time and the step without a profiler.
 """
 
 from __future__ import annotations

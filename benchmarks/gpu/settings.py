@@ -16,8 +16,8 @@ PARTS = {
     "trace": 20,
     "ceilings": 155,
 }
-"""Seconds that each part takes on an H200 with 16 processor cores. The contract suite (100) and the start of a
-group's processes (40 to 70) were measured; the rounds are estimated from measured steps.
+"""Seconds that each part takes on an H200 with 16 processor cores. The contract suite (100) and the start of
+a group's processes (40 to 70) were measured; the rounds are estimated from measured steps.
 """
 
 ALONE = {"tensorflow": 500}

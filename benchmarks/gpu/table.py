@@ -8,6 +8,7 @@ Prints them; what no fact is about is "not run".
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,8 @@ def _caption(found: Found) -> str:
         else "medians of 30 steps, each variant once and in a fixed order"
     )
     commit = str(run.get("commit") or "unknown")[:7]
-    return f"{run['card']}, {named}, commit {commit}; {rounds}, with the lowest and the highest:"
+    said = f"{run['card']}, {named}, commit {commit}; {rounds}, with the lowest and the highest:"
+    return textwrap.fill(said, 110)
 
 
 def _correctness(found: Found) -> str:

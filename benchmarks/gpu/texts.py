@@ -12,8 +12,6 @@ from shapes import Shape
 from variants import Variant, ceiling_groups, step_groups, tensorflow_groups
 
 TEXT = "text.jsonl"
-HELD_OUT = "0.01"
-"""Share of the documents that a run is evaluated on before its first step."""
 
 _COPIES = 4
 """Of the text, so that the largest batches come to no end of an epoch, where a run is evaluated."""
@@ -40,6 +38,11 @@ def write_texts(settings: Settings) -> None:
         file.writelines(lines * (1 if settings.tiny else _COPIES))
     if not settings.tiny:
         _prepare(settings, variants)
+
+
+def held_out(settings: Settings) -> float:
+    """The share of the documents that a run is evaluated on before its first step."""
+    return 0.1 if settings.tiny else 0.01
 
 
 def _groups(settings: Settings) -> list[list[Variant]]:
@@ -77,7 +80,15 @@ def _prepare(settings: Settings, variants: list[Variant]) -> None:
     by_block = {variant.sizes(tiny=False)[0].block: variant for variant in variants}
     for block, variant in by_block.items():
         words = ["--dataset", str(settings.work / TEXT), "--model", str(settings.work / variant.directory())]
-        words += ["--from-scratch", "--block-size", str(block), "--test-size", HELD_OUT, "--json", "--quiet"]
+        words += [
+            "--from-scratch",
+            "--block-size",
+            str(block),
+            "--test-size",
+            str(held_out(settings)),
+            "--json",
+            "--quiet",
+        ]
         with Path("/dev/null").open("w") as nowhere, redirect_stdout(nowhere):
             main(["prepare", *words])
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from settings import Settings
-from texts import HELD_OUT, TEXT
+from texts import TEXT, held_out
 from tracing import Trace
 from variants import Variant
 
@@ -163,7 +163,7 @@ def trainer_of(variant: Variant, settings: Settings, engine: Any, scratch: str) 
             from_scratch=True, max_steps=MANY, batch_size=size.batch, block_size=size.block,
             precision="bf16" if variant.precision == "bf16" else "float32",
             compile=variant.owner == "mlm" and "compile" in variant.options, save_steps=MANY, quiet=True,
-            test_size=float(HELD_OUT), device=settings.device, output_dir=f"{scratch}/run",
+            test_size=held_out(settings), device=settings.device, output_dir=f"{scratch}/run",
         )
     )  # fmt: skip
 
