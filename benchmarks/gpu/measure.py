@@ -34,6 +34,7 @@ from typing import Any
 from contract import Contract
 from facts import Facts
 from outcome import write_step, write_trace
+from peak import gpu_name
 from repeat import RUNS, write_comparison
 from rounds import Worker, run_rounds, workers
 from settings import ALONE, PARTS, ROOT, SETUP, Deadline, Settings
@@ -150,13 +151,10 @@ class Measurement:
         settings = self.settings
         card: dict[str, Any] = {"card": "cpu"}
         if settings.gpu:
-            import torch
-
-            self._card = torch.cuda.get_device_name()
-            card = {"card": self._card, "memory_gb": torch.cuda.get_device_properties(0).total_memory / 1e9}
-            card["driver"] = _printed(
-                "nvidia-smi", "--query-gpu=driver_version,power.limit", "--format=csv,noheader"
-            )
+            # Not by PyTorch, which would hold memory on it from then on.
+            query = "--query-gpu=driver_version,memory.total,power.limit"
+            self._card = gpu_name() or ""
+            card = {"card": self._card, "driver": _printed("nvidia-smi", query, "--format=csv,noheader")}
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.facts.write(
             "run", date=now, commit=_printed("git", "-C", str(ROOT), "rev-parse", "HEAD"), **card,
@@ -230,8 +228,6 @@ def _tensorflow_problem(device: str) -> str | None:
 
 
 def _default_out() -> str:
-    from peaks import gpu_name
-
     name = (gpu_name() or "none").replace(" ", "-")
     return str(ROOT / "benchmarks" / "results" / f"gpu-{name}-{datetime.date.today().isoformat()}")
 
@@ -264,6 +260,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         _set_environment(work)
         settings = Settings.from_environment()
+        if settings.gpu and gpu_name() is None:
+            raise SystemExit("nvidia-smi names no GPU; DEVICE=cpu TINY=1 tries the program without")
         settings.out.mkdir(parents=True, exist_ok=True)
         Measurement(settings, deadline).run()
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from peaks import PEAK_TFLOPS
+from peaks import PEAK_TFLOPS, gpu_name
 from shapes import Shape, Size
+
+__all__ = ["gpu_name", "mfu", "peak_flops"]
 
 
 def peak_flops(card: str, precision: str) -> float | None:

@@ -26,9 +26,10 @@ site "$base" > "$(site "$python" | head -n 1)/base.pth"
 # A .pth file has no environment of its own: pip is the base's.
 pip() { "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir "$@"; }
 if [ -n "$wheels" ]; then pip "$wheels"/*.whl; fi
-# The engines are found by the project's metadata. Tests replace PYTHONPATH, so it is installed.
-"$python" -c 'from importlib.metadata import version; version("mlm")' 2> /dev/null || pip --no-build-isolation -e .
+# Engines are found by the project's metadata, and some tests replace PYTHONPATH: so the project is installed,
+# from a wheel of its own where there is one. Building needs setuptools, from the base or the folder.
+compgen -G "${wheels:-none}/mlm-*.whl" > /dev/null || pip --no-build-isolation -e .
 missing=$("$python" benchmarks/missing_packages.py "${ENGINE:-torch}")
-[ -z "$missing" ] || echo "not installed, or in another version (wheels of these can be given in a folder):
+[ -z "$missing" ] || echo "not installed, or in another version (the folder may hold wheels of these):
 $missing" >&2
 LIMIT=$((${LIMIT:-575} - SECONDS)) "$python" benchmarks/gpu/measure.py
