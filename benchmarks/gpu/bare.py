@@ -15,7 +15,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mlm_core.batches.masking import IGNORED
-from mlm_torch.model import SlotForward
+from mlm_torch.slots import SlotForward
 
 RATE = 1e-5
 BEFORE_CAPTURE = 4

@@ -19,8 +19,8 @@ _COPIES = 4
 
 def write_texts(settings: Settings) -> None:
     """Write text and model directories to the work directory, and tokenise once for each block size."""
-    from mlm_core.data.corpus import PARTS, REFERENCE
-    from mlm_core.data.tokenization import train_tokenizer
+    from mlm_core.data.embedded_corpus import PARTS, REFERENCE
+    from mlm_core.data.train_tokenizer import train_tokenizer
 
     parts = [PARTS[REFERENCE]] if settings.tiny else PARTS.values()
     documents = [document for part in parts for document in part()]
