@@ -19,7 +19,11 @@ TESTS = (
     "tests/contract/test_model.py",
     "tests/contract/test_optimizer.py",
     "tests/contract/test_training.py",
-    "tests/contract/test_resume.py::test_on_a_gpu_a_run_that_goes_on_is_the_same_but_for_rounding",
+    "tests/contract/test_training_errors.py",
+    "tests/contract/test_dropout.py",
+    "tests/contract/test_precision.py",
+    "tests/contract/test_starting_weights.py",
+    "tests/contract/test_resume.py::test_on_a_gpu_a_resumed_run_is_the_same_but_for_rounding",
 )
 """What computes on `--device`, and is over in two minutes. `TESTS=tests/contract` runs the whole suite."""
 

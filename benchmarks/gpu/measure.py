@@ -35,8 +35,8 @@ from contract import Contract
 from facts import Facts
 from outcome import write_step, write_trace
 from peak import gpu_name
+from processes import Worker, run_rounds, workers
 from repeat import RUNS, write_comparison
-from rounds import Worker, run_rounds, workers
 from settings import ALONE, PARTS, ROOT, SETUP, Deadline, Settings
 from variants import TRACED, Variant, ceiling_groups, step_groups, tensorflow_groups
 

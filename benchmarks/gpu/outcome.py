@@ -6,7 +6,7 @@ from typing import Any
 
 from facts import Facts
 from peak import mfu
-from rounds import Worker, milliseconds
+from processes import Worker, milliseconds
 from settings import Deadline, Settings
 from variants import Variant
 

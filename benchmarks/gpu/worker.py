@@ -2,7 +2,7 @@
 
     worker.py VARIANT
 
-Gets ready, says so, and is blocked until it is asked for something (see `rounds.py`): it neither computes nor
+Gets ready, says so, and is blocked until it is asked for something (see `processes.py`): it neither computes nor
 spins while another variant is measured. What it can be asked for, a JSON object a line:
     {"steps": N}   seconds of a step, over N of them
     {"trace": N}   what the GPU does in N steps

@@ -16,7 +16,7 @@ import table
 from first_runs import translated
 from outcome import write_step
 from peak import mfu, peak_flops
-from rounds import run_rounds, workers
+from processes import run_rounds, workers
 from settings import PARTS, SETUP, Deadline, Settings
 from shapes import MODELS, SIZES
 from tracing import summary
