@@ -2,8 +2,8 @@
 
     worker.py VARIANT
 
-Gets ready, says so, and is blocked until it is asked for something (see `processes.py`): it neither computes nor
-spins while another variant is measured. What it can be asked for, a JSON object a line:
+Gets ready, says so, and is blocked until it is asked for something (see `processes.py`). It neither computes
+nor spins while another variant is measured. What it can be asked for, a JSON object a line:
     {"steps": N}   seconds of a step, over N of them
     {"trace": N}   what the GPU does in N steps
 An empty line, or the end of the input, ends the process.
