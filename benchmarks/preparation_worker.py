@@ -35,7 +35,7 @@ def mlm(rounds: Rounds, directory: Path, stage: str, processes: int) -> None:
     from mlm_core.compat.transformers import import_without_frameworks
     from mlm_core.data.prepare import Vocabulary, block_store
     from mlm_core.data.sources import load_source
-    from mlm_core.model.files import find_model
+    from mlm_core.model.find_model import find_model
     from mlm_core.model.source import load_model_source
     from mlm_core.progress import Progress
     from mlm_core.training.setup import training_setup

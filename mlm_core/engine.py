@@ -39,8 +39,8 @@ class Engine(Framework):
             RequestError: the data, the model or the output directory is wrong.
             RunError: see `prepare_process`.
         """
-        from mlm_core.model.files import find_model
-        from mlm_core.training.resolve import with_recorded
+        from mlm_core.model.find_model import find_model
+        from mlm_core.training.recorded_options import with_recorded
         from mlm_core.training.setup import training_setup
 
         if dataset is not None and config.dataset is not None:
@@ -80,7 +80,7 @@ class Engine(Framework):
             RequestError: the data or the model is wrong, or the text has another fingerprint.
             RunError: see `prepare_process`.
         """
-        from mlm_core.model.files import find_model
+        from mlm_core.model.find_model import find_model
         from mlm_core.training.setup import evaluation_setup
 
         files = find_model(config)
@@ -138,7 +138,7 @@ class Engine(Framework):
             RunError: see `prepare_process`.
         """
         from mlm_core.config.config import Config
-        from mlm_core.model.files import find_model
+        from mlm_core.model.find_model import find_model
         from mlm_core.predictor import Predictor
 
         config = Config(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlm_core.framework import Framework
 from mlm_core.metrics.sums import MaskedSums
-from mlm_core.model.directory import write_model
 from mlm_core.model.initialization import ParameterSpecs
+from mlm_core.model.write_model import write_model
 from mlm_core.network import Network
 from mlm_core.progress import Progress
 from mlm_core.training.checkpoint import Checkpoint

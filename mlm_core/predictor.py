@@ -14,7 +14,7 @@ from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.framework import Framework
 from mlm_core.model.architectures import length_limit
-from mlm_core.model.files import ModelFiles
+from mlm_core.model.find_model import ModelFiles
 from mlm_core.model.source import ModelSource, load_model_source
 from mlm_core.network import Network, NetworkOptions
 from mlm_core.progress import Progress

@@ -199,7 +199,7 @@ COMMANDS: Mapping[str, Command] = {
         examples=("mlm parity", "mlm parity --dataset posts.jsonl --model ./model --max-steps 50"),
     ),
     "compare": Command(
-        "train with several backends in interleaved rounds and measure which is faster",
+        "train with several backends in alternating rounds and measure which is faster",
         options=_COMPARE,
         arguments=(
             Argument(
@@ -225,7 +225,8 @@ COMMANDS: Mapping[str, Command] = {
             Argument("--from", "compare two report.json files; trains nothing", metavar="REPORT", values=2),
             Argument(
                 "--fail-below",
-                "exit with code 1 if a variant reaches less than X times the speed it is compared with",
+                "exit with code 1 if a variant reaches less than X times the speed of the first variant, or "
+                "with --from of the same variant in the first report",
                 metavar="X",
             ),
             Argument("--rounds", "rounds of each variant", metavar="N", default="10"),

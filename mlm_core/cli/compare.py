@@ -38,7 +38,7 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     from mlm_core.compare.variants import chosen_points, chosen_variants
     from mlm_core.compare.written import check_report_directory, write_report
     from mlm_core.data.check_source import check_source
-    from mlm_core.model.files import find_model
+    from mlm_core.model.find_model import find_model
     from mlm_core.progress import Progress
 
     variants = chosen_variants(arguments["backends"], arguments["variants"], arguments["baseline"])

@@ -24,7 +24,7 @@ _CUT = ("block_size", "last_block")
 def run(request: Request) -> dict[str, Any]:
     """Evaluate a run on its held-out text, or any model directory on a given text."""
     given = Config.from_dict(request.given)
-    from mlm_core.model.files import find_model
+    from mlm_core.model.find_model import find_model
     from mlm_core.registry import find_engine
     from mlm_core.training.run_directory import config_of, read_facts
 

@@ -19,7 +19,7 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.cli.sample import sample_blocks, sample_documents
     from mlm_core.compat.transformers import import_without_frameworks
     from mlm_core.data.sources import load_source
-    from mlm_core.model.files import find_model
+    from mlm_core.model.find_model import find_model
     from mlm_core.progress import Progress
     from mlm_core.system.cache import cache_directory
     from mlm_core.training.setup import training_setup

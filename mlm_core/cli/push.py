@@ -22,7 +22,7 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.hub.model_files import has_tokenizer
     from mlm_core.hub.publisher import Publisher, Target
     from mlm_core.hub.request import check_publishing
-    from mlm_core.model.files import find_model
+    from mlm_core.model.find_model import find_model
     from mlm_core.model.source import load_model_source
     from mlm_core.progress import Progress
     from mlm_core.training.run_directory import config_of, read_facts

@@ -16,7 +16,7 @@ def run(request: Request) -> dict[str, Any]:
     config = Config(**given)
     # Imported only now: a wrong option is reported at once.
     from mlm_core.registry import find_engine
-    from mlm_core.training.resolve import with_recorded
+    from mlm_core.training.recorded_options import with_recorded
     from mlm_core.training.run_card import example_for
 
     config = with_recorded(config)

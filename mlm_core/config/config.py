@@ -55,10 +55,11 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
             object.__setattr__(self, name, check(spec, getattr(self, name)))
         if self.mask_replace_prob + self.random_replace_prob > 1.0 + 1e-9:
             raise RequestError(
-                f"must be at most 1 together with --mask-replace-prob {self.mask_replace_prob}",
+                f"plus --mask-replace-prob {self.mask_replace_prob} is more than 1",
                 code="out_of_range",
                 option="--random-replace-prob",
                 value=self.random_replace_prob,
+                fix="make the sum 1 or less",
             )
         if self.compile and self.verify_batches:
             raise RequestError(

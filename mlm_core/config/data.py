@@ -27,9 +27,9 @@ class DataConfig:
     )
     text_column: str | None = option(
         None,
-        "column with the text; a dot leads into nested columns, for example answers.text",
+        "column with the text; a dot names a column inside a column, for example answers.text",
         metavar="COLUMN",
-        default_text="text, else the only candidate",
+        default_text="text, else the only column with text",
     )
     test_size: float | None = option(
         None,
@@ -39,7 +39,14 @@ class DataConfig:
         maximum=0.9,
         default_text="the dataset's own validation or test split, else 0.2",
     )
-    block_size: int | None = option(None, "tokens in a block", fallback=128, minimum=8, maximum=2**20)
+    block_size: int | None = option(
+        None,
+        "tokens in a block",
+        fallback=128,
+        minimum=8,
+        maximum=2**20,
+        default_text="the model's, else 128; at most the model's limit",
+    )
     last_block: Literal["drop", "pad"] = option(
         "drop", "drop: leave out the tokens after the last full block; pad: fill the last block with padding"
     )

@@ -23,6 +23,7 @@ class HubConfig:
     hub_private: bool = option(
         True,
         "make a new repository private; --hub-public makes it public",
+        default_text="private",
         affects="nothing",
         opposite="--hub-public",
     )

@@ -15,20 +15,45 @@ MAX_SEED = 2**32 - 1
 class OptimizationConfig:
     """How batches become updates."""
 
-    epochs: int | None = option(None, "passes over the training blocks", fallback=3, minimum=1, maximum=10**6)
+    epochs: int | None = option(
+        None,
+        "passes over the training blocks",
+        fallback=3,
+        minimum=1,
+        maximum=10**6,
+        default_text="the model's, else 3",
+    )
     max_steps: int | None = option(
         None, "total optimizer steps; overrides --epochs", minimum=1, maximum=10**7
     )
-    batch_size: int | None = option(None, "blocks in a micro-batch", fallback=16, minimum=1, maximum=2**16)
+    batch_size: int | None = option(
+        None,
+        "blocks in one forward pass",
+        fallback=16,
+        minimum=1,
+        maximum=2**16,
+        default_text="the model's, else 16",
+    )
     gradient_accumulation_steps: int = option(
         1, "micro-batches in an optimizer step", minimum=1, maximum=2**16
     )
-    learning_rate: float | None = option(None, "peak learning rate", fallback=2e-5, minimum=0.0, maximum=1e30)
+    learning_rate: float | None = option(
+        None,
+        "peak learning rate",
+        fallback=2e-5,
+        minimum=0.0,
+        maximum=1e30,
+        default_text="the model's, else 2e-05",
+    )
     lr_scheduler: Literal["linear", "cosine", "constant"] = option(
         "linear", "how the learning rate changes after the warm-up"
     )
     warmup_steps: int | None = option(
-        None, "steps over which the learning rate rises from 0 to its peak", fallback=0, minimum=0
+        None,
+        "steps over which the learning rate rises from 0 to its peak",
+        fallback=0,
+        minimum=0,
+        default_text="the model's, else 0",
     )
     weight_decay: float = option(
         0.01, "decoupled weight decay of matrices and embeddings", minimum=0.0, maximum=1e6

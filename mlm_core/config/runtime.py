@@ -47,7 +47,9 @@ class RuntimeConfig:
     )
     keep_checkpoints: int = option(2, "number of newest checkpoints to keep", affects="nothing", minimum=1)
     resume: bool = option(
-        False, "resume from the newest complete checkpoint in --output-dir", affects="nothing"
+        False,
+        "resume from the newest complete checkpoint in --output-dir; start the run if there is none",
+        affects="nothing",
     )
     allow_change: str | None = option(
         None,
@@ -61,7 +63,7 @@ class RuntimeConfig:
     )
     verify_batches: bool | None = option(
         None,
-        "record a digest of what the model receives at every step; --no-verify-batches turns it off",
+        "record a digest of what the model receives at every step",
         affects="nothing",
         default_text="on for a CPU without --compile",
     )

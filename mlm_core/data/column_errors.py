@@ -46,5 +46,7 @@ def ambiguous_column_error(candidates: list[str], columns: Mapping[str, str], da
     )
 
 
-def _choices(candidates: list[str]) -> str | None:
-    return f"choose with --text-column: {', '.join(candidates)}" if candidates else None
+def _choices(candidates: list[str]) -> str:
+    if not candidates:
+        return "give a dataset with a column of text"
+    return f"choose with --text-column: {', '.join(candidates)}"

@@ -14,8 +14,8 @@ from mlm_core.hub.model_files import PLACEHOLDER, published_files
 from mlm_core.hub.publisher import Publisher, Target
 from mlm_core.hub.repository import check_access
 from mlm_core.hub.request import not_published, repository_name
-from mlm_core.model.directory import write_model
 from mlm_core.model.initialization import Weights
+from mlm_core.model.write_model import write_model
 from mlm_core.progress import Progress
 from mlm_core.system.versions import core_versions, installed_versions
 

@@ -16,7 +16,7 @@ from mlm_core.data.documents import Documents
 from mlm_core.data.fingerprint import fingerprint_of
 from mlm_core.errors import RequestError, first_line
 from mlm_core.model.code import may_run
-from mlm_core.model.files import ModelFiles
+from mlm_core.model.find_model import ModelFiles
 from mlm_core.model.initialization import InitialWeights, ParameterSpecs, initial_weights
 from mlm_core.model.scratch import scratch_model
 from mlm_core.model.weight_files import ReadPickled, read_weights, weight_files

@@ -19,7 +19,9 @@ class InterruptedRunError(MlmError):
 
     def __init__(self, number: int, step: int, fix: str) -> None:
         super().__init__(
-            f"{signal.Signals(number).name} after step {step}, which is saved", code="interrupted", fix=fix
+            f"stopped by {signal.Signals(number).name} after step {step}; the step is saved",
+            code="interrupted",
+            fix=fix,
         )
         self.exit_code = 128 + number
 

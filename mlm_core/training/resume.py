@@ -11,8 +11,8 @@ from mlm_core.config.option_names import flag_of
 from mlm_core.errors import RequestError
 from mlm_core.progress import Progress
 from mlm_core.training.checkpoint import Checkpoint, Checkpoints
+from mlm_core.training.recorded_options import TEXT_OPTIONS
 from mlm_core.training.recorder import check_metrics
-from mlm_core.training.resolve import TEXT_OPTIONS
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.run_directory import METRICS, finished_result, from_the_root, read_facts
 from mlm_core.training.setup import TrainingSetup

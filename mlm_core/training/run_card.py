@@ -13,7 +13,7 @@ from mlm_core.data.sources import FROM_PYTHON
 from mlm_core.hub.card import GUIDE_EXAMPLE, CardFacts, Row, write_card
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.architectures import length_limit
-from mlm_core.model.files import STARTER, is_hub_model
+from mlm_core.model.find_model import STARTER, is_hub_model
 from mlm_core.training.setup import TrainingSetup
 
 _OPTIONS = (

@@ -20,7 +20,7 @@ from mlm_core.data.store import StoreFacts
 from mlm_core.errors import RequestError
 from mlm_core.framework import Framework
 from mlm_core.model.dropout_rates import set_dropout
-from mlm_core.model.files import ModelFiles, find_model
+from mlm_core.model.find_model import ModelFiles, find_model
 from mlm_core.model.source import ModelSource, load_model_source
 from mlm_core.optimization.schedule import learning_rates
 from mlm_core.progress import Progress

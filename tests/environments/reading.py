@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mlm_core import Config, RequestError
 from mlm_core.compat.transformers import import_without_frameworks
-from mlm_core.model.directory import write_model
-from mlm_core.model.files import find_model
+from mlm_core.model.find_model import find_model
 from mlm_core.model.source import load_model_source
+from mlm_core.model.write_model import write_model
 
 TEXT = "The cat! sat. [X] THE CAT"
 

@@ -10,7 +10,7 @@ import pytest
 import mlm_core
 from mlm_core import Config, RequestError
 from mlm_core.data.embedded_corpus import LIBRARY, PARTS
-from mlm_core.model.files import STARTER, find_model
+from mlm_core.model.find_model import STARTER, find_model
 from mlm_core.model.source import load_model_source
 from mlm_core.model.weight_files import read_weights
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mlm_core import Config
-from mlm_core.training.resolve import with_recorded
+from mlm_core.training.recorded_options import with_recorded
 from mlm_core.training.run_directory import RunDirectory
 
 BEGUN = {

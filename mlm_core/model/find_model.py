@@ -1,4 +1,4 @@
-"""Finding a model's files: in a directory, on the Hub, or the starter; `config.json` is parsed once, here."""
+"""Finding a model's files: in a directory, on the Hub, or the starter; its `config.json` is read here."""
 
 from __future__ import annotations
 
