@@ -27,7 +27,7 @@ class Rounds:
     The first `warm_up` units are for compiling, caches and threads, and are not reported.
 
     Attributes:
-        clock: times the units; a training loop's `StepCallback` takes it in the place of `unit_done`.
+        clock: times the units; the `StepCallback` of a training loop takes it and calls no `unit_done`.
     """
 
     def __init__(self, warm_up: int) -> None:
@@ -56,7 +56,7 @@ class Rounds:
             self._rounds.step_done({"seconds": seconds})
         except NoMoreStepsError:
             self._channel.send(ENDED)
-            # A framework's own loop is around this call, and threads of its own beside it.
+            # This call is inside a framework's loop, which may have threads that would go on.
             os._exit(0)
 
 
@@ -89,13 +89,9 @@ def _outcome(process: WorkerProcess) -> dict[str, Any]:
     if process.problem is not None:
         return {"problem": process.problem["message"]}
     seconds = [[unit["seconds"] for unit in units] for units in process.rounds]
-    facts = {name: value for name, value in _last_report(process).items() if name != "steps"}
+    last = process.facts.get(ROUND, process.facts[READY])
     return {
         "seconds": [statistics.median(units) for units in seconds],
         "fastest": min((least for units in seconds for least in units), default=float("inf")),
         "ready_after": process.seconds_to[READY],
-    } | facts
-
-
-def _last_report(process: WorkerProcess) -> dict[str, Any]:
-    return process.facts.get(ROUND, process.facts[READY])
+    } | {name: value for name, value in last.items() if name != "steps"}
