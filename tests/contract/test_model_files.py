@@ -35,7 +35,7 @@ def test_code_that_comes_with_a_model(lab, engine, tmp_path, capsys):
     def mlm(*words, code=0):
         return python("-m", "mlm_core", *words, code=code, **home)[1]
 
-    assert "--trust-remote-code runs it" in mlm(*words, code=2)
+    assert "run it with --trust-remote-code" in mlm(*words, code=2)
     if engine.name != "torch":
         assert "use --backend torch" in mlm(*words, "--trust-remote-code", code=2)
         return
