@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from mlm_core.config.config import Config
     from mlm_core.config.runtime import Device
     from mlm_core.data.sources import Source
-    from mlm_core.model.source import ModelSource
-    from mlm_core.network import Network, NetworkOptions
+    from mlm_core.network import Network
     from mlm_core.predictor import Predictor
     from mlm_core.progress import Progress
     from mlm_core.trainer import Trainer
@@ -43,17 +42,18 @@ class Engine(Framework):
         from mlm_core.training.recorded_options import with_recorded
         from mlm_core.training.setup import training_setup
 
-        if dataset is not None and config.dataset is not None:
+        given = config.dataset
+        config = with_recorded(config)
+        files = find_model(config)
+        self._check(config)
+        if dataset is not None and given is not None:
             raise RequestError(
                 "given twice, in the config and as an argument",
                 code="duplicate_option",
                 option="dataset",
-                value=config.dataset,
+                value=given,
                 fix="leave one out",
             )
-        config = with_recorded(config)
-        files = find_model(config)
-        self._check(config)
         if dataset is not None:
             config = replace(config, dataset=None)
         progress, source = self._source(config, dataset)
@@ -109,7 +109,7 @@ class Engine(Framework):
         if self.modules[0] not in sys.modules:
             # A framework may silence stderr while it starts, so a moving display cannot work.
             Progress.of(setup.config).aside(f"starting {self.modules[0]}; this takes some seconds")
-        network = self._network(setup.model, NetworkOptions.for_training(setup.config))
+        network = self._network_class()(setup.model, NetworkOptions.for_training(setup.config))
         return self._trainer_class()(self, setup, network)
 
     def predictor(
@@ -153,7 +153,7 @@ class Engine(Framework):
         files = find_model(config)
         self.prepare_process()
         self.check_device(config.device)
-        return Predictor(self, config, files, self._network)
+        return Predictor(self, config, files, self._network_class())
 
     def train_hf_recipe(self, setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
         """Train a setup's model on its blocks by the Hugging Face recipe, with the recipe's own masks.
@@ -172,8 +172,8 @@ class Engine(Framework):
         )
 
     @abstractmethod
-    def _network(self, model: ModelSource, options: NetworkOptions) -> Network:
-        """Make the engine's network, not built yet; imports the framework."""
+    def _network_class(self) -> type[Network]:
+        """The engine's network; imports the framework."""
 
     @abstractmethod
     def _trainer_class(self) -> type[Trainer]:

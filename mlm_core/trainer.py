@@ -58,8 +58,7 @@ class Trainer(Evaluator):
             run = RunDirectory.reopen(setup.config)
             place, versions = run.path if run is not None else None, all_versions(self.framework)
             self._publication = Publication.of(setup, place, self._write_model, versions, self._progress)
-            self._result = self._begin(setup) if run is None else self._resume(setup, run)
-            return self._result if self._publication is None else self._publication.finish(self._result)
+            return self._begin(setup) if run is None else self._resume(setup, run)
 
     def first_batch(self) -> FirstBatch:
         """Forward and backward pass of the plan's first batch with the current weights, without dropout.
@@ -107,19 +106,24 @@ class Trainer(Evaluator):
         self._load()
         with RunDirectory.claim(setup.config, self.framework.name) as run:
             run.write_facts(self._facts(setup) | {"results": None})
-            return self._run(setup, run, None)
+            return self._published(self._run(setup, run, None))
 
     def _resume(self, setup: TrainingSetup, run: RunDirectory) -> TrainingResult:
         with run:
             finished = finished_run(setup, self._progress)
             if finished is not None:
-                return finished
+                return self._published(finished)
             announce(setup, self.framework, self._progress)
             checkpoint = find_checkpoint(setup, all_versions(self.framework), self._progress)
             self._load(checkpoint)
             if checkpoint is None:
                 run.write_facts(self._facts(setup) | {"results": None})
-            return self._run(setup, run, checkpoint)
+            return self._published(self._run(setup, run, checkpoint))
+
+    def _published(self, result: TrainingResult) -> TrainingResult:
+        """Publish the final model, if requested, while the run's directory is still locked."""
+        self._result = result
+        return result if self._publication is None else self._publication.finish(result)
 
     def _run(self, setup: TrainingSetup, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         """Train in a run's directory; if that fails, abandon a version that is being uploaded."""

@@ -13,13 +13,12 @@ from mlm_core.compat.transformers import ignore_accelerate
 from mlm_core.config.runtime import Device
 from mlm_core.engine import Engine
 from mlm_core.hub.model_files import H5
-from mlm_core.network import Network, NetworkOptions
+from mlm_core.network import Network
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlm_core.model.source import ModelSource
     from mlm_core.training.setup import TrainingSetup
 
 
@@ -103,11 +102,11 @@ class TensorFlowEngine(Engine):
 
         write_h5(model, directory / H5)
 
-    def _network(self, model: ModelSource, options: NetworkOptions) -> Network:
+    def _network_class(self) -> type[Network]:
         with _silent_import():
             from mlm_tf.network import TensorFlowNetwork
 
-        return TensorFlowNetwork(model, options)
+        return TensorFlowNetwork
 
     def _trainer_class(self) -> type[Trainer]:
         with _silent_import():

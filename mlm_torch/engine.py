@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, final
 
 from mlm_core.config.runtime import Device
 from mlm_core.engine import Engine
-from mlm_core.network import Network, NetworkOptions
+from mlm_core.network import Network
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlm_core.model.initialization import Weights
-    from mlm_core.model.source import ModelSource
     from mlm_core.training.setup import TrainingSetup
 
 
@@ -84,10 +83,10 @@ class TorchEngine(Engine):
 
         return read_pickled(path)
 
-    def _network(self, model: ModelSource, options: NetworkOptions) -> Network:
+    def _network_class(self) -> type[Network]:
         from mlm_torch.network import TorchNetwork
 
-        return TorchNetwork(model, options)
+        return TorchNetwork
 
     def _trainer_class(self) -> type[Trainer]:
         from mlm_torch.trainer import TorchTrainer

@@ -58,6 +58,7 @@ class ModelFiles:
             RunError: the Hub failed.
         """
         if not self.on_hub:
+            _check_no_revision(config)
             return self
         check_pinned(config)
         directory = download_model(
@@ -112,14 +113,6 @@ def find_model(config: ModelConfig) -> ModelFiles:
             value=model,
             fix="give a model directory or a Hub name",
         )
-    if config.model_revision is not None:
-        raise RequestError(
-            "applies only to a model on the Hub",
-            code="usage",
-            option="--model-revision",
-            value=config.model_revision,
-            fix="leave it out, or give a model on the Hub with --model",
-        )
     if model is None and config.from_scratch:
         return ModelFiles(SCRATCH, None, {})
     name = STARTER if model is None else model
@@ -161,3 +154,14 @@ def _settings(directory: Path, model: str) -> Mapping[str, Any]:
             return settings
         reason = "config.json names no model_type"
     raise RequestError(reason, code="not_a_model", option="--model", value=model, fix=fix)
+
+
+def _check_no_revision(config: ModelConfig) -> None:
+    if config.model_revision is not None:
+        raise RequestError(
+            "applies only to a model on the Hub",
+            code="usage",
+            option="--model-revision",
+            value=config.model_revision,
+            fix="leave it out, or give a model on the Hub with --model",
+        )

@@ -121,6 +121,7 @@ class RunDirectory:
         self.write_facts({**facts, "files": files, "model_digest": digest})
         if self._replaced is not None:
             _remove_run(self._replaced)
+            self._replaced = None
 
 
 def from_the_root(config: Config) -> Config:

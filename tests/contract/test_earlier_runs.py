@@ -66,6 +66,9 @@ def test_an_interrupted_run_resumes_to_the_same_weights(engine, earlier):
     if same_machine(versions, engine):
         assert (run / "model.safetensors").read_bytes() == (expected / "model.safetensors").read_bytes()
         assert lines(run) == lines(expected)
+        moments = (run / "checkpoints" / "step-00000012" / "optimizer.safetensors").read_bytes()
+        digest = (expected.parent / "moments.sha256").read_text(encoding="utf-8").strip()
+        assert hashlib.sha256(moments).hexdigest() == digest
         # What was prepared then has served: nothing was tokenised anew.
         assert {path.name for path in (earlier.parent / "cache" / "stores").iterdir()} == {
             path.name for path in (EARLIER / "stores").iterdir()

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 from training_runs import metrics
 
-from mlm_core import RequestError, RunError
+from mlm_core import Config, RequestError, RunError
 
 
 def test_evaluators_refuse(lab):
@@ -82,3 +84,40 @@ def test_a_gpu_that_is_not_there_is_refused(lab, monkeypatch):
     with pytest.raises(RequestError, match="sees no GPU"):
         lab.engine.trainer(config).train()
     assert not (lab.directory / config.output_dir).exists()
+
+
+_TAKE = "import sys; from pathlib import Path; from mlm_core.training.run_lock import RunLock; "
+
+
+class _Publisher:
+    """Stands in for the Hub, and tries from another process to train in the run that is being published."""
+
+    name = "org/name"
+
+    def __init__(self):
+        self.said = None
+
+    def keep_in(self, run):
+        pass
+
+    def abandon(self):
+        pass
+
+    def finish(self, run, message):
+        code = _TAKE + "RunLock(Path(sys.argv[1])).take()"
+        command = [sys.executable, "-c", code, str(run)]
+        self.said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+        return "an address"
+
+
+def test_a_run_is_locked_until_it_is_published(lab, monkeypatch):
+    publisher = _Publisher()
+    monkeypatch.setattr("mlm_core.training.publication.publisher_of", lambda *arguments: publisher)
+    trainer = lab.trainer(model=str(lab.model("bert")), max_steps=2)
+    assert trainer.train().hub_url == "an address"
+    assert "another process is training in it" in publisher.said
+    # Of a finished run, too.
+    publisher.said = None
+    again = lab.engine.trainer(Config(output_dir=trainer.setup.config.output_dir, resume=True, quiet=True))
+    assert again.train().hub_url == "an address"
+    assert "another process is training in it" in publisher.said

@@ -95,7 +95,7 @@ def register(directory: Path, name: str, module: str) -> None:
         "    def devices(self): return ['cpu']\n"
         "    def _is_memory_error(self, error): return False\n"
         "    def _trainer_class(self): raise NotImplementedError\n"
-        "    def _network(self, model, options): raise NotImplementedError\n"
+        "    def _network_class(self): raise NotImplementedError\n"
     )
 
 
