@@ -21,6 +21,8 @@ EARLIER = Path(__file__).parents[1] / "data" / "earlier"
 MADE_ON = "AMD EPYC"
 ROUNDING = 1e-6
 """Of weights and losses, on another processor or with other versions."""
+STEPS_AFTER_CHECKPOINT, RATE = 12 - 7, 1e-3
+"""Of the interrupted run: its options are in its run.json."""
 
 
 @pytest.fixture
@@ -62,7 +64,11 @@ def test_an_interrupted_run_resumes_to_the_same_weights(engine, earlier):
             assert line[name] == pytest.approx(other[name], rel=ROUNDING)
     weights, wanted = read_weights(run), read_weights(expected)
     assert weights.keys() == wanted.keys()
-    assert all(np.allclose(weights[name], wanted[name], rtol=0, atol=ROUNDING) for name in wanted)
+    for name in wanted:
+        # A bias of the keys shifts all scores of a query alike: its gradient is 0 but for rounding, which Adam
+        # scales up to whole steps. On another processor only the size of the steps bounds the difference.
+        bound = 2 * STEPS_AFTER_CHECKPOINT * RATE if name.endswith("key.bias") else ROUNDING
+        np.testing.assert_allclose(weights[name], wanted[name], rtol=0, atol=bound, err_msg=name)
     if same_machine(versions, engine):
         assert (run / "model.safetensors").read_bytes() == (expected / "model.safetensors").read_bytes()
         assert lines(run) == lines(expected)
