@@ -20,7 +20,7 @@ from mlm_core.training.results import TrainingResult
 from mlm_core.training.resume import find_checkpoint, finished_run
 from mlm_core.training.run_card import write_run_card
 from mlm_core.training.run_directory import RunDirectory
-from mlm_core.training.run_errors import unwritable
+from mlm_core.training.run_errors import writing
 from mlm_core.training.run_facts import all_versions, announce, run_facts
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
 
@@ -105,11 +105,14 @@ class Trainer(Evaluator):
         announce(setup, self.framework, self._progress)
         self._load()
         with RunDirectory.claim(setup.config, self.framework.name) as run:
-            run.write_facts(self._facts(setup) | {"results": None})
+            self._say_left_behind(run)
+            with writing(run.path):
+                run.write_facts(self._facts(setup) | {"results": None})
             return self._published(self._run(setup, run, None))
 
     def _resume(self, setup: TrainingSetup, run: RunDirectory) -> TrainingResult:
         with run:
+            self._say_left_behind(run)
             finished = finished_run(setup, self._progress)
             if finished is not None:
                 return self._published(finished)
@@ -117,8 +120,13 @@ class Trainer(Evaluator):
             checkpoint = find_checkpoint(setup, all_versions(self.framework), self._progress)
             self._load(checkpoint)
             if checkpoint is None:
-                run.write_facts(self._facts(setup) | {"results": None})
+                with writing(run.path):
+                    run.write_facts(self._facts(setup) | {"results": None})
             return self._published(self._run(setup, run, checkpoint))
+
+    def _say_left_behind(self, run: RunDirectory) -> None:
+        for left in run.left_behind():
+            self._progress.warn(f"{left} holds a run that was replaced; move it back, or remove it")
 
     def _published(self, result: TrainingResult) -> TrainingResult:
         """Publish the final model, if requested, while the run's directory is still locked."""
@@ -136,13 +144,12 @@ class Trainer(Evaluator):
                     self._fit(loop, checkpoint.moments() if checkpoint is not None else None)
                 before, (step, after) = loop.recorder.evaluations[0][1], loop.end()
             result = TrainingResult(run.path, self.framework.name, setup.plan.steps, before, after, step)
-            self._keep(setup, run, result, loop.seconds)
+            with writing(run.path):
+                self._keep(setup, run, result, loop.seconds)
             return result
-        except BaseException as error:
+        except BaseException:
             if self._publication is not None:
                 self._publication.abandon()
-            if isinstance(error, OSError):
-                raise unwritable(error, run.path) from None
             raise
 
     def _loop(self, setup: TrainingSetup, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingLoop:
@@ -164,6 +171,7 @@ class Trainer(Evaluator):
         self, setup: TrainingSetup, run: RunDirectory, result: TrainingResult, seconds: tuple[float, float]
     ) -> None:
         """Write the model, its card and `run.json` of a finished run."""
+        run.before_saving()
         self._save_all(run.path)
         versions = all_versions(self.framework)
         write_run_card(run.path, setup, result.model_step, result.after, versions, run.metrics)
@@ -172,7 +180,9 @@ class Trainer(Evaluator):
         results = result.as_results() | result.after.as_results() | {"model_step": result.model_step}
         results |= {"training_seconds": training, "batch_seconds": batches}
         evaluations = [astuple(result.before), astuple(result.after)]
-        run.finish(self._facts(setup) | {"results": results, "evaluations": evaluations})
+        left = run.finish(self._facts(setup) | {"results": results, "evaluations": evaluations})
+        if left:
+            self._progress.warn(f"not the replaced run's own, so still there: {', '.join(left)}")
 
     def _save_all(self, directory: Path) -> None:
         """Save the model, and `tf_model.h5` where the config asks for it."""

@@ -64,7 +64,7 @@ class FailingCalls:
         path = args[0] if args else options.get("path", options.get("file"))
         if isinstance(path, int):
             try:
-                path = os.readlink(f"/proc/self/fd/{path}")
+                path = Path(f"/proc/self/fd/{path}").readlink()
             except OSError:
                 return False
         mode = args[1] if len(args) > 1 else options.get("mode", "r")
@@ -88,7 +88,9 @@ class Limit:
 def drawn_calls(draw: random.Random, directory: Path) -> FailingCalls:
     """Calls that write, one of them or a row of them, fail somewhere in a training."""
     names = draw.choice([WRITING, ("fsync",), ("replace", "rename"), ("open",), ("mkdir",)])
-    return FailingCalls(directory, names, draw.choice(ERRORS), draw.randrange(40), draw.choice([1, 1, 3, 999]))
+    return FailingCalls(
+        directory, names, draw.choice(ERRORS), draw.randrange(40), draw.choice([1, 1, 3, 999])
+    )
 
 
 def drawn_limit(draw: random.Random) -> Limit:

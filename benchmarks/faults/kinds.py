@@ -88,7 +88,9 @@ def unreadable(ground: Ground, whole: Path, draw: random.Random) -> str:
     _interrupt(ground, draw)
     before = _content(ground.run)
     parts = ["run.json", "metrics.jsonl", "checkpoints", "checkpoints/step-00000015/state.json"]
-    place = ground.run / draw.choice([*parts, "checkpoints/step-00000015/optimizer.safetensors", "checkpoints"])
+    place = ground.run / draw.choice(
+        [*parts, "checkpoints/step-00000015/optimizer.safetensors", "checkpoints"]
+    )
     fault = FailingCalls(place, READING, draw.choice([5, 13, 24, 116]), 0, 9999, read_only=True)
     process = ground.start("--resume", fault=fault)
     if ground.check(process) == 0:

@@ -37,6 +37,7 @@ rows = [json.dumps({"text": text}) for text in tiny_models.sentences(200)]
 def load(backend: str) -> None:
     """Import what a training imports; compute nothing, so that no thread is running when it forks."""
     import datasets  # noqa: F401
+
     from mlm_core import load_engine
 
     engine = load_engine(backend)

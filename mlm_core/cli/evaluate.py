@@ -26,7 +26,7 @@ def run(request: Request) -> dict[str, Any]:
     given = Config.from_dict(request.given)
     from mlm_core.model.find_model import find_model
     from mlm_core.registry import find_engine
-    from mlm_core.training.run_directory import config_of, read_facts
+    from mlm_core.training.run_record import config_of, read_facts
 
     model = request.arguments["run"]
     find_model(replace(given, model=model))

@@ -25,7 +25,7 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.model.find_model import find_model
     from mlm_core.model.source import load_model_source
     from mlm_core.progress import Progress
-    from mlm_core.training.run_directory import config_of, read_facts
+    from mlm_core.training.run_record import config_of, read_facts
 
     if not directory.is_dir():
         fix = "give the directory of a run or of a model"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +33,27 @@ def write_atomically(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the entries of a directory survive a power failure."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some file systems cannot do so for a directory.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def make_durable(directory: Path, names: Iterable[str]) -> None:
+    """Make files of a directory, and their entries in it, survive a power failure."""
+    for name in names:
+        with (directory / name).open("rb") as file:
+            os.fsync(file.fileno())
+    sync_directory(directory)
 
 
 def partial_name(name: str) -> str:

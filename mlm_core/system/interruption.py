@@ -1,9 +1,11 @@
-"""SIGINT and SIGTERM: a run finishes and saves its current step, then ends."""
+"""SIGINT, SIGTERM and SIGHUP: a run finishes and saves its current step, then ends."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -11,7 +13,9 @@ from typing import Any, Self
 
 from mlm_core.errors import MlmError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_TOGETHER = 1.0
+"""Seconds within which another signal belongs to the first: service managers send several at once."""
 
 
 class InterruptedRunError(MlmError):
@@ -28,7 +32,7 @@ class InterruptedRunError(MlmError):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """While inside, SIGTERM raises SystemExit with the shell's code, and SIGINT raises KeyboardInterrupt.
+    """While inside, SIGTERM and SIGHUP raise SystemExit with the shell's code, SIGINT KeyboardInterrupt.
 
     SIGINT does so by default, but not if the process was started with SIGINT ignored, for example by `nohup`.
     """
@@ -39,13 +43,21 @@ def ended_by_signals() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    handlers = {signal.SIGTERM: leave, signal.SIGINT: signal.default_int_handler}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {
+        number: signal.signal(number, signal.default_int_handler if number == signal.SIGINT else leave)
+        for number in _heard()
+    }
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _heard() -> list[signal.Signals]:
+    """The signals to act on: `nohup` asks a process to ignore SIGHUP."""
+    hang_up = getattr(signal, "SIGHUP", None)
+    return [number for number in _SIGNALS if number != hang_up or signal.getsignal(number) != signal.SIG_IGN]
 
 
 class Interruption:
@@ -57,12 +69,13 @@ class Interruption:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         # Python lets only the main thread set handlers; in another thread the caller handles signals.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._note) for number in _heard()}
         return self
 
     def __exit__(
@@ -71,8 +84,12 @@ class Interruption:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = number
-        self._restore()
+        now = time.monotonic()
+        if self.received is None:
+            self.received, self._at = number, now
+        elif number == self.received or now - self._at > _TOGETHER:
+            self._restore()
+            os.kill(os.getpid(), number)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

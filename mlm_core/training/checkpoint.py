@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,14 @@ from uuid import uuid4
 from mlm_core.errors import RequestError
 from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.model.weight_files import WEIGHTS, read_arrays, write_weights
-from mlm_core.system.files import digest_of, write_atomically
+from mlm_core.system.files import digest_of, partial_name, sync_directory, write_atomically
+from mlm_core.system.json_files import BadJsonError, as_object, read_json
+from mlm_core.system.os_errors import advice, reason
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 CHECKPOINTS, _NAME, _UNFINISHED = "checkpoints", "step-{:08}", ".step-"
-_STEP = re.compile(r"step-\d{8,}")
+_STEP = re.compile(r"step-\d{8,18}")
+_BUILDING = re.compile(r"\.step-[0-9a-f]{32}(-before)?")
 _FIRST, _SECOND = "exp_avg.", "exp_avg_sq."
 
 
@@ -132,17 +134,24 @@ class Checkpoints:
             state = {**facts, "step": step, "files": hashes}
             content = json.dumps(state | {"digest": _digest(state)}, indent=2)
             write_atomically(building / STATE, content.encode())
-            _sync(building)
+            sync_directory(building)
             _put_in_place(building, place)
-            _sync(self.directory)
+            sync_directory(self.directory)
         except OSError:
-            shutil.rmtree(building, ignore_errors=True)
+            _remove(building)
             raise
         self._prune(place, best)
         return place
 
     def newest(self) -> Checkpoint | None:
-        """The newest complete checkpoint; None: there is none."""
+        """The newest complete checkpoint; None: there is none.
+
+        A damaged one, whose content has changed or is incomplete, is passed over and named in `damaged`.
+
+        Raises:
+            RequestError: a checkpoint cannot be read, so whether it is good is unknown.
+        """
+        self._recover()
         for path in reversed(self._all()):
             found = self._read(path, (WEIGHTS, OPTIMIZER))
             if found is not None:
@@ -150,7 +159,11 @@ class Checkpoints:
         return None
 
     def weights_at(self, step: int) -> Weights | None:
-        """The parameters of a step's checkpoint; None: they are missing or damaged."""
+        """The parameters of a step's checkpoint; None: they are missing or damaged.
+
+        Raises:
+            RequestError: they cannot be read.
+        """
         found = self._read(self.directory / _NAME.format(step), (WEIGHTS,))
         return found.weights() if found is not None else None
 
@@ -158,28 +171,54 @@ class Checkpoints:
         """Remove the checkpoints of all later steps."""
         for path in self._all():
             if _step_of(path) > step:
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
+
+    def remove_all(self) -> None:
+        """Remove every checkpoint; files that are not a checkpoint's stay."""
+        for path in [*self._all(), *self._unfinished()]:
+            _remove(path)
 
     def _read(self, path: Path, files: tuple[str, ...]) -> Checkpoint | None:
         try:
-            facts = json.loads((path / STATE).read_text(encoding="utf-8"))
+            facts = as_object(read_json(path / STATE))
             digest = facts.pop("digest", None)
-            if digest != _digest(facts) or facts["step"] != _step_of(path):
+            digests = facts.get("files")
+            same = digest == _digest(facts) and facts.get("step") == _step_of(path)
+            if not same or not isinstance(digests, dict):
                 self.damaged.append(f"{path / STATE} has changed since it was written")
                 return None
-            wrong = [name for name in files if digest_of(path / name) != facts["files"][name]]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            self.damaged.append(f"{path / STATE} ({error})")
+            wrong = [name for name in files if digest_of(path / name) != digests.get(name)]
+        except (FileNotFoundError, NotADirectoryError) as error:
+            self.damaged.append(f"{error.filename or path} is missing")
+            return None
+        except OSError as error:
+            raise _unreadable(error, path) from None
+        except BadJsonError as error:
+            self.damaged.append(f"{path / STATE}: {error}")
             return None
         if wrong:
             self.damaged.append(f"{path / wrong[0]} has changed since it was written")
             return None
         return Checkpoint(path, facts)
 
+    def _recover(self) -> None:
+        """Put back a checkpoint that a process was about to replace when it was killed."""
+        for aside in self._unfinished():
+            if aside.name.endswith("-before"):
+                with suppress(OSError, BadJsonError, KeyError, TypeError, ValueError):
+                    place = self.directory / _NAME.format(int(as_object(read_json(aside / STATE))["step"]))
+                    if not place.exists():
+                        aside.rename(place)
+
+    def _unfinished(self) -> list[Path]:
+        """What killed processes were building, or replacing."""
+        found = self.directory.glob(f"{_UNFINISHED}*") if self.directory.is_dir() else []
+        return [path for path in found if _BUILDING.fullmatch(path.name)]
+
     def _all(self) -> list[Path]:
         """All paths named like a checkpoint, in the order of their steps; other files are not the run's."""
         found = self.directory.glob("step-*") if self.directory.is_dir() else []
-        return sorted((path for path in found if _STEP.fullmatch(path.name)), key=_step_of)
+        return sorted((path for path in found if _STEP.fullmatch(path.name) and path.is_dir()), key=_step_of)
 
     def _prune(self, saved: Path, best: int | None) -> None:
         # Later checkpoints are damaged, or belong to a plan that has changed since.
@@ -188,9 +227,9 @@ class Checkpoints:
         if best is not None:
             kept.append(self.directory / _NAME.format(best))
         # Unfinished checkpoints of killed processes are useless.
-        for path in [*self._all(), *self.directory.glob(f"{_UNFINISHED}*")]:
+        for path in [*self._all(), *self._unfinished()]:
             if path not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
 
 
 def _step_of(path: Path) -> int:
@@ -213,17 +252,28 @@ def _put_in_place(building: Path, place: Path) -> None:
         if aside.exists():
             aside.rename(place)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    _remove(aside)
 
 
 def _below(arrays: Weights, prefix: str) -> Weights:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _sync(directory: Path) -> None:
-    """Make the entries of a directory survive a power failure."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _unreadable(error: OSError, path: Path) -> RequestError:
+    return RequestError(
+        f"a checkpoint cannot be read ({reason(error)}), so where to resume is unknown; nothing was changed",
+        code="unreadable_checkpoint",
+        option="--resume",
+        value=str(error.filename or path),
+        fix=advice(error) or "make it readable, or move it out of the run if the run shall resume without it",
+    )
+
+
+def _remove(path: Path) -> None:
+    """Remove a checkpoint's files; the directory stays if somebody has put another file into it."""
+    with suppress(OSError):
+        # The state first: without it, what is left is no checkpoint.
+        for name in (STATE, WEIGHTS, OPTIMIZER):
+            (path / name).unlink(missing_ok=True)
+            (path / partial_name(name)).unlink(missing_ok=True)
+        path.rmdir()

@@ -22,7 +22,7 @@ from mlm_core.training.checkpoint import Checkpoint, Checkpoints, Moments
 from mlm_core.training.recorder import Recorder
 from mlm_core.training.resume import checkpoint_facts
 from mlm_core.training.run_directory import RunDirectory
-from mlm_core.training.run_errors import not_finite, unwritable, without_best
+from mlm_core.training.run_errors import not_finite, without_best, writing
 from mlm_core.training.setup import TrainingSetup
 
 
@@ -102,7 +102,7 @@ class TrainingLoop:
         self._model = model
         self._versions = versions
         self._progress = progress
-        self._run = run.path
+        self._run = run
         self._checkpoints = Checkpoints(run.path, setup.config.keep_checkpoints)
         facts: Mapping[str, Any] = checkpoint.facts if checkpoint is not None else {"recorder": {}}
         self.first_step = checkpoint.step if checkpoint is not None else 0
@@ -143,6 +143,8 @@ class TrainingLoop:
             InterruptedRunError: a signal asked the run to end; it is saved.
         """
         plan = self.setup.plan
+        # Two system calls. Another run may be at this path by now, and files are written by path.
+        self._run.check_in_place()
         before = self.recorder.seconds
         line = self.recorder.step(step, sums, grad_norm)
         if not _is_finite(sums, grad_norm) and not self._overflowed(sums):
@@ -160,7 +162,9 @@ class TrainingLoop:
             self._save(step, best)
         if not last and self._publish is not None and self._is_published(step):
             evaluated, held_out = self.recorder.evaluations[-1]
-            self._publish(step, self._model.weights(), held_out if evaluated == step else None, self._run)
+            self._publish(
+                step, self._model.weights(), held_out if evaluated == step else None, self._run.path
+            )
             self.recorder.restart_clock()
         if interrupted is not None and not last:
             again = f"mlm train --output-dir {self._checkpoints.run} --resume"
@@ -225,10 +229,8 @@ class TrainingLoop:
             reason = f"the update of step {step} left weights that are not finite"
             raise not_finite(self._checkpoints, reason, step - 1)
         facts = checkpoint_facts(self.setup) | noted
-        try:
+        with writing(self._checkpoints.directory, f"the checkpoint of step {step} "):
             self._checkpoints.save(step, weights, self._model.moments(), facts, best=best)
-        except OSError as error:
-            raise unwritable(error, self._checkpoints.directory, f"the checkpoint of step {step} ") from None
 
     def _best_step(self) -> int | None:
         """The step of the best evaluation so far, if the run ends with the best weights; else None."""

@@ -17,7 +17,7 @@ from mlm_core.progress import Progress
 from mlm_core.system.interruption import ended_by_signals
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.run_card import write_run_card
-from mlm_core.training.run_directory import METRICS
+from mlm_core.training.run_files import METRICS
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
 
 WriteModel = Callable[[Path, Mapping[str, Any]], None]

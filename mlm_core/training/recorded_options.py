@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.training.run_directory import config_of, read_facts
+from mlm_core.training.run_record import config_of, read_facts
 
 TEXT_OPTIONS = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
 """Options about the text. A resumed run compares the blocks instead; its errors name the first of these."""

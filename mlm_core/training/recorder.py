@@ -20,6 +20,8 @@ from mlm_core.metrics.json_values import finite
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.progress import Progress
 from mlm_core.system.files import write_atomically
+from mlm_core.system.os_errors import advice, reason
+from mlm_core.training.run_errors import writing
 from mlm_core.training.setup import TrainingSetup
 
 
@@ -70,8 +72,9 @@ class Recorder:
 
     def state(self) -> dict[str, Any]:
         """The state from which a later recorder resumes; the metrics so far are flushed to disk first."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with writing(Path(self._file.name)):
+            self._file.flush()
+            os.fsync(self._file.fileno())
         evaluations = [(step, dataclasses.astuple(sums)) for step, sums in self.evaluations]
         size = self._file.tell()
         digest = hashlib.sha256(Path(self._file.name).read_bytes()[:size]).hexdigest()
@@ -123,8 +126,9 @@ class Recorder:
         self._last = time.perf_counter()
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-        self._file.flush()
+        with writing(Path(self._file.name)):
+            self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+            self._file.flush()
 
 
 def check_metrics(metrics: Path, state: Mapping[str, Any]) -> None:
@@ -133,7 +137,18 @@ def check_metrics(metrics: Path, state: Mapping[str, Any]) -> None:
     Raises:
         RequestError: lines are missing, or have changed.
     """
-    kept = metrics.read_bytes()[: state["metrics_bytes"]] if metrics.is_file() else b""
+    try:
+        kept = metrics.read_bytes()[: state["metrics_bytes"]]
+    except FileNotFoundError:
+        kept = b""
+    except OSError as error:
+        raise RequestError(
+            f"cannot be read ({reason(error)}); nothing was changed",
+            code="unreadable_metrics",
+            option="--resume",
+            value=str(metrics),
+            fix=advice(error),
+        ) from None
     if hashlib.sha256(kept).hexdigest() != state["metrics_digest"]:
         raise RequestError(
             "has changed since the run wrote it, so the run cannot append to it",
@@ -146,6 +161,7 @@ def check_metrics(metrics: Path, state: Mapping[str, Any]) -> None:
 
 def _opened_at(metrics: Path, size: int) -> BinaryIO:
     """Open the metrics file to append after its first `size` bytes; later bytes are removed."""
-    kept = metrics.read_bytes()[:size] if size else b""
-    write_atomically(metrics, kept)
-    return metrics.open("ab")
+    with writing(metrics):
+        kept = metrics.read_bytes()[:size] if size else b""
+        write_atomically(metrics, kept)
+        return metrics.open("ab")

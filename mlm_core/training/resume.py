@@ -14,7 +14,9 @@ from mlm_core.training.checkpoint import Checkpoint, Checkpoints
 from mlm_core.training.recorded_options import TEXT_OPTIONS
 from mlm_core.training.recorder import check_metrics
 from mlm_core.training.results import TrainingResult
-from mlm_core.training.run_directory import METRICS, finished_result, from_the_root, read_facts
+from mlm_core.training.run_directory import finished_result, from_the_root
+from mlm_core.training.run_files import METRICS
+from mlm_core.training.run_record import check_state, read_facts
 from mlm_core.training.setup import TrainingSetup
 
 _LENGTH = ("epochs", "max_steps")
@@ -111,8 +113,11 @@ def find_checkpoint(
     if found is None:
         if finished:
             raise _no_checkpoint(config)
-        progress.say("there is no complete checkpoint to resume from: starting at step 0")
+        if checkpoints.damaged:
+            raise _all_damaged(config, checkpoints.damaged)
+        progress.say("there is no checkpoint to resume from yet: starting at step 0")
         return None
+    check_state(found.facts, found.path)
     changed = _changes(setup, found.facts, str(found.path))
     if found.step > setup.plan.steps or (found.step == setup.plan.steps and finished):
         raise _too_short(config, found.step)
@@ -133,6 +138,17 @@ def _no_checkpoint(config: Config) -> RequestError:
         option="--resume",
         value=config.output_dir,
         fix=f"start a new run with --model {config.output_dir}",
+    )
+
+
+def _all_damaged(config: Config, damaged: list[str]) -> RequestError:
+    count = f"all {len(damaged)} checkpoints of the run are" if len(damaged) > 1 else "its only checkpoint is"
+    return RequestError(
+        f"{count} damaged ({damaged[0]}); nothing was changed",
+        code="damaged_checkpoint",
+        option="--resume",
+        value=config.output_dir,
+        fix="restore one, or start anew: in another --output-dir, or in this one with --overwrite",
     )
 
 

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from mlm_core.config.config import Config
-from mlm_core.errors import MlmError, RequestError
-from mlm_core.hub.record import HUB_RECORD
+from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import WEIGHTS
-from mlm_core.system.files import digest_of, partial_name, write_atomically
-from mlm_core.training.checkpoint import CHECKPOINTS
+from mlm_core.system.files import digest_of, make_durable, partial_name, sync_directory, write_atomically
+from mlm_core.system.os_errors import advice, reason
 from mlm_core.training.results import TrainingResult
+from mlm_core.training.run_files import METRICS, Seen, remove_run, seen_files, written_since
 from mlm_core.training.run_lock import RunLock
+from mlm_core.training.run_record import RECORD, read_facts
 
-_FACTS, METRICS = "run.json", "metrics.jsonl"
 _DEFAULT_PARENT = "runs"
+_ATTEMPTS = 100
+"""To claim a directory that other processes claim and replace at the same time."""
 
 
 class RunDirectory:
-    """The directory of a run that is being trained.
+    """The directory of a run that is being trained, locked against other processes.
 
     A run that it replaces is first moved aside, and removed only when the new run is complete: a run that
     fails loses nothing.
 
-    Attributes:
+    Args:
+        lock: on the directory; held if the directory is new.
         path: the directory.
+        replaced: where the replaced run is; None: there was none.
     """
 
-    def __init__(self, path: Path, replaced: Path | None) -> None:
+    def __init__(self, lock: RunLock, path: Path, replaced: Path | None) -> None:
         self.path = path
         self._replaced = replaced
-        self._lock = RunLock(path)
+        self._lock = lock
+        self._before: Seen = {}
 
     @property
     def metrics(self) -> Path:
@@ -49,7 +56,7 @@ class RunDirectory:
 
     @classmethod
     def claim(cls, config: Config, backend: str) -> RunDirectory:
-        """Make the directory of a new run; no two runs ever get the same directory.
+        """Make and lock the directory of a new run; no two runs ever get the same directory.
 
         Raises:
             RequestError: see `check_output`; or the directory cannot be written, or another process trains
@@ -62,30 +69,53 @@ class RunDirectory:
             path = path.resolve()
         try:
             if path is None:
-                return cls(_make_free(Path(_DEFAULT_PARENT) / backend), None)
-            replaced = None
-            if config.overwrite and path.is_dir() and any(path.iterdir()):
-                with RunLock(path):
-                    replaced = _put_aside(path)
-            path.mkdir(parents=True, exist_ok=True)
-            # Fails if another run was faster.
-            (path / _FACTS).open("x").close()
-            return cls(path, replaced)
+                path = _make_free(Path(_DEFAULT_PARENT) / backend)
+            for _ in range(_ATTEMPTS):
+                claimed = cls._attempt(path, config.overwrite)
+                if claimed is not None:
+                    return claimed
         except FileExistsError:
-            raise _in_use(str(config.output_dir)) from None
+            pass
         except OSError as error:
-            raise RequestError(
-                f"cannot be written ({error.strerror or error})",
-                code="unwritable",
-                option="--output-dir",
-                value=config.output_dir or _DEFAULT_PARENT,
-            ) from None
+            raise _unwritable(error, config) from None
+        raise _in_use(str(path))
+
+    @classmethod
+    def _attempt(cls, path: Path, overwrite: bool) -> RunDirectory | None:
+        """Claim the directory; None: another process was faster to replace it.
+
+        Raises:
+            RequestError: another process trains in it.
+            FileExistsError: it holds something.
+            OSError: it cannot be written.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        lock = RunLock(path)
+        lock.take()
+        try:
+            if not lock.is_in_place():
+                raise FileNotFoundError
+            if any(path.iterdir()):
+                if not overwrite or not _is_run(path):
+                    raise FileExistsError
+                claimed = cls(*_replace(path))
+                lock.release()
+                return claimed
+            # In the directory that is locked. If another process has removed it, this fails.
+            lock.create(RECORD)
+            return cls(lock, path, None)
+        except FileNotFoundError:
+            lock.release()
+            return None
+        except BaseException:
+            lock.release()
+            raise
 
     @classmethod
     def reopen(cls, config: Config) -> RunDirectory | None:
         """The directory of a run to resume; None without `--resume`, or if there is no run yet."""
         path = Path(str(config.output_dir))
-        return cls(path, None) if config.resume and (path / _FACTS).is_file() else None
+        return cls(RunLock(path), path, None) if config.resume and (path / RECORD).is_file() else None
 
     def __enter__(self) -> Self:
         """Lock the directory against other processes.
@@ -109,19 +139,98 @@ class RunDirectory:
             # An interrupt has no message to extend.
             print(f"mlm: {kept}", file=sys.stderr)
 
-    def write_facts(self, facts: Mapping[str, Any]) -> None:
-        """Write `run.json`: resolved config, versions, devices, data fingerprint, results."""
-        content = json.dumps(facts, indent=2, allow_nan=False, default=str) + "\n"
-        write_atomically(self.path / _FACTS, content.encode())
+    def check_in_place(self) -> None:
+        """Check that the path still leads to the locked directory, before something is written by path.
 
-    def finish(self, facts: Mapping[str, Any]) -> None:
-        """Write the complete `run.json`, then remove the replaced run."""
-        files = sorted(path.name for path in self.path.iterdir() if path.is_file())
-        digest = digest_of(self.path / WEIGHTS)
-        self.write_facts({**facts, "files": files, "model_digest": digest})
-        if self._replaced is not None:
-            _remove_run(self._replaced)
-            self._replaced = None
+        Raises:
+            RunError: the directory was moved, removed or replaced; what is at its path now is not this run's.
+        """
+        if not self._lock.is_in_place():
+            raise RunError(
+                "the run's directory was moved, removed or replaced while it trained, so the run stops",
+                code="run_moved",
+                option="--output-dir",
+                value=str(self.path),
+                fix="--resume with the directory's new place as --output-dir continues from its checkpoint",
+            )
+
+    def left_behind(self) -> list[Path]:
+        """Runs that earlier processes had moved aside when they were killed."""
+        found = sorted(self.path.absolute().parent.glob(f"{escape(self.path.absolute().name)}.replaced*"))
+        return [path for path in found if path != self._replaced and path.is_dir()]
+
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
+        """Write `run.json`: resolved config, versions, devices, data fingerprint, results.
+
+        Raises:
+            RunError: see `check_in_place`.
+        """
+        self.check_in_place()
+        content = json.dumps(facts, indent=2, allow_nan=False, default=str) + "\n"
+        write_atomically(self.path / RECORD, content.encode())
+
+    def before_saving(self) -> None:
+        """The model's files are written next: what is in the directory now was not written by the run.
+
+        Raises:
+            RunError: see `check_in_place`.
+        """
+        self.check_in_place()
+        self._before = seen_files(self.path)
+
+    def finish(self, facts: Mapping[str, Any]) -> list[str]:
+        """Write the complete `run.json`, then remove the replaced run.
+
+        Returns:
+            Files of the replaced run's directory that were not the run's own. They stay there.
+        """
+        files = written_since(self.path, self._before)
+        make_durable(self.path, files)
+        self.write_facts({**facts, "files": files, "model_digest": digest_of(self.path / WEIGHTS)})
+        make_durable(self.path, [RECORD])
+        if self._replaced is None:
+            return []
+        replaced, self._replaced = self._replaced, None
+        return [str(replaced / name) for name in remove_run(replaced)]
+
+
+def _replace(path: Path) -> tuple[RunLock, Path, Path]:
+    """Move a run aside and put a new, locked directory in its place; the run's lock is held.
+
+    Raises:
+        FileExistsError: another process has claimed the place in between; the run is aside.
+        OSError: the directory cannot be moved.
+    """
+    new, aside = path.with_name(f".{path.name}.{uuid4().hex}"), None
+    new.mkdir()
+    lock = RunLock(new)
+    lock.take()
+    try:
+        lock.create(RECORD)
+        aside = _put_aside(path)
+        # Replaces an empty directory, if another process has just made one; fails if there is a file in it.
+        new.replace(path)
+    except OSError as error:
+        lock.release()
+        shutil.rmtree(new, ignore_errors=True)
+        if aside is not None and not path.exists():
+            aside.rename(path)
+        if error.errno == errno.ENOTEMPTY:
+            raise FileExistsError(errno.EEXIST, str(error)) from None
+        raise
+    lock.moved_to(path)
+    sync_directory(path.absolute().parent)
+    return lock, path, aside
+
+
+def _unwritable(error: OSError, config: Config) -> RequestError:
+    return RequestError(
+        f"cannot be written ({reason(error)})",
+        code="unwritable",
+        option="--output-dir",
+        value=config.output_dir or _DEFAULT_PARENT,
+        fix=advice(error) or "choose another",
+    )
 
 
 def from_the_root(config: Config) -> Config:
@@ -164,8 +273,14 @@ def check_output(config: Config) -> None:
         message = "cannot be combined with --overwrite" if config.overwrite else "requires --output-dir"
         fix = "leave --overwrite out" if config.overwrite else "name the run with --output-dir"
         raise RequestError(message, code="usage", option="--resume", fix=fix)
-    path = Path(config.output_dir if config.output_dir is not None else _DEFAULT_PARENT)
+    try:
+        _check_place(config, Path(config.output_dir if config.output_dir is not None else _DEFAULT_PARENT))
+    except OSError as error:
+        # For example a name that is too long, or a directory that may not be looked into.
+        raise _unwritable(error, config) from None
 
+
+def _check_place(config: Config, path: Path) -> None:
     def problem(message: str, code: str, fix: str) -> RequestError:
         return RequestError(message, code=code, option="--output-dir", value=str(path), fix=fix)
 
@@ -177,13 +292,14 @@ def check_output(config: Config) -> None:
     if config.output_dir is None or not path.is_dir() or not any(path.iterdir()):
         return
     if config.resume:
-        # Raises if the record is damaged.
+        # Raises if the record is damaged or cannot be read.
         if _is_run(path) or (read_facts(path) is not None and _is_run(path)):
             return
         raise problem("not a run, so there is nothing to resume", "not_a_run", "name a run's directory")
     if not config.overwrite:
         raise _in_use(config.output_dir)
     if not _is_run(path):
+        _check_readable(path)
         message = "the directory holds something that is not a run, and --overwrite replaces only runs"
         raise problem(message, "not_a_run", "choose another, or empty it yourself")
     for used in (config.dataset, config.model):
@@ -191,42 +307,12 @@ def check_output(config: Config) -> None:
             raise problem(f"the run to be replaced holds {used}", "run_in_use", "choose another")
 
 
-def read_facts(path: Path) -> dict[str, Any] | None:
-    """Read `run.json`; None if the directory has none.
-
-    Raises:
-        RequestError: `run.json` is damaged.
-    """
+def _check_readable(path: Path) -> None:
     try:
-        facts = json.loads((path / _FACTS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        facts, reason = None, str(error)
-    else:
-        reason = "it does not describe a run"
-    if isinstance(facts, dict) and all(isinstance(facts.get(key), dict) for key in ("config", "data")):
-        return facts
-    raise RequestError(
-        f"run.json cannot be read ({reason})", code="damaged_run", option="RUN", value=str(path)
-    )
-
-
-def config_of(facts: Mapping[str, Any], path: Path) -> Config:
-    """Read the config in the facts of `run.json`.
-
-    Raises:
-        RequestError: it has options unknown to this version, or invalid values.
-    """
-    try:
-        return Config.from_dict(facts["config"])
+        read_facts(path)
     except RequestError as error:
-        raise RequestError(
-            f"run.json holds a config this version cannot read ({error})",
-            code="damaged_run",
-            option="RUN",
-            value=str(path),
-        ) from None
+        if error.code == "unreadable_run":
+            raise
 
 
 def _in_use(output_dir: str) -> RequestError:
@@ -244,9 +330,9 @@ def _in_use(output_dir: str) -> RequestError:
 
 def _is_run(path: Path) -> bool:
     """Whether `mlm` wrote this directory: it has a run's record, or only an empty, new record."""
-    record = path / _FACTS
+    record = path / RECORD
     if record.is_file() and record.stat().st_size == 0:
-        return {item.name for item in path.iterdir()} <= {_FACTS, METRICS, partial_name(_FACTS)}
+        return {item.name for item in path.iterdir()} <= {RECORD, METRICS, partial_name(RECORD)}
     try:
         facts = read_facts(path)
     except RequestError:
@@ -272,20 +358,3 @@ def _put_aside(path: Path) -> Path:
     # Replaces the empty directory just made.
     path.replace(aside)
     return aside
-
-
-def _remove_run(path: Path) -> None:
-    """Remove the files that a run recorded as its own; other files stay."""
-    try:
-        recorded = (read_facts(path) or {}).get("files", [])
-    except RequestError:
-        recorded = []
-    for name in {*recorded, METRICS, HUB_RECORD, _FACTS}:
-        if Path(name).name == name:
-            (path / name).unlink(missing_ok=True)
-    for checkpoint in (path / CHECKPOINTS).glob("*step-*"):
-        shutil.rmtree(checkpoint, ignore_errors=True)
-    for directory in (path / CHECKPOINTS, path):
-        with suppress(OSError):
-            # Fails, as intended, if other files are left.
-            directory.rmdir()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlm_core.errors import RunError
+from mlm_core.system.os_errors import advice, reason
 from mlm_core.training.checkpoint import Checkpoints
 
 
@@ -16,12 +19,26 @@ def out_of_memory() -> RunError:
 
 def unwritable(error: OSError, place: Path, what: str = "") -> RunError:
     """Error: a file of a run cannot be written; `what` names it, with a space at its end."""
+    again = "--resume continues from the newest complete checkpoint"
     return RunError(
-        f"{what}cannot be written ({error.strerror or error})",
+        f"{what}cannot be written ({reason(error)})",
         code="unwritable",
         value=str(error.filename or place),
-        fix="free some space; --resume continues from the newest complete checkpoint",
+        fix="; ".join(part for part in (advice(error), again) if part),
     )
+
+
+@contextmanager
+def writing(place: Path, what: str = "") -> Iterator[None]:
+    """While inside, an error of the operating system means that a file of the run cannot be written.
+
+    Raises:
+        RunError: see `unwritable`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(error, place, what) from None
 
 
 def not_finite(checkpoints: Checkpoints, message: str, good: int) -> RunError:

@@ -15,12 +15,44 @@ class RunLock:
 
     The system releases the lock when its process ends, by any signal too. The lock is on the directory
     itself (filelock's `lock_descriptor`), so it leaves no file in or beside the directory, and it follows
-    the directory when it is renamed.
+    the directory when it is renamed. Files are written by path: `is_in_place` tells whether both still agree.
+
+    Attributes:
+        held: whether this process holds the lock.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._handle: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether `take` succeeded and `release` was not called since."""
+        return self._handle is not None
+
+    def is_in_place(self) -> bool:
+        """Whether the locked directory is still the one at its path: not moved, removed or replaced."""
+        if self._handle is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._handle), self._directory.stat())
+        except OSError:
+            return False
+
+    def create(self, name: str) -> None:
+        """Create an empty file in the locked directory itself, wherever its path leads now.
+
+        Raises:
+            FileExistsError: the file exists.
+            FileNotFoundError: the directory was removed.
+        """
+        assert self._handle is not None
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
+        os.close(os.open(name, flags, 0o666, dir_fd=self._handle))
+
+    def moved_to(self, directory: Path) -> None:
+        """The locked directory was renamed by this process."""
+        self._directory = directory
 
     def take(self) -> None:
         """Take the lock; without effect on a file system that has no locks.
@@ -32,6 +64,8 @@ class RunLock:
         # Late: importing filelock takes 29 ms.
         from filelock import lock_descriptor
 
+        if self._handle is not None:
+            return
         self._handle = os.open(self._directory, os.O_RDONLY)
         try:
             taken = lock_descriptor(self._handle, blocking=False)

@@ -65,8 +65,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(engine, earlier):
     weights, wanted = read_weights(run), read_weights(expected)
     assert weights.keys() == wanted.keys()
     for name in wanted:
-        # A bias of the keys shifts all scores of a query alike: its gradient is 0 but for rounding, which Adam
-        # scales up to whole steps. On another processor only the size of the steps bounds the difference.
+        # A bias of the keys shifts all scores of a query alike: its gradient is 0 but for rounding. Adam
+        # scales that up to whole steps. On another processor only their size bounds the difference.
         bound = 2 * STEPS_AFTER_CHECKPOINT * RATE if name.endswith("key.bias") else ROUNDING
         np.testing.assert_allclose(weights[name], wanted[name], rtol=0, atol=bound, err_msg=name)
     if same_machine(versions, engine):

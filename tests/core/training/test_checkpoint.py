@@ -98,7 +98,7 @@ def test_what_was_just_saved_is_never_removed(tmp_path):
 
 def test_what_a_killed_process_was_building_is_removed(tmp_path):
     made = Checkpoints(tmp_path, 2)
-    (made.directory / ".step-1234").mkdir(parents=True)
+    (made.directory / f".step-{0:032x}").mkdir(parents=True)
     save(made, 3)
     assert [path.name for path in made.directory.iterdir()] == ["step-00000003"]
 

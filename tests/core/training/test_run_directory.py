@@ -6,17 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlm_core import Config, RequestError, RunError
-from mlm_core.training.run_directory import RunDirectory, check_output, finished_result, read_facts
+from mlm_core.training.run_directory import RunDirectory, check_output, finished_result
+from mlm_core.training.run_record import read_facts
 
-FACTS = {"config": {}, "data": {}, "versions": {"mlm": "0"}, "results": {}}
+FACTS = {"config": {}, "data": {}, "versions": {"mlm": "0"}, "results": None}
 
 
 def finished(path, **options):
     """A finished run at a path, like a trainer's."""
-    run = RunDirectory.claim(Config(output_dir=str(path), **options), "torch")
-    run.write_facts(FACTS | {"results": None})
-    (run.path / "model.safetensors").write_text("weights")
-    run.finish(FACTS)
+    with RunDirectory.claim(Config(output_dir=str(path), **options), "torch") as run:
+        run.write_facts(FACTS)
+        run.before_saving()
+        (run.path / "model.safetensors").write_text("weights")
+        run.finish(FACTS)
     return run.path
 
 
@@ -38,7 +40,7 @@ def test_one_directory_is_claimed_once(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(claim, range(16)))
     assert sum(isinstance(outcome, RunDirectory) for outcome in outcomes) == 1
-    assert outcomes.count("run_exists") == 15
+    assert sum(outcome in ("run_exists", "run_in_use") for outcome in outcomes) == 15
 
 
 def test_a_replaced_run_is_kept_until_the_new_one_is_complete(tmp_path):
@@ -52,7 +54,7 @@ def test_a_replaced_run_is_kept_until_the_new_one_is_complete(tmp_path):
     assert (tmp_path / "run.replaced" / "model.safetensors").read_text() == "weights"
     # The failed run can be replaced as well; the good run stays where it is.
     finished(path, overwrite=True)
-    assert read_facts(path)["files"] == ["model.safetensors", "run.json"]
+    assert read_facts(path)["files"].keys() == {"model.safetensors"}
     assert {item.name for item in tmp_path.iterdir()} == {"run", "run.replaced"}
 
 
@@ -87,7 +89,8 @@ def test_a_run_that_is_in_use_is_not_replaced(tmp_path):
 
 def test_a_run_killed_at_its_start_can_be_replaced(tmp_path):
     path = tmp_path / "run"
-    RunDirectory.claim(Config(output_dir=str(path)), "torch")
+    with RunDirectory.claim(Config(output_dir=str(path)), "torch"):
+        pass
     # Killed while its record was being written.
     (path / ".run.json.partial").write_text("{")
     with pytest.raises(RequestError, match="holds a run; resume it with --resume"):
@@ -108,7 +111,7 @@ def test_a_linked_directory_works(tmp_path):
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"config": {}}', '{"config": 3, "data": {}}'])
 def test_a_damaged_record_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(RequestError, match=r"run\.json cannot be read"):
+    with pytest.raises(RequestError, match=r"run\.json is damaged"):
         read_facts(tmp_path)
 
 
@@ -139,7 +142,7 @@ def test_one_process_at_a_time_trains_in_a_directory(tmp_path, way):
 def test_a_run_with_a_damaged_record_is_not_resumed(tmp_path, content):
     path = finished(tmp_path / "run")
     (path / "run.json").write_text(content)
-    with pytest.raises(RequestError, match=r"run\.json cannot be read"):
+    with pytest.raises(RequestError, match=r"run\.json is damaged"):
         check_output(Config(output_dir=str(path), resume=True))
 
 
@@ -153,9 +156,9 @@ def test_what_is_not_a_run_is_not_resumed(tmp_path):
 def test_a_run_without_its_model_is_not_finished(tmp_path, loss):
     path = tmp_path / "run"
     results = {"backend": "torch", "steps": 3, "model_step": 2}
-    run = RunDirectory.claim(Config(output_dir=str(path)), "torch")
-    (path / "model.safetensors").write_text("weights")
-    run.finish(FACTS | {"results": results, "evaluations": [[1.0, 1, 2], [0.5, 2, 2]]})
+    with RunDirectory.claim(Config(output_dir=str(path)), "torch") as run:
+        (path / "model.safetensors").write_text("weights")
+        run.finish(FACTS | {"results": results, "evaluations": [[1.0, 1, 2], [0.5, 2, 2]]})
     config = Config(output_dir=str(path), resume=True)
     found = finished_result(config)
     assert (found.steps, found.model_step, found.after.correct) == (3, 2, 2)

@@ -1,0 +1,93 @@
+"""Which files of a run's directory are the run's own: known by name and content, never by being there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mlm_core.errors import RequestError
+from mlm_core.hub.record import HUB_RECORD
+from mlm_core.model.weight_files import WEIGHTS
+from mlm_core.system.files import digest_of, partial_name
+from mlm_core.training.checkpoint import CHECKPOINTS, Checkpoints
+from mlm_core.training.run_record import RECORD, read_facts
+
+METRICS = "metrics.jsonl"
+_ALWAYS = (METRICS, HUB_RECORD, RECORD)
+"""Files that change while the run goes on, so that no digest of them is recorded."""
+
+_KNOWN = frozenset(
+    {
+        *_ALWAYS, WEIGHTS, "tf_model.h5", "config.json", "generation_config.json", "README.md",
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model",
+    }
+)  # fmt: skip
+"""Names of files that runs write: what is believed of a record that has names without digests."""
+
+Seen = Mapping[str, tuple[int, int, int]]
+"""Files by name: inode, size and time of the last change in ns."""
+
+
+def seen_files(directory: Path) -> Seen:
+    """The files of a directory as they are now."""
+    found = {}
+    for entry in os.scandir(directory):
+        if entry.is_file(follow_symlinks=False):
+            status = entry.stat(follow_symlinks=False)
+            found[entry.name] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return found
+
+
+def written_since(directory: Path, before: Seen) -> dict[str, str]:
+    """The digests, by name, of the files that were written since `before`."""
+    now = seen_files(directory)
+    return {
+        name: digest_of(directory / name)
+        for name in sorted(now)
+        if name not in _ALWAYS and before.get(name) != now[name]
+    }
+
+
+def remove_run(path: Path) -> list[str]:
+    """Remove the files of a run, and return the names of the others, which stay.
+
+    A file that was changed after the run wrote it stays, too.
+    """
+    for name in _own_files(path):
+        with suppress(OSError):
+            (path / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        Checkpoints(path, 0).remove_all()
+    for directory in (path / CHECKPOINTS, path):
+        with suppress(OSError):
+            # Fails, as intended, if other files are left.
+            directory.rmdir()
+    with suppress(OSError):
+        return sorted(str(left.relative_to(path)) for left in path.rglob("*") if not left.is_dir())
+    return []
+
+
+def _own_files(path: Path) -> list[str]:
+    try:
+        recorded: Any = (read_facts(path) or {}).get("files", [])
+    except RequestError:
+        recorded = []
+    if isinstance(recorded, dict):
+        own = [name for name, digest in recorded.items() if _is(path, name, digest)]
+    else:
+        own = [name for name in recorded if name in _KNOWN]
+    partial = [partial_name(name) for name in _KNOWN]
+    # The record last: until then it tells whose files these are.
+    return [name for name in [*own, *partial, *_ALWAYS] if name != RECORD] + [RECORD]
+
+
+def _is(path: Path, name: str, digest: str) -> bool:
+    """Whether a file in this directory itself has this content."""
+    try:
+        return Path(name).name == name and not (path / name).is_symlink() and digest_of(path / name) == digest
+    except OSError:
+        return False
