@@ -39,6 +39,10 @@ class MlmError(Exception):
         self.value = value
         self.fix = fix
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle an error with all its parts, so that it comes back from another process."""
+        return _unpickled, (type(self), self.args, dict(vars(self)))
+
     def __str__(self) -> str:
         subject = " ".join(str(part) for part in (self.option, self.value) if part is not None)
         line = f"{subject}: {self.message}" if subject else self.message
@@ -58,6 +62,13 @@ class MlmError(Exception):
             "message": " ".join(self.message.split()),
             "fix": self.fix,
         }
+
+
+def _unpickled(kind: type[MlmError], arguments: tuple[Any, ...], parts: dict[str, Any]) -> MlmError:
+    # Subclasses have other arguments.
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(parts)
+    return error
 
 
 class RequestError(MlmError):

@@ -16,6 +16,7 @@ from mlm_core.training.checkpoint import Checkpoint, Moments
 from mlm_core.training.first_batch import FirstBatch
 from mlm_core.training.loop import DoneStep, TrainedModel, TrainingLoop
 from mlm_core.training.publication import Publication, publish_on_request
+from mlm_core.training.recorded_options import not_taken
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.resume import find_checkpoint, finished_run
 from mlm_core.training.run_card import write_run_card
@@ -39,6 +40,7 @@ class Trainer(Evaluator):
         self._on_step: Callable[[DoneStep], None] | None = None
         self._publication: Publication | None = None
         self._result: TrainingResult | None = None
+        self._trained = False
 
     def train(self, on_step: Callable[[DoneStep], None] | None = None) -> TrainingResult:
         """Train, evaluate before and after, and save the run.
@@ -53,6 +55,10 @@ class Trainer(Evaluator):
                 saved, but did not reach the Hub.
         """
         setup = self._training_setup()
+        if self._trained:
+            # From the first weights again, as the record of the new run says.
+            self._specs = None
+        self._trained = True
         self._on_step = on_step
         with self._memory_errors_explained():
             run = RunDirectory.reopen(setup.config)
@@ -113,6 +119,8 @@ class Trainer(Evaluator):
     def _resume(self, setup: TrainingSetup, run: RunDirectory) -> TrainingResult:
         with run:
             self._say_left_behind(run)
+            for said in not_taken(setup.config):
+                self._progress.warn(said)
             finished = finished_run(setup, self._progress)
             if finished is not None:
                 return self._published(finished)
@@ -142,6 +150,7 @@ class Trainer(Evaluator):
             with loop:
                 if loop.first_step < setup.plan.steps:
                     self._fit(loop, checkpoint.moments() if checkpoint is not None else None)
+                    loop.check_done()
                 before, (step, after) = loop.recorder.evaluations[0][1], loop.end()
             result = TrainingResult(run.path, self.framework.name, setup.plan.steps, before, after, step)
             with writing(run.path):

@@ -260,7 +260,7 @@ COMMANDS: Mapping[str, Command] = {
             ),
         ),
         texts={
-            "hub_private": f"{_OPTIONS['hub_private'].help} (default: the run's, else private)",
+            "hub_private": f"{_OPTIONS['hub_private'].help} (default: private)",
             "backend": "backend that writes tf_model.h5 (default: tf)",
         },
         examples=("mlm push run ORG/NAME",),

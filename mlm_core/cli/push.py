@@ -50,8 +50,8 @@ def run(request: Request) -> dict[str, Any]:
     with progress.phase("looking at the model"):
         model = load_model_source(config, files) if has_tokenizer(directory) else None
     tokenizer = model.tokenizer if model is not None else None
-    private = config.hub_private if "hub_private" in request.given else recorded.hub_private
-    target = Target(repository, private, also_h5)
+    # Never as run.json says: who may see a model is for this user alone to say.
+    target = Target(repository, config.hub_private, also_h5)
     publisher = Publisher(target, tokenizer, directory if facts is not None else None, progress)
     publisher.check()
     card, overwrite = _card(publisher.name, model), request.arguments["overwrite"]

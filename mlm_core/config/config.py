@@ -40,7 +40,11 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
             if name not in cls.options():
                 raise unknown_option(name, (spec.flag for spec in cls.options().values()))
         config = super().__new__(cls)
-        object.__setattr__(config, "_given", frozenset(values))
+        names = frozenset(values)
+        if names == cls.options().keys():
+            # dataclasses.replace passes every value. Those that were not given have their defaults.
+            names = frozenset(name for name, spec in cls.options().items() if values[name] != spec.default)
+        object.__setattr__(config, "_given", names)
         return config
 
     def __post_init__(self) -> None:

@@ -12,13 +12,16 @@ from mlm_core.config.options import option
 class HubConfig:
     """Whether and where the model is published."""
 
-    push_to_hub: bool = option(False, "publish the trained model on the Hub", affects="nothing")
+    push_to_hub: bool = option(
+        False, "publish the trained model on the Hub", affects="nothing", per_start=True
+    )
     hub_model_id: str | None = option(
         None,
         "repository on the Hub, for example ORG/NAME",
         affects="nothing",
         metavar="ORG/NAME",
         default_text="the name of the output directory, in your account",
+        per_start=True,
     )
     hub_private: bool = option(
         True,
@@ -26,11 +29,13 @@ class HubConfig:
         default_text="private",
         affects="nothing",
         opposite="--hub-public",
+        per_start=True,
     )
     hub_strategy: Literal["end", "epoch", "checkpoint"] = option(
         "end",
         "end: publish the trained model; epoch, checkpoint: also publish after every epoch or checkpoint",
         affects="nothing",
+        per_start=True,
     )
     also_h5: bool = option(
         False,

@@ -19,12 +19,14 @@ class ModelConfig:
         False,
         "read pytorch_model.bin, as data only, where there is no model.safetensors; needs --backend torch",
         affects="nothing",
+        per_start=True,
     )
     trust_remote_code: bool = option(
         False,
         "run the code in the model's repository, at the commit given by --model-revision; needs "
         "--backend torch",
         affects="nothing",
+        per_start=True,
     )
     from_scratch: bool = option(
         False,

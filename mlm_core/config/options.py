@@ -16,6 +16,8 @@ Affects = Literal["result", "rounding", "nothing"]
 """What a change of the option changes: the result, only its last bits, or neither."""
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_LONGEST_NUMBER = 60
+"""Characters of a number that is given as text."""
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -47,6 +49,7 @@ class Option:
     opposite: str | None
     metavar: str | None
     default_text: str | None
+    per_start: bool
     group: str
 
     @property
@@ -87,6 +90,7 @@ def option(
     opposite: str | None = None,
     metavar: str | None = None,
     default_text: str | None = None,
+    per_start: bool = False,
 ) -> Any:
     """A dataclass field that is an option.
 
@@ -101,6 +105,8 @@ def option(
         opposite: the flag that sets a bool to False; None: `--no-...`.
         metavar: a placeholder for the value in `--help`; None: derived from the type or the name.
         default_text: the default in words, where it is not one value.
+        per_start: whether a start of a run needs it in its own words; a resumed run never takes it from its
+            record. Every permission is such an option, and so is everything about publishing.
     """
     metadata = {
         "help": help,
@@ -112,6 +118,7 @@ def option(
         "opposite": opposite,
         "metavar": metavar,
         "default_text": default_text,
+        "per_start": per_start,
     }
     return field(default=default, metadata=metadata)
 
@@ -178,11 +185,12 @@ def _convert(option: Option, value: Any) -> Any:
         # A pathlib.Path from Python is accepted as text.
         if not isinstance(value, str) and not hasattr(value, "__fspath__"):
             raise wrong
-        if not str(value):
-            raise _error(option, value, "must not be empty", "invalid_type")
-        return str(value)
+        return _text(option, str(value))
     if option.type is int and isinstance(value, float):
         raise wrong
+    if _is_huge(value) or (isinstance(value, str) and len(value) > _LONGEST_NUMBER):
+        shown = f"{value[:9]}..." if isinstance(value, str) else None
+        raise _error(option, shown, "has too many digits", "out_of_range")
     try:
         number = option.type(value)
     except (TypeError, ValueError, OverflowError):
@@ -190,6 +198,23 @@ def _convert(option: Option, value: Any) -> Any:
     if not math.isfinite(number):
         raise wrong
     return number
+
+
+def _is_huge(value: Any) -> bool:
+    """Whether a number does not fit into 64 bits; Python cannot even print some of them."""
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
+
+
+def _text(option: Option, value: str) -> str:
+    if not value:
+        raise _error(option, value, "must not be empty", "invalid_type")
+    if "\0" in value or (not value.isprintable() and any(ord(sign) < 32 for sign in value)):
+        raise _error(option, ascii(value), "must not have control characters", "invalid_type")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _error(option, ascii(value), "must be UTF-8", "invalid_type") from None
+    return value
 
 
 def _check_limits(option: Option, value: Any, number: float) -> None:

@@ -20,7 +20,9 @@ class RuntimeConfig:
         affects="rounding",
         default_text="$MLM_BACKEND, else the one installed, else torch",
     )
-    device: Device = option("auto", "auto: the GPU if there is one, else the CPU", affects="rounding")
+    device: Device = option(
+        "auto", "auto: the GPU if there is one, else the CPU", affects="rounding", per_start=True
+    )
     precision: Literal["float32", "bf16", "fp16", "auto"] = option(
         "float32",
         "bf16, fp16: matrix products in 16 bits, weights and sums in float32; auto: bf16 where the "
@@ -40,7 +42,7 @@ class RuntimeConfig:
         None, "processor threads", affects="rounding", minimum=1, maximum=1024, default_text="one per core"
     )
     output_dir: str | None = option(
-        None, "directory of the run", affects="nothing", default_text="a new one under runs/"
+        None, "directory of the run", affects="nothing", default_text="a new one under runs/", per_start=True
     )
     save_steps: int | None = option(
         None, "steps between checkpoints", fallback=500, affects="nothing", minimum=1
@@ -50,14 +52,16 @@ class RuntimeConfig:
         False,
         "resume from the newest complete checkpoint in --output-dir; start the run if there is none",
         affects="nothing",
+        per_start=True,
     )
     allow_change: str | None = option(
         None,
         "options that may differ from the run that --resume continues, for example learning-rate,epochs",
         affects="nothing",
         metavar="NAMES",
+        per_start=True,
     )
-    overwrite: bool = option(False, "replace an existing run", affects="nothing")
+    overwrite: bool = option(False, "replace an existing run", affects="nothing", per_start=True)
     logging_steps: int = option(
         50, "steps between log lines where no terminal shows a progress bar", affects="nothing", minimum=1
     )
@@ -66,6 +70,7 @@ class RuntimeConfig:
         "record a digest of what the model receives at every step",
         affects="nothing",
         default_text="on for a CPU without --compile",
+        per_start=True,
     )
-    quiet: bool = option(False, "print only errors and the outcome", affects="nothing")
-    verbose: bool = option(False, "also print versions, counts and names", affects="nothing")
+    quiet: bool = option(False, "print only errors and the outcome", affects="nothing", per_start=True)
+    verbose: bool = option(False, "also print versions, counts and names", affects="nothing", per_start=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from mlm_core.batches.batch import TimedAssembler
 from mlm_core.config.config import required
+from mlm_core.errors import RunError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.initialization import Weights
 from mlm_core.optimization.loss_scale import LEAST, LossScale
@@ -112,6 +113,8 @@ class TrainingLoop:
             scale = facts.get("loss_scale")
             self.loss_scale = LossScale.of(scale) if scale is not None else LossScale()
         self.interruption = Interruption()
+        self._done = self.first_step
+        self._failure: Exception | None = None
 
     def __enter__(self) -> Self:
         self.recorder.__enter__()
@@ -169,10 +172,32 @@ class TrainingLoop:
         if interrupted is not None and not last:
             again = f"mlm train --output-dir {self._checkpoints.run} --resume"
             raise InterruptedRunError(interrupted, step, f"{again} resumes it")
+        self._done = step
         if self._on_step is not None:
             rows = self._made.seconds_per_row * plan.batch_size
-            self._on_step(DoneStep(line, self.recorder.seconds - before, rows))
+            try:
+                self._on_step(DoneStep(line, self.recorder.seconds - before, rows))
+            except Exception as error:
+                # A framework may take it for its own, as Keras takes StopIteration.
+                self._failure = error
+                raise
             self.recorder.restart_clock()
+
+    def check_done(self) -> None:
+        """Check that all steps were done, whatever ended the framework's loop.
+
+        Raises:
+            Exception: what `on_step` raised.
+            RunError: the framework ended early without an error.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._done != self.setup.plan.steps:
+            raise RunError(
+                f"training ended after step {self._done} of {self.setup.plan.steps}",
+                code="ended_early",
+                fix="--resume continues from the newest complete checkpoint",
+            )
 
     def end(self) -> tuple[int, MaskedSums]:
         """Put the final weights into the model; return their step and their evaluation.

@@ -11,10 +11,7 @@ from mlm_core.training.run_record import config_of, read_facts
 TEXT_OPTIONS = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
 """Options about the text. A resumed run compares the blocks instead; its errors name the first of these."""
 
-_EACH_TIME = (
-    "device", "output_dir", "resume", "allow_change", "overwrite", "quiet", "verbose", "verify_batches",
-)  # fmt: skip
-"""Options that a resumed run does not read from its record."""
+_PERMISSIONS = ("allow_pickle", "trust_remote_code")
 
 
 def with_recorded(config: Config) -> Config:
@@ -41,4 +38,37 @@ def with_recorded(config: Config) -> Config:
     if "epochs" in chosen:
         # The length is given in epochs now.
         recorded.pop("max_steps", None)
-    return Config(**({name: value for name, value in recorded.items() if name not in _EACH_TIME} | chosen))
+    for name in _PERMISSIONS:
+        if chosen.get(name) and recorded and "model" not in chosen:
+            raise _model_not_named(name, recorded.get("model"))
+    options = Config.options()
+    return Config(
+        **({name: value for name, value in recorded.items() if not options[name].per_start} | chosen)
+    )
+
+
+def not_taken(config: Config) -> list[str]:
+    """What the start of a resumed run should say: options of an earlier start that this one lacks.
+
+    Args:
+        config: the options of this start.
+    """
+    facts = read_facts(Path(str(config.output_dir)))
+    recorded = (facts or {}).get("config", {})
+    said = []
+    if recorded.get("push_to_hub") is True and not config.push_to_hub:
+        said.append("the run was started with --push-to-hub, this start is not: nothing is published")
+    for name in _PERMISSIONS:
+        if recorded.get(name) is True and not getattr(config, name):
+            said.append(f"the run was started with {Config.options()[name].flag}, this start is not")
+    return said
+
+
+def _model_not_named(name: str, model: object) -> RequestError:
+    """A permission is for a model that the user has named, not for one that a file names."""
+    return RequestError(
+        "requires --model in a start that resumes, so that you say which model may",
+        code="usage",
+        option=Config.options()[name].flag,
+        fix=f"add --model {model}, if that is the model you mean",
+    )

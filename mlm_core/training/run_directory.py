@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -19,16 +18,19 @@ from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import WEIGHTS
-from mlm_core.system.files import digest_of, make_durable, partial_name, sync_directory, write_atomically
-from mlm_core.system.os_errors import advice, reason
+from mlm_core.system.files import digest_of, make_durable, sync_directory, write_atomically
+from mlm_core.training.output_directory import (
+    ATTEMPTS,
+    DEFAULT_PARENT,
+    check_output,
+    in_use,
+    is_run,
+    unwritable_place,
+)
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.run_files import METRICS, Seen, remove_run, seen_files, written_since
 from mlm_core.training.run_lock import RunLock
 from mlm_core.training.run_record import RECORD, read_facts
-
-_DEFAULT_PARENT = "runs"
-_ATTEMPTS = 100
-"""To claim a directory that other processes claim and replace at the same time."""
 
 
 class RunDirectory:
@@ -69,16 +71,16 @@ class RunDirectory:
             path = path.resolve()
         try:
             if path is None:
-                path = _make_free(Path(_DEFAULT_PARENT) / backend)
-            for _ in range(_ATTEMPTS):
+                path = _make_free(Path(DEFAULT_PARENT) / backend)
+            for _ in range(ATTEMPTS):
                 claimed = cls._attempt(path, config.overwrite)
                 if claimed is not None:
                     return claimed
         except FileExistsError:
             pass
         except OSError as error:
-            raise _unwritable(error, config) from None
-        raise _in_use(str(path))
+            raise unwritable_place(error, config) from None
+        raise in_use(str(path))
 
     @classmethod
     def _attempt(cls, path: Path, overwrite: bool) -> RunDirectory | None:
@@ -91,12 +93,12 @@ class RunDirectory:
         """
         path.mkdir(parents=True, exist_ok=True)
         lock = RunLock(path)
-        lock.take()
         try:
+            lock.take()
             if not lock.is_in_place():
                 raise FileNotFoundError
             if any(path.iterdir()):
-                if not overwrite or not _is_run(path):
+                if not overwrite or not is_run(path):
                     raise FileExistsError
                 claimed = cls(*_replace(path))
                 lock.release()
@@ -223,16 +225,6 @@ def _replace(path: Path) -> tuple[RunLock, Path, Path]:
     return lock, path, aside
 
 
-def _unwritable(error: OSError, config: Config) -> RequestError:
-    return RequestError(
-        f"cannot be written ({reason(error)})",
-        code="unwritable",
-        option="--output-dir",
-        value=config.output_dir or _DEFAULT_PARENT,
-        fix=advice(error) or "choose another",
-    )
-
-
 def from_the_root(config: Config) -> Config:
     """The config with absolute paths."""
     return replace(config, dataset=_absolute(config.dataset), model=_absolute(config.model))
@@ -260,84 +252,6 @@ def finished_result(config: Config) -> TrainingResult | None:
     except (RequestError, OSError, KeyError, TypeError, ValueError):
         # Anything missing or wrong means: not a finished run.
         return None
-
-
-def check_output(config: Config) -> None:
-    """Check that a run may use its output directory; nothing is written.
-
-    Raises:
-        RequestError: the directory cannot be written; it holds a run and neither `overwrite` nor `resume` is
-            set; it holds something else; or the run to replace holds the new run's data or model.
-    """
-    if config.resume and (config.output_dir is None or config.overwrite):
-        message = "cannot be combined with --overwrite" if config.overwrite else "requires --output-dir"
-        fix = "leave --overwrite out" if config.overwrite else "name the run with --output-dir"
-        raise RequestError(message, code="usage", option="--resume", fix=fix)
-    try:
-        _check_place(config, Path(config.output_dir if config.output_dir is not None else _DEFAULT_PARENT))
-    except OSError as error:
-        # For example a name that is too long, or a directory that may not be looked into.
-        raise _unwritable(error, config) from None
-
-
-def _check_place(config: Config, path: Path) -> None:
-    def problem(message: str, code: str, fix: str) -> RequestError:
-        return RequestError(message, code=code, option="--output-dir", value=str(path), fix=fix)
-
-    if path.exists() and not path.is_dir():
-        raise problem("not a directory", "not_a_directory", "choose another")
-    existing = next(place for place in (path, *path.absolute().parents) if place.exists())
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise problem(f"{existing} cannot be written to", "unwritable", "choose another")
-    if config.output_dir is None or not path.is_dir() or not any(path.iterdir()):
-        return
-    if config.resume:
-        # Raises if the record is damaged or cannot be read.
-        if _is_run(path) or (read_facts(path) is not None and _is_run(path)):
-            return
-        raise problem("not a run, so there is nothing to resume", "not_a_run", "name a run's directory")
-    if not config.overwrite:
-        raise _in_use(config.output_dir)
-    if not _is_run(path):
-        _check_readable(path)
-        message = "the directory holds something that is not a run, and --overwrite replaces only runs"
-        raise problem(message, "not_a_run", "choose another, or empty it yourself")
-    for used in (config.dataset, config.model):
-        if used is not None and path.resolve() in (Path(used).resolve(), *Path(used).resolve().parents):
-            raise problem(f"the run to be replaced holds {used}", "run_in_use", "choose another")
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        read_facts(path)
-    except RequestError as error:
-        if error.code == "unreadable_run":
-            raise
-
-
-def _in_use(output_dir: str) -> RequestError:
-    run = _is_run(Path(output_dir))
-    return RequestError(
-        "the directory holds a run" if run else "the directory is not empty",
-        code="run_exists",
-        option="--output-dir",
-        value=output_dir,
-        fix="resume it with --resume, replace it with --overwrite, or choose another"
-        if run
-        else "choose another",
-    )
-
-
-def _is_run(path: Path) -> bool:
-    """Whether `mlm` wrote this directory: it has a run's record, or only an empty, new record."""
-    record = path / RECORD
-    if record.is_file() and record.stat().st_size == 0:
-        return {item.name for item in path.iterdir()} <= {RECORD, METRICS, partial_name(RECORD)}
-    try:
-        facts = read_facts(path)
-    except RequestError:
-        return False
-    return facts is not None and "mlm" in facts.get("versions", {})
 
 
 def _make_free(wanted: Path) -> Path:

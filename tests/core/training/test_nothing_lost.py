@@ -13,7 +13,8 @@ import pytest
 from mlm_core import Config, RequestError, RunError
 from mlm_core.system.interruption import Interruption
 from mlm_core.training.checkpoint import Checkpoints, Moments
-from mlm_core.training.run_directory import RunDirectory, check_output
+from mlm_core.training.output_directory import check_output
+from mlm_core.training.run_directory import RunDirectory
 from mlm_core.training.run_lock import RunLock
 from mlm_core.training.run_record import read_facts
 
@@ -176,7 +177,7 @@ def _claimed_by_a_child(path, moment):
                 time.sleep(0.2)
             outcome = "claimed"
         except RequestError as error:
-            outcome = error.code
+            outcome = error.code if error.code != "unwritable" else repr(error)
         finally:
             os.write(writer, outcome.encode())
             os._exit(0)

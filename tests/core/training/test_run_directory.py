@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlm_core import Config, RequestError, RunError
-from mlm_core.training.run_directory import RunDirectory, check_output, finished_result
+from mlm_core.training.output_directory import check_output
+from mlm_core.training.run_directory import RunDirectory, finished_result
 from mlm_core.training.run_record import read_facts
 
 FACTS = {"config": {}, "data": {}, "versions": {"mlm": "0"}, "results": None}
