@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,8 +111,19 @@ class Evaluator(ABC):
         model = self.setup.model
         write_model(path, weights, model.config, model.tokenizer, self.network.architecture(), model.code)
 
-    def _memory_errors_explained(self) -> AbstractContextManager[None]:
-        return self.framework.memory_errors_as(out_of_memory())
+    @contextmanager
+    def _memory_errors_explained(self) -> Iterator[None]:
+        """While inside, errors of memory and of reading batches are raised as errors with a fix."""
+        try:
+            with self.framework.memory_errors_as(out_of_memory()):
+                yield
+        except Exception:
+            for part in (self.setup.test, getattr(self.setup, "train", None)):
+                failure = getattr(getattr(part, "blocks", None), "failure", None)
+                if failure is not None:
+                    # A framework may have wrapped it, as tf.data does.
+                    raise failure from None
+            raise
 
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""

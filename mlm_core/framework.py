@@ -7,6 +7,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -81,8 +82,9 @@ class Framework(ABC):
             RunError: transformers is already imported, without this framework.
         """
         os.environ.update(self.environment)
-        transformers = sys.modules.get("transformers")
-        if transformers is not None and not getattr(transformers.utils, self.transformers_check)():
+        # Another thread may just be importing it; this import waits until that is done.
+        utils = import_module("transformers.utils") if "transformers" in sys.modules else None
+        if utils is not None and not getattr(utils, self.transformers_check)():
             raise RunError(
                 f"this process has loaded transformers without {self.modules[0]}",
                 code="wrong_process",

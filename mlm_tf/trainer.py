@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
+import tensorflow as tf
 import tf_keras as keras
 
+from mlm_core.errors import RequestError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.trainer import Trainer
 from mlm_core.training.checkpoint import Moments
@@ -31,6 +33,7 @@ class TensorFlowTrainer(Trainer):
 
     def _prepare(self) -> None:
         setup, model = self.setup, self.network.model
+        _check_replicas()
         self._test_data = planned_dataset(model, setup.test, setup.evaluation_keys)
         if not isinstance(setup, TrainingSetup):
             model.compile()
@@ -100,3 +103,15 @@ class _Evaluation(keras.callbacks.Callback):
 
 def _sums(logs: Mapping[str, Any]) -> MaskedSums:
     return MaskedSums(float(logs["loss_sum"]), int(logs["correct"]), int(logs["masked_tokens"]))
+
+
+def _check_replicas() -> None:
+    """Check that no strategy with several replicas is in scope: each would get a part of a planned batch."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        raise RequestError(
+            f"a strategy with {replicas} replicas is in scope, which is not supported",
+            code="several_replicas",
+            option="tf.distribute",
+            fix="leave the scope of the strategy",
+        )

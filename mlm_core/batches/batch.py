@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +19,34 @@ slots) and `block_key [batch]` (-1 in padding rows), all int64. If the last bloc
 `attention_mask [batch, block]`, int64, 0 at padding tokens."""
 
 
+class Blocks(Protocol):
+    """Blocks of token ids, `[blocks, block]`: an array, or a file that is read like one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of blocks, tokens in a block."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> Any: ...
+
+    def tolist(self) -> Any:
+        """All blocks as lists."""
+
+
 @dataclass(frozen=True, eq=False)
 class BatchAssembler:
     """Turns block keys into batches: looks up the blocks and masks them. Pure and stateless.
 
     Attributes:
-        blocks: `[blocks, block]` token ids, usually memory-mapped.
+        blocks: `[blocks, block]` token ids, usually in a file.
         rule: how tokens are masked.
         seed: the run's seed.
         stream: the stream of random numbers for the masks; training and evaluation never share masks.
         padding: padding tokens at the end of the last block.
     """
 
-    blocks: NDArray[np.integer]
+    blocks: Blocks
     rule: MaskingRule
     seed: int
     stream: Stream

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from mlm_core.batches.masking import MaskingRule
@@ -94,3 +96,15 @@ def masking_rule(
         maskable=maskable,
         words=words,
     )
+
+
+def rule_digest(rule: MaskingRule) -> str:
+    """blake2b digest (16 bytes, hex) of which ids are masked, and by what.
+
+    With equal options it differs where the tokenizer has other special tokens, as the same files can have in
+    another version of transformers.
+    """
+    found = hashlib.blake2b(digest_size=16)
+    for part in (np.int64(rule.mask_id), np.packbits(rule.maskable), rule.words.astype("<i8")):
+        found.update(part.tobytes())
+    return found.hexdigest()

@@ -15,7 +15,8 @@ from mlm_core.config.data import DataConfig
 from mlm_core.data.document_borders import DocumentBorders, document_borders
 from mlm_core.data.documents import BATCH, Documents
 from mlm_core.data.fingerprint import fingerprint_of
-from mlm_core.data.store import BlockStore, StoreFacts, build_store, open_store
+from mlm_core.data.store import BlockStore, Counted, StoreFacts, build_store, open_store
+from mlm_core.data.token_counts import check_counts, counted_by, token_counts
 from mlm_core.data.tokenize_documents import tokenize_documents
 from mlm_core.data.tokenizer_fingerprint import tokenizer_fingerprint
 from mlm_core.errors import RequestError
@@ -57,7 +58,12 @@ class Vocabulary:
 
 
 def block_store(
-    documents: Documents, vocabulary: Vocabulary, config: DataConfig, part: str, progress: Progress
+    documents: Documents,
+    vocabulary: Vocabulary,
+    config: DataConfig,
+    part: str,
+    progress: Progress,
+    counted: Counted | None = None,
 ) -> BlockStore:
     """The blocks of these documents, from the cache if they are there, else tokenised now.
 
@@ -67,6 +73,7 @@ def block_store(
         config: the data options; `block_size` must be resolved.
         part: the part's name for the progress bar, "training" or "held-out".
         progress: reports how far the work is.
+        counted: what to count in the blocks.
 
     Raises:
         RequestError: the tokenizer lacks a token that the options ask for.
@@ -80,11 +87,15 @@ def block_store(
     stored = open_store(directory)
     if stored is not None:
         return stored
+    if directory.exists():
+        progress.warn(f"the prepared {part} text in {directory} is damaged; it is prepared again")
     pieces = tokenize_documents(tokenizer, documents, borders, config.num_proc)
     batches = -(-len(documents) // BATCH)
     shown = progress.track(pieces, f"tokenising the {part} text, by {BATCH:,} documents", batches)
     try:
-        return build_store(directory, shown, block_size, documents=len(documents), padding_id=padding)
+        return build_store(
+            directory, shown, block_size, documents=len(documents), padding_id=padding, counted=counted
+        )
     except OSError as error:
         raise unwritable_cache(error) from None
 
@@ -121,6 +132,17 @@ def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, p
     return BatchAssembler(store.blocks, rule, seed, stream, store.facts.padding)
 
 
+def _check_probability(probability: float, maskable: int, part: str) -> None:
+    if probability * maskable < 1:
+        raise RequestError(
+            f"masks less than one of the {maskable:,} tokens of the {part} text that can be masked",
+            code="nothing_to_mask",
+            option="--mlm-probability",
+            value=probability,
+            fix=f"give at least {1 / maskable:.2g}, or more text",
+        )
+
+
 def prepare_data(
     train: Documents | None, test: Documents, vocabulary: Vocabulary, config: Config, progress: Progress
 ) -> PreparedData:
@@ -137,14 +159,18 @@ def prepare_data(
         RequestError: a part has less text than one block, or the tokenizer lacks a token.
         RunError: the cache cannot be written, or a process that tokenises ended.
     """
-    rule = masking_rule(vocabulary.tokenizer, config, vocabulary.model, vocabulary.size)
-    prepared, stores = {}, {}
+    tokenizer = vocabulary.tokenizer
+    rule = masking_rule(tokenizer, config, vocabulary.model, vocabulary.size)
+    prepared, stores, counted = {}, {}, counted_by(tokenizer, rule)
     for part, documents, stream in (
         ("training", train, Stream.TRAINING_MASK),
         ("held-out", test, Stream.EVALUATION_MASK),
     ):
         if documents is not None:
-            store = block_store(documents, vocabulary, config, part, progress)
+            store = block_store(documents, vocabulary, config, part, progress, counted)
             stores[part] = store.facts
             prepared[part] = assembler(store, rule, config.seed, stream, part)
+            counts = token_counts(store, counted)
+            check_counts(part, documents, tokenizer, store.facts, counts, progress)
+            _check_probability(config.mlm_probability, counts[0], part)
     return PreparedData(prepared.get("training"), prepared["held-out"], stores)

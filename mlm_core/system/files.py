@@ -5,9 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
+
+_PARTIAL = re.compile(r"\.(.+?)(?:\.[0-9a-f]{8})?\.partial")
+"""Earlier versions wrote names without a number."""
 
 
 def digest_of(path: Path) -> str:
@@ -22,9 +27,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: the file cannot be written; an earlier file of that name is unchanged.
     """
-    temporary = path.with_name(partial_name(path.name))
+    # A new name: another process may write the same file. And never a file or a link that is there already.
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -56,6 +63,7 @@ def make_durable(directory: Path, names: Iterable[str]) -> None:
     sync_directory(directory)
 
 
-def partial_name(name: str) -> str:
-    """The temporary name of a file while it is being written."""
-    return f".{name}.partial"
+def is_partial(name: str, of: str | None = None) -> bool:
+    """Whether this is the name of a file that was being written, of the file called `of` or of any."""
+    found = _PARTIAL.fullmatch(name)
+    return found is not None and of in (None, found[1])

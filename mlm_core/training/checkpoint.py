@@ -18,7 +18,7 @@ from uuid import uuid4
 from mlm_core.errors import RequestError
 from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.model.weight_files import WEIGHTS, read_arrays, write_weights
-from mlm_core.system.files import digest_of, partial_name, sync_directory, write_atomically
+from mlm_core.system.files import digest_of, is_partial, sync_directory, write_atomically
 from mlm_core.system.json_files import BadJsonError, as_object, read_json
 from mlm_core.system.os_errors import advice, reason
 
@@ -275,5 +275,7 @@ def _remove(path: Path) -> None:
         # The state first: without it, what is left is no checkpoint.
         for name in (STATE, WEIGHTS, OPTIMIZER):
             (path / name).unlink(missing_ok=True)
-            (path / partial_name(name)).unlink(missing_ok=True)
+        for left in path.iterdir():
+            if any(is_partial(left.name, name) for name in (STATE, WEIGHTS, OPTIMIZER)):
+                left.unlink()
         path.rmdir()

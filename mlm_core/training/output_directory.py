@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.system.files import partial_name
+from mlm_core.system.files import is_partial
 from mlm_core.system.os_errors import advice, reason
 from mlm_core.training.run_files import METRICS
 from mlm_core.training.run_record import RECORD, read_facts
@@ -107,7 +107,9 @@ def is_run(path: Path) -> bool:
     record = path / RECORD
     try:
         if record.is_file() and record.stat().st_size == 0:
-            return {item.name for item in path.iterdir()} <= {RECORD, METRICS, partial_name(RECORD)}
+            return all(
+                item.name in (RECORD, METRICS) or is_partial(item.name, RECORD) for item in path.iterdir()
+            )
     except FileNotFoundError:
         return False
     try:

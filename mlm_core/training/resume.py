@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlm_core.batches.masking_rule import rule_digest
 from mlm_core.config.config import Config
 from mlm_core.config.option_names import flag_of
 from mlm_core.errors import RequestError
@@ -71,6 +72,7 @@ def checkpoint_facts(setup: TrainingSetup) -> dict[str, Any]:
         "fingerprint": setup.source.fingerprint,
         "blocks": {part: facts.digest for part, facts in setup.stores.items()},
         "model": setup.model.digest,
+        "masking": rule_digest(setup.train.rule),
     }
 
 
@@ -196,6 +198,15 @@ def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> lis
             option="--model",
             value=setup.config.model,
             fix="restore it, or start a new run in another --output-dir",
+        )
+    # Earlier versions did not record it.
+    if before.get("masking") not in (None, rule_digest(setup.train.rule)):
+        raise RequestError(
+            f"its tokenizer has other special tokens since {place} was written, so the masks are others",
+            code="changed_model",
+            option="--model",
+            value=setup.config.model,
+            fix="restore its files, or use the version of transformers that the run was started with",
         )
     return changed
 

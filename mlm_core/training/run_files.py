@@ -11,7 +11,7 @@ from typing import Any
 from mlm_core.errors import RequestError
 from mlm_core.hub.record import HUB_RECORD
 from mlm_core.model.weight_files import WEIGHTS
-from mlm_core.system.files import digest_of, partial_name
+from mlm_core.system.files import digest_of, is_partial
 from mlm_core.training.checkpoint import CHECKPOINTS, Checkpoints
 from mlm_core.training.run_record import RECORD, read_facts
 
@@ -80,7 +80,7 @@ def _own_files(path: Path) -> list[str]:
         own = [name for name, digest in recorded.items() if _is(path, name, digest)]
     else:
         own = [name for name in recorded if name in _KNOWN]
-    partial = [partial_name(name) for name in _KNOWN]
+    partial = [name for name in seen_files(path) if any(is_partial(name, known) for known in _KNOWN)]
     # The record last: until then it tells whose files these are.
     return [name for name in [*own, *partial, *_ALWAYS] if name != RECORD] + [RECORD]
 

@@ -30,20 +30,13 @@ class _Data:
 
 
 @dataclass(frozen=True)
-class _Results:
-    backend: str
-    steps: int
-    model_step: int
-
-
-@dataclass(frozen=True)
 class _Record:
     config: dict[str, Any]
     data: _Data
     versions: dict[str, str] = field(default_factory=dict)
     devices: list[str] = field(default_factory=list)
     mlm_head: str | None = None
-    results: _Results | None = None
+    results: dict[str, Any] | None = None
     evaluations: list[Sums] | None = None
     files: list[str] | dict[str, str] = field(default_factory=list)
     model_digest: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from mlm_core.model.find_model import ModelFiles, find_model
 from mlm_core.model.source import ModelSource, load_model_source
 from mlm_core.optimization.schedule import learning_rates
 from mlm_core.progress import Progress
+from mlm_core.training.processes import check_single_process
 from mlm_core.training.resolve import fit_block_size, fit_warmup, resolve
 
 
@@ -85,7 +85,7 @@ def training_setup(
     Raises:
         RequestError: the data, the model or their combination is wrong.
     """
-    _check_processes()
+    check_single_process()
     files = (files or find_model(config)).fetched(config)
     resolved = resolve(config, framework, files, source)
     split = _split(resolved, source)
@@ -135,6 +135,7 @@ def evaluation_setup(
     Raises:
         RequestError: the data, the model or their combination is wrong, or the fingerprint differs.
     """
+    check_single_process()
     if fingerprint is not None and source.fingerprint != fingerprint:
         raise RequestError(
             "the text has changed since this model was trained, so its held-out part is unknown",
@@ -182,19 +183,6 @@ def _prepare(
 def _evaluation(resolved: Config, source: Source, model: ModelSource, data: PreparedData) -> EvaluationSetup:
     keys = evaluation_keys(len(data.test.blocks), required(resolved.batch_size))
     return EvaluationSetup(resolved, source, model, data.test, keys, data.stores)
-
-
-def _check_processes() -> None:
-    """Check that this is the only process: each of several would train on the whole plan."""
-    world = os.environ.get("WORLD_SIZE", "1")
-    if world != "1":
-        raise RequestError(
-            "training in several processes is not supported",
-            code="several_processes",
-            option="WORLD_SIZE",
-            value=world,
-            fix="start one process",
-        )
 
 
 def _plan(config: Config, blocks: int) -> BatchPlan:
