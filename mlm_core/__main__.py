@@ -2,37 +2,75 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
+from contextlib import suppress
 
 from mlm_core.cli.parser import build_parser, parse_request
 from mlm_core.cli.request import Request
-from mlm_core.errors import MlmError, RunError
+from mlm_core.errors import MlmError, RunError, first_line
 from mlm_core.system.machine import check_system
+from mlm_core.system.os_errors import advice, reason
+from mlm_core.system.streams import (
+    captured_output,
+    flush_output,
+    give_up_output,
+    prepare_streams,
+    write_output,
+)
+from mlm_core.visible import visible
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return the exit code."""
+    """Run a command and return the exit code: 0, 1 (it failed), 2 (the request is wrong), 128 + a signal.
+
+    Every error is one line on stderr; its traceback is shown with `--verbose`.
+    """
     words = sys.argv[1:] if arguments is None else arguments
+    prepare_streams()
+    try:
+        code = _guarded(words)
+    except SystemExit as end:
+        if not flush_output():
+            return 1
+        if arguments is not None:
+            raise
+        code = end.code if isinstance(end.code, int) else 1
+    if arguments is None:
+        # The process ends: another interrupt could only break its end.
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
+
+
+def _guarded(words: list[str]) -> int:
+    as_json = "--json" in words
     try:
         check_system()
-        request = parse_request(build_parser(), words)
-        return _run(request)
+        return _run(parse_request(build_parser(), words))
     except MlmError as error:
-        return _report(error, "--json" in words)
+        return _report(error, as_json)
     except KeyboardInterrupt:
         print("mlm: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of the output has gone, so there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         return 1
     except MemoryError:
         fix = "use less text or a smaller --batch-size"
-        return _report(RunError("out of memory", code="out_of_memory", fix=fix), "--json" in words)
+        return _report(RunError("out of memory", code="out_of_memory", fix=fix), as_json)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _report(RunError(f"{place}{error.strerror or error}", code="system_error"), "--json" in words)
+        _show_traceback(words)
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        failed = RunError(f"{place}{reason(error)}", code="system_error", fix=advice(error))
+        return _report(failed, as_json)
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        # Not foreseen, so a fault of this program. Native libraries raise errors that are no Exceptions.
+        _show_traceback(words)
+        return _report(_unforeseen(error, shown="--verbose" in words), as_json)
 
 
 def _run(request: Request) -> int:
@@ -49,18 +87,47 @@ def _run(request: Request) -> int:
     if request.json:
         import json
 
-        print(json.dumps(results, allow_nan=False))
+        text = json.dumps(results, allow_nan=False) + "\n"
     else:
-        command.show(results)
+        with captured_output() as output:
+            command.show(results)
+        text = output.getvalue()
+    try:
+        write_output(text, plain=not request.json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RunError(f"the output cannot be written ({reason(error)})", code="output_failed") from None
     return int(command.exit_code(results)) if hasattr(command, "exit_code") else 0
 
 
+def _unforeseen(error: BaseException, *, shown: bool) -> RunError:
+    again = "" if shown else "run it again with --verbose to see where, and "
+    return RunError(
+        f"an unforeseen error ({type(error).__name__}: {first_line(error)})",
+        code="internal_error",
+        fix=f"{again}report it as CONTRIBUTING.md says",
+    )
+
+
+def _show_traceback(words: list[str]) -> None:
+    if "--verbose" in words:
+        import traceback
+
+        print(visible(traceback.format_exc(), lines=True), file=sys.stderr)
+
+
 def _report(error: MlmError, as_json: bool) -> int:
-    print(f"mlm: error: {error}", file=sys.stderr)
+    print(f"mlm: error: {visible(str(error))}", file=sys.stderr)
     if as_json:
         import json
 
-        print(json.dumps({"error": error.as_dict()}))
+        facts = {
+            name: visible(value) if isinstance(value, str) else value
+            for name, value in error.as_dict().items()
+        }
+        with suppress(OSError):
+            write_output(json.dumps({"error": facts}) + "\n", plain=False)
     return error.exit_code
 
 

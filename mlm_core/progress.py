@@ -7,8 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from mlm_core.visible import visible
 
 if TYPE_CHECKING:
     from mlm_core.config.runtime import RuntimeConfig
@@ -54,14 +56,15 @@ class Progress:
         if self.quiet:
             return
         if self.running_bar is not None:
-            self.running_bar.console.print(text, highlight=False, markup=False)
+            with suppress(OSError, ValueError):
+                self.running_bar.console.print(visible(text, lines=True), highlight=False, markup=False)
         else:
-            print(text, file=sys.stderr, flush=True)
+            show(text)
 
     def warn(self, text: str) -> None:
         """Show a warning, even if `quiet`."""
         if self.quiet:
-            print(f"mlm: {text}", file=sys.stderr, flush=True)
+            show(f"mlm: {text}")
         else:
             self.say(text)
 
@@ -81,7 +84,12 @@ class Progress:
         shown = self._status(description)
         timer = threading.Timer(patience(), shown.start)
         timer.daemon = True
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError:
+            # The system gives this process no more threads.
+            yield
+            return
         try:
             yield
         finally:
@@ -214,6 +222,12 @@ class Counter:
             self._task = self._bar.add_task(self._description, total=self._total, loss="", speed="")
             self._bar.start()
         self._bar.update(self._task, completed=self.done)
+
+
+def show(text: str) -> None:
+    """Show a line on stderr; if that fails, it is not shown: progress that nobody sees never ends a run."""
+    with suppress(OSError, ValueError):
+        print(visible(text, lines=True), file=sys.stderr, flush=True)
 
 
 def patience() -> float:

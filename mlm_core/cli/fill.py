@@ -53,11 +53,11 @@ def _texts(arguments: dict[str, Any]) -> list[str]:
     """The texts on the command line, the lines of stdin for "-", and the lines of `--file`."""
     texts: list[str] = []
     for text in arguments["texts"]:
-        texts += _lines("stdin", sys.stdin.buffer.read()) if text == "-" else [text]
+        texts += _lines("stdin", _stdin()) if text == "-" else [text]
     path = arguments["file"]
     if path is not None:
         try:
-            content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+            content = _stdin() if path == "-" else Path(path).read_bytes()
             texts += _lines(path, content)
         except OSError as error:
             raise RequestError(
@@ -72,6 +72,12 @@ def _texts(arguments: dict[str, Any]) -> list[str]:
             fix='give a text such as "a <mask> day", or --file FILE, or - to read lines from stdin',
         )
     return texts
+
+
+def _stdin() -> bytes:
+    # A text stream in its place, for example in a test, has no bytes.
+    stream = getattr(sys.stdin, "buffer", None)
+    return stream.read() if stream is not None else sys.stdin.read().encode()
 
 
 def _lines(name: str, content: bytes) -> list[str]:

@@ -10,7 +10,9 @@ from mlm_core.cli.commands import COMMANDS, Command
 from mlm_core.cli.help import HelpFormatter, add_arguments, closing
 from mlm_core.cli.request import Request
 from mlm_core.config.option_names import flag_of, unknown_option
+from mlm_core.config.secrets import secret_error
 from mlm_core.errors import RequestError
+from mlm_core.visible import holds_secret
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,6 +64,7 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
     Raises:
         RequestError: an unknown command or option, or an option without its value.
     """
+    _check_words(words)
     values, unknown = parser.parse_known_args([_dashed(word) for word in words])
     if values.version:
         from mlm_core import __version__
@@ -82,6 +85,17 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
         if name not in {*command.options, "command", "json", "version"}
     }
     return Request(values.command, given, values.json, arguments)
+
+
+def _check_words(words: list[str]) -> None:
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            fix = "use names and texts in UTF-8"
+            raise RequestError("is not UTF-8 text", code="not_utf8", value=ascii(word), fix=fix) from None
+        if holds_secret(word):
+            raise secret_error()
 
 
 def _take_late_words(command: Command, values: argparse.Namespace, unknown: list[str]) -> list[str]:
@@ -129,6 +143,4 @@ def _unknown(word: str, name: str) -> RequestError:
     fix = f"see mlm {name} --help"
     if "dataset" in command.options and not any(argument.positional for argument in command.arguments):
         fix = f"did you mean --dataset {word}? Quote a glob to pass several files"
-    # A token may be given by mistake, and errors end up in logs.
-    shown = "a token" if word.startswith("hf_") else word
-    return RequestError("unexpected argument", code="usage", value=shown, fix=fix)
+    return RequestError("unexpected argument", code="usage", value=word, fix=fix)

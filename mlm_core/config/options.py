@@ -10,7 +10,9 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mlm_core.config.secrets import secret_error
 from mlm_core.errors import RequestError
+from mlm_core.visible import holds_secret
 
 Affects = Literal["result", "rounding", "nothing"]
 """What a change of the option changes: the result, only its last bits, or neither."""
@@ -214,6 +216,8 @@ def _text(option: Option, value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise _error(option, ascii(value), "must be UTF-8", "invalid_type") from None
+    if holds_secret(value):
+        raise secret_error(option.flag)
     return value
 
 

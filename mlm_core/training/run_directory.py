@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from glob import escape
@@ -18,6 +17,7 @@ from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import WEIGHTS
+from mlm_core.progress import show
 from mlm_core.system.files import digest_of, make_durable, sync_directory, write_atomically
 from mlm_core.training.output_directory import (
     ATTEMPTS,
@@ -139,7 +139,7 @@ class RunDirectory:
             error.fix = "; ".join(part for part in (error.fix, kept) if part)
         else:
             # An interrupt has no message to extend.
-            print(f"mlm: {kept}", file=sys.stderr)
+            show(f"mlm: {kept}")
 
     def check_in_place(self) -> None:
         """Check that the path still leads to the locked directory, before something is written by path.

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.system.json_files import BadJsonError, as_object, checked, read_json
+from mlm_core.system.json_files import BadJsonError, as_object, checked, parse_json, read_bounded
 from mlm_core.system.os_errors import advice, reason
 
 RECORD = "run.json"
@@ -62,13 +62,17 @@ class _State:
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """Read `run.json`; None if the directory has none.
+    """Read `run.json`; None if the directory has none, or an empty one.
 
     Raises:
         RequestError: `run.json` cannot be read, or is damaged.
     """
     try:
-        facts = as_object(read_json(path / RECORD))
+        content = read_bounded(path / RECORD)
+        if not content:
+            # A run that was killed before it wrote its record.
+            return None
+        facts = as_object(parse_json(content))
         checked(facts, _Record)
     except (FileNotFoundError, NotADirectoryError):
         return None

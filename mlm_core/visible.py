@@ -1,0 +1,50 @@
+"""Text of unknown origin for people: without what controls a terminal, and without secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""C0 and C1 (escape sequences begin with them), marks that turn the direction of writing, lone surrogates; not
+tab and line feed."""
+
+_TOKEN = re.compile(r"\b(hf|api_org)_(?=[A-Za-z]*[A-Z0-9])[A-Za-z0-9]{10,}")
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+_SHORTEST = 8
+"""Characters of a secret in a variable: a shorter one could be any word."""
+
+HIDDEN = "***"
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """The text with control characters written as escapes, and with secrets hidden.
+
+    Args:
+        text: from a file, a model, a name or an error.
+        lines: whether line feeds and tabs stay.
+    """
+    shown = masked(text)
+    if not lines:
+        shown = shown.replace("\n", "\\n").replace("\t", " ")
+    return _CONTROL.sub(_escaped, shown)
+
+
+def masked(text: str) -> str:
+    """The text without tokens of the Hub, and without passwords in addresses."""
+    for name in _VARIABLES:
+        secret = os.environ.get(name, "").strip()
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, HIDDEN)
+    return _PASSWORD.sub(HIDDEN, _TOKEN.sub(rf"\1_{HIDDEN}", text))
+
+
+def holds_secret(text: str) -> bool:
+    """Whether the text has a token of the Hub in it."""
+    return masked(text) != text and _PASSWORD.sub(HIDDEN, text) != masked(text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
