@@ -6,8 +6,8 @@ import os
 import re
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""C0 and C1 (escape sequences begin with them), marks that turn the direction of writing, lone surrogates; not
-tab and line feed."""
+"""C0 and C1 (escape sequences begin with them), marks that turn the direction of writing, lone surrogates;
+not tab and line feed."""
 
 _TOKEN = re.compile(r"\b(hf|api_org)_(?=[A-Za-z]*[A-Z0-9])[A-Za-z0-9]{10,}")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")

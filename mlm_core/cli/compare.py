@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
+from mlm_core.system.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from mlm_core.compare.variant_process import VariantProcess
@@ -111,7 +111,7 @@ class _Work:
             quiet=True,
         )
         with ExitStack() as stack:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlm-compare-")))
+            scratch = stack.enter_context(scratch_directory("compare", self.progress.say))
             counter = self.progress.counter(f"{point.name} rounds".strip(), self.rounds)
             stack.callback(counter.stop)
             for number, variant in enumerate(self.variants):

@@ -13,6 +13,7 @@ from mlm_core.cli.request import Request
 from mlm_core.errors import RequestError
 from mlm_core.registry import engine_names, load
 from mlm_core.system.cache import cache_directory
+from mlm_core.system.child_processes import child_environment, python_command
 from mlm_core.system.machine import cores
 from mlm_core.system.versions import core_versions
 
@@ -83,11 +84,17 @@ def _look(name: str) -> dict[str, Any]:
         return facts
     try:
         probe = subprocess.run(
-            [sys.executable, "-c", _PROBE, name], capture_output=True, text=True, check=False
+            python_command("-c", _PROBE, name),
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except OSError as error:
         return facts | {"problem": f"{sys.executable} cannot be started ({error.strerror})"}
     if probe.returncode == 0:
-        return facts | {"works": True, "devices": json.loads(probe.stdout.splitlines()[-1])}
+        devices = json.loads(probe.stdout.splitlines()[-1])
+        return facts | {"works": True, "devices": devices}
     reason = (probe.stderr.strip().splitlines() or [f"exit code {probe.returncode}"])[-1]
     return facts | {"problem": f"cannot be imported ({reason}); reinstall it: {engine.install}"}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
+from mlm_core.system.scratch import scratch_directory
 
 _STEPS = 20
 """Enough steps to reveal a different optimizer, and few enough for a minute."""
@@ -38,10 +37,10 @@ def run(request: Request) -> dict[str, Any]:
     progress = Progress.of(config)
     # As an exception, SIGTERM also ends the other process and removes the temporary files.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    with tempfile.TemporaryDirectory(prefix="mlm-parity-") as scratch:
+    with scratch_directory("parity", progress.say) as scratch:
         results = []
         for backend in backends:
-            directory = Path(scratch) / backend
+            directory = scratch / backend
             with progress.phase(f"{backend} is training"):
                 run_worker(backend, config, directory)
             results.append(read_result(backend, directory))

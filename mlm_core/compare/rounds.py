@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from mlm_core.compare.protocol import ENDED, FAILED, READY
+from mlm_core.system.child_processes import child_environment
 from mlm_core.system.machine import processor_seconds
 
 _SETTLED = 0.05
@@ -68,8 +69,8 @@ class WorkerProcess:
         begun = time.perf_counter()
         # In a session of its own: Ctrl-C is for this process, which has the rounds to keep.
         self._started = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
-            start_new_session=True,
+            self._command, env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._log, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         while self.problem is None and READY not in self.facts:
             event = self._answer()

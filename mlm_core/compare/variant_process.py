@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from mlm_core.compare.protocol import CONFIG
 from mlm_core.compare.rounds import WorkerProcess
 from mlm_core.compare.variants import Variant
 from mlm_core.config.config import Config
+from mlm_core.system.child_processes import python_command
 
 
 class VariantProcess(WorkerProcess):
@@ -30,7 +30,7 @@ class VariantProcess(WorkerProcess):
         directory.mkdir(parents=True)
         given = {"config": variant.config(config).to_dict(), "hf_recipe": variant.hf_recipe}
         (directory / CONFIG).write_text(json.dumps(given), encoding="utf-8")
-        command = [sys.executable, "-m", "mlm_core.compare.worker", str(directory)]
+        command = python_command("-m", "mlm_core.compare.worker", str(directory))
         super().__init__(command, directory / "log")
         self.variant = variant
         self.products: list[float] = []

@@ -28,6 +28,7 @@ from mlm_core.compare.roofline import MatmulBenchmark
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError
 from mlm_core.model.dropout_rates import has_dropout
+from mlm_core.system.child_processes import end_with_parent
 from mlm_core.system.machine import peak_memory
 from mlm_core.trainer import Trainer
 from mlm_core.training.loop import DoneStep
@@ -152,6 +153,7 @@ def _work(setup: TrainingSetup) -> dict[str, Any]:
 def main(directory: Path) -> int:
     """Work in this process; an error is said as any other event."""
     channel = Channel()
+    end_with_parent()
     try:
         work(channel, directory)
     except MlmError as error:

@@ -89,7 +89,7 @@ def block_store(
         return stored
     if directory.exists():
         progress.warn(f"the prepared {part} text in {directory} is damaged; it is prepared again")
-    pieces = tokenize_documents(tokenizer, documents, borders, config.num_proc)
+    pieces = tokenize_documents(tokenizer, documents, borders, config.num_proc, progress.warn)
     batches = -(-len(documents) // BATCH)
     shown = progress.track(pieces, f"tokenising the {part} text, by {BATCH:,} documents", batches)
     try:

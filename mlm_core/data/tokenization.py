@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.data.document_borders import DocumentBorders
+
+_AT_ONCE = 2**20
+"""Characters that are encoded together; an encoding takes some hundred bytes a token until it is read."""
 
 TokenIds = NDArray[np.int32]
 """Token ids of several texts, one after the other, `[tokens]` int32."""
@@ -33,13 +37,17 @@ def backend_of(tokenizer: Tokenizer) -> Any | None:
     """A copy of a fast tokenizer's backend (a `tokenizers.Tokenizer`), set up as for `token_ids`.
 
     Returns:
-        The copy; None: the tokenizer is a slow one.
+        The copy; None: the tokenizer is a slow one, or cannot be copied.
     """
     if not tokenizer.is_fast:
         return None
     import tokenizers
 
-    backend = tokenizers.Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    try:
+        backend = tokenizers.Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    except Exception:
+        # A part of it is written in Python, as in RoFormer's; the library has no exception for that.
+        return None
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = splits_special_tokens(tokenizer)
@@ -75,7 +83,18 @@ def _with_separators(encoded: list[list[int]], borders: DocumentBorders) -> list
 
 def joined_token_ids(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) -> TokenIds:
     """The token ids of all texts, one after the other, `[tokens]` int32."""
-    return joined(token_ids(tokenizer, texts, borders))
+    return joined_in_parts(lambda part: token_ids(tokenizer, part, borders), texts)
+
+
+def joined_in_parts(encode: Callable[[list[str]], list[list[int]]], texts: list[str]) -> TokenIds:
+    """The token ids of all texts, one after the other; memory grows with the longest text, not with all."""
+    parts, start, size = [], 0, 0
+    for end, text in enumerate(texts, 1):
+        size += len(text)
+        if size >= _AT_ONCE or end == len(texts):
+            parts.append(joined(encode(texts[start:end])))
+            start, size = end, 0
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
 
 
 def joined(ids: list[list[int]]) -> TokenIds:

@@ -7,9 +7,7 @@ new process, not a fork: the parent may have loaded a framework, whose threads d
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +21,7 @@ from mlm_core.data import tokenization_worker_main as main
 from mlm_core.data.document_borders import DocumentBorders
 from mlm_core.data.tokenization import TokenIds, splits_special_tokens
 from mlm_core.errors import RunError
+from mlm_core.system.child_processes import child_environment, python_command
 
 
 class TokenizationWorker:
@@ -40,15 +39,13 @@ class TokenizationWorker:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._write(tokenizer, backend)
         described = json.dumps([borders.special, borders.separator, splits_special_tokens(tokenizer)])
-        # Each process uses one thread.
-        environment = {"TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
-            # -P: a module of the user's in the current directory must not replace one of a library.
-            [sys.executable, "-P", "-m", main.__name__, self._directory.name, described],
+            python_command("-m", main.__name__, self._directory.name, described),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env=os.environ | environment,
+            # Each process uses one thread.
+            env=child_environment(TOKENIZERS_PARALLELISM="false"),
         )
 
     def _write(self, tokenizer: Tokenizer, backend: Any | None) -> None:

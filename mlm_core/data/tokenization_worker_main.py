@@ -11,15 +11,18 @@ ids (little-endian int32).
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from mlm_core.compat.transformers import import_without_frameworks
 from mlm_core.compat.transformers_files import restore_backend
 from mlm_core.data.document_borders import DocumentBorders
-from mlm_core.data.tokenization import backend_token_ids, joined, token_ids
+from mlm_core.data.tokenization import backend_token_ids, joined_in_parts, token_ids
+from mlm_core.system.child_processes import end_with_parent
 
 BACKEND = "backend.json"
 """The file of a tokenizer's backend, if the backend suffices."""
@@ -52,13 +55,25 @@ def _encoder(directory: Path, split_special: bool) -> _Encoder:
 
 
 def _serve(directory: str, described: str) -> None:
+    questions, answers = _private_streams()
+    end_with_parent()
     special, separator, split_special = json.loads(described)
     encode = _encoder(Path(directory), split_special)
     borders = DocumentBorders(special, separator)
-    for line in sys.stdin.buffer:
-        ids = joined(encode(json.loads(line), borders))
-        sys.stdout.buffer.write(len(ids).to_bytes(HEADER, "little") + ids.astype("<i4").tobytes())
-        sys.stdout.buffer.flush()
+    for line in questions:
+        ids = joined_in_parts(lambda texts: encode(texts, borders), json.loads(line))
+        answers.write(len(ids).to_bytes(HEADER, "little") + ids.astype("<i4").tobytes())
+        answers.flush()
+
+
+def _private_streams() -> tuple[BinaryIO, BinaryIO]:
+    """The two pipes to the other process; whatever else prints in this process goes to stderr."""
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return questions, answers
 
 
 if __name__ == "__main__":

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
+
+import numpy as np
 
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.data.document_borders import DocumentBorders
 from mlm_core.data.documents import BATCH, Documents
 from mlm_core.data.tokenization import TokenIds, joined_token_ids, sufficient_backend
 from mlm_core.data.tokenization_worker import TokenizationWorker
+from mlm_core.errors import RunError, first_line
 from mlm_core.system.machine import cores
 
 _PROBE = 100
@@ -20,7 +23,11 @@ _PROBE = 100
 
 
 def tokenize_documents(
-    tokenizer: Tokenizer, documents: Documents, borders: DocumentBorders, processes: int | None
+    tokenizer: Tokenizer,
+    documents: Documents,
+    borders: DocumentBorders,
+    processes: int | None,
+    say: Callable[[str], None],
 ) -> Iterator[TokenIds]:
     """The token ids of all documents in order; no document is truncated.
 
@@ -30,6 +37,7 @@ def tokenize_documents(
         borders: the tokens around each text.
         processes: how many processes share the work. None: this one for a fast tokenizer, which uses every
             core by itself; one for each core for a slow tokenizer.
+        say: is told if the tokenizer does not work in other processes, so that this one does all the work.
 
     Yields:
         The token ids of up to `BATCH` documents, `[tokens]` int32.
@@ -43,11 +51,15 @@ def tokenize_documents(
     processes = min(processes, -(-len(documents) // BATCH))
     if processes <= 1:
         return (joined_token_ids(tokenizer, texts, borders) for texts in documents.batches())
-    return _in_workers(tokenizer, documents, borders, processes)
+    return _in_workers(tokenizer, documents, borders, processes, say)
 
 
 def _in_workers(
-    tokenizer: Tokenizer, documents: Documents, borders: DocumentBorders, processes: int
+    tokenizer: Tokenizer,
+    documents: Documents,
+    borders: DocumentBorders,
+    processes: int,
+    say: Callable[[str], None],
 ) -> Iterator[TokenIds]:
     idle: SimpleQueue[TokenizationWorker] = SimpleQueue()
 
@@ -58,12 +70,26 @@ def _in_workers(
         finally:
             idle.put(worker)
 
-    backend = sufficient_backend(tokenizer, list(documents[:_PROBE]), borders)
+    probe = list(documents[:_PROBE])
+    backend = sufficient_backend(tokenizer, probe, borders)
     with ExitStack() as stack:
         # First in, last out: on an early exit, the workers are killed before the threads are waited for.
         threads = stack.enter_context(ThreadPoolExecutor(processes))
-        for _ in range(processes):
-            idle.put(stack.enter_context(TokenizationWorker(tokenizer, borders, backend)))
+        try:
+            workers = [
+                stack.enter_context(TokenizationWorker(tokenizer, borders, backend)) for _ in range(processes)
+            ]
+            problem = _problem(workers[0], tokenizer, probe, borders)
+        except Exception as error:
+            # Writing a tokenizer of anyone's may fail in any way.
+            workers, problem = [], first_line(error)
+        if problem is not None:
+            stack.close()
+            say(f"the tokenizer does not work in other processes ({problem}): this process does all the work")
+            yield from (joined_token_ids(tokenizer, texts, borders) for texts in documents.batches())
+            return
+        for worker in workers:
+            idle.put(worker)
         pending: deque[Future[TokenIds]] = deque()
         for texts in documents.batches():
             pending.append(threads.submit(tokenize, texts))
@@ -72,3 +98,14 @@ def _in_workers(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def _problem(
+    worker: TokenizationWorker, tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders
+) -> str | None:
+    """Why a worker is not used; None: it gives the token ids that this process gives."""
+    try:
+        same = np.array_equal(worker(texts), joined_token_ids(tokenizer, texts, borders))
+    except RunError as error:
+        return error.message
+    return None if same else "it gives other token ids there"

@@ -1,8 +1,13 @@
-"""Metrics of the `evaluate` library over masked positions, given by name or path."""
+"""Metrics of the `evaluate` library over masked positions, given by name or path.
+
+A metric is a program: loading one runs it, whether it comes from the Hub or from a file.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +92,12 @@ class NamedMetrics:
 def _load(name: str) -> Any:
     import evaluate
 
+    path = Path(name)
+    explicit = path.is_absolute() or name.startswith((f".{os.sep}", f"..{os.sep}"))
+    if not explicit and (path.exists() or path.with_suffix(".py").exists()):
+        # `evaluate` would prefer what is in the current directory, and run it.
+        fix = f"give {os.path.join('.', name)} to run it, or start in another directory"  # noqa: PTH118
+        raise _metric_error(name, "is also the name of something in the current directory", fix)
     try:
         return evaluate.load(name)
     except ImportError as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RunError
 from mlm_core.parity.worker import CONFIG
+from mlm_core.system.child_processes import child_environment, python_command
 
 
 def run_worker(backend: str, config: Config, directory: Path) -> None:
@@ -23,8 +23,16 @@ def run_worker(backend: str, config: Config, directory: Path) -> None:
     directory.mkdir()
     options = replace(config, backend=backend, quiet=True).to_dict()
     (directory / CONFIG).write_text(json.dumps(options), encoding="utf-8")
-    command = [sys.executable, "-m", "mlm_core.parity.worker", str(directory)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = python_command("-m", "mlm_core.parity.worker", str(directory))
+    with subprocess.Popen(
+        command,
+        env=child_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
         try:
             out, log = process.communicate()
         except BaseException:

@@ -20,6 +20,7 @@ from mlm_core.errors import MlmError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.initialization import Weights
 from mlm_core.model.weight_files import read_arrays, read_weights, write_weights
+from mlm_core.system.child_processes import end_with_parent
 
 CONFIG = "config.json"
 _START, _RUN, _FIRST_BATCH, _SUMS = "start", "run", "first_batch.safetensors", "sums.json"
@@ -86,6 +87,7 @@ def main(directory: Path) -> int:
     """Work in this process; an error is printed as one JSON object on stdout."""
     from mlm_core.registry import find_engine
 
+    end_with_parent()
     try:
         config = Config.from_dict(json.loads((directory / CONFIG).read_text(encoding="utf-8")))
         work(find_engine(config.backend), config, directory)

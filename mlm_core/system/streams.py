@@ -27,12 +27,13 @@ def prepare_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if number == 0 else "w"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    stream: Any
     for stream in (sys.stdout, sys.stderr):
         # Not every replacement of a stream, for example in a notebook, has this method.
         with suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")
     if not isinstance(sys.stderr, SilentlyFailing):
-        sys.stderr = SilentlyFailing(sys.stderr)  # type: ignore[assignment]
+        sys.stderr = SilentlyFailing(sys.stderr)
 
 
 class SilentlyFailing:
