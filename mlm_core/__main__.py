@@ -49,6 +49,9 @@ def _guarded(words: list[str]) -> int:
         check_system()
         return _run(parse_request(build_parser(), words))
     except MlmError as error:
+        if error.__cause__ is not None:
+            # What a library raised on the files of a model.
+            _show_traceback(words)
         return _report(error, as_json)
     except KeyboardInterrupt:
         print("mlm: interrupted", file=sys.stderr)

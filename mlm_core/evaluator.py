@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlm_core.compat.model_errors import Phase, explained
 from mlm_core.framework import Framework
 from mlm_core.metrics.sums import MaskedSums
+from mlm_core.model.config_checks import TRAINING_COPIES, check_memory
 from mlm_core.model.initialization import ParameterSpecs
 from mlm_core.model.write_model import write_model
 from mlm_core.network import Network
@@ -75,14 +77,23 @@ class Evaluator(ABC):
         """Build the model and assign its first weights, once; a later call assigns only a checkpoint's."""
         if self._specs is None:
             with self._progress.phase("loading the model"):
-                specs = self.network.build()
+                specs = self._build()
                 self._prepare()
-                self._assign_first(specs, checkpoint)
+                with self._explained(Phase.WEIGHTS):
+                    self._assign_first(specs, checkpoint)
                 self._choose_head()
             self._specs = specs
         elif checkpoint is not None:
             self.network.assign(checkpoint.weights())
         return self._specs
+
+    def _build(self) -> ParameterSpecs:
+        """Build the model, unless its training would need more memory than is free."""
+        model = self.setup.model
+        if isinstance(self.setup, TrainingSetup) and "gpu" not in self.framework.devices():
+            check_memory(model.config, model.name, TRAINING_COPIES)
+        with self._explained(Phase.BUILD):
+            return self.network.build()
 
     def _assign_first(self, specs: ParameterSpecs, checkpoint: Checkpoint | None) -> None:
         """Assign the weights of a checkpoint, else the weights that the model starts from."""
@@ -101,9 +112,14 @@ class Evaluator(ABC):
 
     def _choose_head(self) -> None:
         """Use the sparse head where it computes the dense head's logits, unless `--mlm-head dense`."""
-        if self.setup.config.mlm_head == "dense":
-            return
-        problem = self.network.choose_head(self.setup.test(self.setup.evaluation_keys[0][:_PROBE_ROWS]))
+        config, probe = self.setup.config, self.setup.test(self.setup.evaluation_keys[0][:_PROBE_ROWS])
+        with self._explained(Phase.PASS):
+            if config.mlm_head == "dense":
+                if not config.compile:
+                    # Only a trial: compiling it would take long.
+                    self.network.logits(probe)
+                return
+            problem = self.network.choose_head(probe)
         if problem is not None:
             self._progress.say(f"logits are computed at every position, not only at masked ones: {problem}")
 
@@ -124,6 +140,10 @@ class Evaluator(ABC):
                     # A framework may have wrapped it, as tf.data does.
                     raise failure from None
             raise
+
+    def _explained(self, phase: Phase) -> AbstractContextManager[None]:
+        """While inside, what libraries raise on the model's files is an error that names them."""
+        return explained(phase, self.setup.model.name, self._memory_errors_explained())
 
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""

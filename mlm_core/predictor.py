@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlm_core.batches.batch import Batch
-from mlm_core.batches.masking_rule import check_mask_token
+from mlm_core.batches.masking_rule import check_mask_token, known_ids
+from mlm_core.compat.model_errors import Phase, explained
 from mlm_core.config.config import Config
-from mlm_core.errors import RequestError
+from mlm_core.errors import RequestError, RunError
 from mlm_core.framework import Framework
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import ModelFiles
 from mlm_core.model.source import ModelSource, load_model_source
+from mlm_core.model.tokens import readable_token, target_ids
 from mlm_core.network import Network, NetworkOptions
 from mlm_core.progress import Progress
 
@@ -45,6 +48,8 @@ class Predictor:
         self._make_network = network
         self._network: Network | None = None
         self._head_chosen = False
+        self._known = np.empty(0, np.int64)
+        self._progress = Progress.of(config)
 
     def model(self) -> Any:
         """The framework's own model, ready to predict."""
@@ -65,7 +70,9 @@ class Predictor:
             sequence}` in order of falling score, or a list of such lists if the text has several masks.
 
         Raises:
-            RequestError: a text has no mask or is too long, or the model does not know a target.
+            RequestError: a text has no mask or is too long, or the model does not know a target; or the
+                model's files are wrong.
+            RunError: memory runs out.
         """
         if top_k < 1:
             raise RequestError("must be at least 1", code="out_of_range", option="--top-k", value=top_k)
@@ -73,13 +80,17 @@ class Predictor:
             texts = [texts]
         tokenizer = self._loaded().source.tokenizer
         ids = [self._encode(text, tokenizer) for text in texts]
-        wanted = _target_ids(targets, tokenizer, Progress.of(self.config)) if targets is not None else None
+        wanted = self._known
+        if targets is not None:
+            wanted = target_ids(targets, tokenizer, self._files.name, self._progress.say)
         results: dict[int, list[Any]] = {}
         at_once = max(1, _LOGITS_AT_ONCE // self._loaded().source.config.vocab_size)
         for rows in _rows_of_one_length(ids, at_once):
             batch = _slot_batch([ids[row] for row in rows], tokenizer.mask_token_id)
-            for row, logits in zip(rows, self._slot_logits(batch), strict=True):
-                results[row] = _fillings(ids[row], logits, top_k, wanted, tokenizer)
+            computed = self._slot_logits(batch)
+            with self._explained(Phase.TOKENIZE):
+                for row, logits in zip(rows, computed, strict=True):
+                    results[row] = _fillings(ids[row], logits, top_k, wanted, tokenizer)
         return [results[row] for row in range(len(ids))]
 
     def logits(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -93,15 +104,32 @@ class Predictor:
 
     def token_logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits `[batch, length, vocabulary]` float32 for token ids `[batch, length]` without padding."""
-        return self._loaded().logits({"input_ids": np.asarray(input_ids, dtype=np.int64)})
+        network = self._loaded()
+        with self._explained(Phase.PASS):
+            return network.logits({"input_ids": np.asarray(input_ids, dtype=np.int64)})
+
+    def readable(self, token: int) -> str:
+        """A token's text, where `fill` may have � or nothing: bytes that are no character as `<0xC3>`."""
+        with self._explained(Phase.TOKENIZE):
+            return readable_token(self._loaded().source.tokenizer, token)
 
     def _slot_logits(self, batch: Batch) -> NDArray[np.float32]:
         """Logits at the masked positions; the first batch decides between the sparse and the dense head."""
         network = self._loaded()
-        if not self._head_chosen:
-            network.choose_head({name: array[:1] for name, array in batch.items()})
-            self._head_chosen = True
-        return network.logits(batch)
+        with self._explained(Phase.PASS):
+            if not self._head_chosen:
+                network.choose_head({name: array[:1] for name, array in batch.items()})
+                self._head_chosen = True
+            logits = network.logits(batch)
+        if not np.isfinite(logits[..., self._known].max()):
+            raise RequestError(
+                "its predictions are NaN or infinite",
+                code="not_finite",
+                option="--model",
+                value=self._files.name,
+                fix="check the numbers in config.json, or choose another model",
+            )
+        return logits
 
     def _encode(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
         ids = self._token_ids(text, tokenizer)
@@ -118,7 +146,10 @@ class Predictor:
     def _token_ids(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
         for spelling in _MASK_SPELLINGS:
             text = text.replace(spelling, tokenizer.mask_token)
-        ids = np.array(tokenizer(text, verbose=False)["input_ids"], dtype=np.int64)
+        with self._explained(Phase.TOKENIZE):
+            ids = np.array(tokenizer(text, verbose=False)["input_ids"], dtype=np.int64)
+            if len(ids) and not 0 <= ids.min() <= ids.max() < self._loaded().source.config.vocab_size:
+                raise ValueError(f"it gives the id {ids.max()}, which the embedding has no row for")
         limit = length_limit(self._loaded().source.config)
         if limit is not None and len(ids) > limit:
             raise RequestError(
@@ -135,14 +166,24 @@ class Predictor:
         if self._network is None:
             model = load_model_source(self.config, self._files.fetched(self.config))
             check_mask_token(model.tokenizer, model.name)
+            self._known = known_ids(model.tokenizer, model.name, model.config.vocab_size)
             options = NetworkOptions(device=self.config.device, threads=self.config.threads)
             network = self._make_network(model, options)
-            initial = model.starting_weights(network.build(), self.config.seed, self.framework.read_pickled)
-            if initial.drawn:
-                raise initial.untrained_error(model.name)
-            network.assign(initial.weights)
+            with self._explained(Phase.BUILD):
+                specs = network.build()
+            with self._explained(Phase.WEIGHTS):
+                initial = model.starting_weights(specs, self.config.seed, self.framework.read_pickled)
+                if initial.drawn:
+                    raise initial.untrained_error(model.name)
+                network.assign(initial.weights)
             self._network = network
         return self._network
+
+    def _explained(self, phase: Phase) -> AbstractContextManager[None]:
+        """While inside, what libraries raise on the model's files is an error that names them."""
+        fix = "free some memory, or use a smaller model"
+        memory = self.framework.memory_errors_as(RunError("out of memory", code="out_of_memory", fix=fix))
+        return explained(phase, self._files.name, memory)
 
 
 _LOGITS_AT_ONCE = 2**27
@@ -174,7 +215,7 @@ def _fillings(
     ids: NDArray[np.int64],
     logits: NDArray[np.float32],
     top_k: int,
-    wanted: NDArray[np.int64] | None,
+    wanted: NDArray[np.int64],
     tokenizer: Any,
 ) -> list[Any]:
     """The result of `fill` for one text, from the logits of its masks, `[masks or more, vocabulary]`."""
@@ -190,44 +231,14 @@ def _fillings(
     return filled[0] if alone else filled
 
 
-def _target_ids(targets: Sequence[str], tokenizer: Any, progress: Progress) -> NDArray[np.int64]:
-    vocabulary: Mapping[str, int] = tokenizer.get_vocab()
-    ids = []
-    for target in targets:
-        if target in vocabulary:
-            ids.append(vocabulary[target])
-            continue
-        # Like the pipeline: a word that is not a single token is replaced by its first piece.
-        pieces = tokenizer(target, add_special_tokens=False)["input_ids"]
-        if not pieces or pieces[0] == tokenizer.unk_token_id:
-            raise RequestError(
-                "unknown to this model's tokenizer", code="bad_target", option="--targets", value=target
-            )
-        ids.append(pieces[0])
-        if len(pieces) > 1:
-            progress.say(_piece_note(target, pieces[0], tokenizer))
-    return np.array(list(dict.fromkeys(ids)), dtype=np.int64)
-
-
-def _piece_note(target: str, piece: int, tokenizer: Any) -> str:
-    scored = tokenizer.decode([piece])
-    note = f"target {target!r} is not a single token of this model; its first piece {scored!r} is scored"
-    spaced = f" {target}"
-    if len(tokenizer(spaced, add_special_tokens=False)["input_ids"]) == 1:
-        note += f" (with a space before it, {spaced!r} is a single token)"
-    return note
-
-
-def _ranked(
-    logits: NDArray[np.float32], top_k: int, wanted: NDArray[np.int64] | None
-) -> list[tuple[int, float]]:
-    """The `top_k` most likely (token, probability) among all tokens or among the wanted tokens."""
+def _ranked(logits: NDArray[np.float32], top_k: int, wanted: NDArray[np.int64]) -> list[tuple[int, float]]:
+    """The `top_k` most likely (token, probability) among the wanted tokens."""
     shifted = np.exp(logits.astype(np.float64) - logits.max())
     scores = shifted / shifted.sum()
-    if wanted is None:
+    if len(wanted) > top_k:
         # Sorting the whole vocabulary would take as long as the model.
-        least = np.partition(scores, -min(top_k, len(scores)))[-min(top_k, len(scores))]
-        wanted = np.flatnonzero(scores >= least)
+        chances = scores[wanted]
+        wanted = wanted[chances >= np.partition(chances, -top_k)[-top_k]]
     ranked = wanted[np.argsort(-scores[wanted], kind="stable")[:top_k]]
     return [(int(token), float(scores[token])) for token in ranked]
 

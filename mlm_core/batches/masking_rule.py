@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlm_core.batches.masking import MaskingRule
+from mlm_core.compat.model_errors import Phase, explained
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.config.masking import MaskingConfig
 from mlm_core.errors import RequestError
@@ -50,6 +53,44 @@ def check_mask_token(tokenizer: Tokenizer, model: str) -> None:
         )
 
 
+def known_ids(tokenizer: Tokenizer, model: str, vocab_size: int | None = None) -> NDArray[np.int64]:
+    """The ids in a tokenizer's vocabulary, ascending; the embedding has a row for each id that it can give.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        model: the model's name in an error.
+        vocab_size: rows of the model's embedding; None: one for each of the tokenizer's ids.
+
+    Raises:
+        RequestError: the tokenizer has an id that the embedding has no row for.
+    """
+    with explained(Phase.TOKENIZER, model):
+        known = np.unique(np.array(list(tokenizer.get_vocab().values()), dtype=np.int64))
+        given = {int(known[0]), int(known[-1]), *map(int, tokenizer.all_special_ids)}
+    with suppress(Exception):
+        # What the tokenizer puts around a text need not be in its vocabulary.
+        given |= set(map(int, tokenizer("")["input_ids"]))
+    if min(given) < 0:
+        raise _mismatch(f"its tokenizer has the id {min(given)}", model)
+    rows = int(known[-1]) + 1 if vocab_size is None else vocab_size
+    if max(given) >= rows:
+        what = "vocabulary" if vocab_size is None else "embedding"
+        raise _mismatch(
+            f"its tokenizer has ids up to {max(given)}, but its {what} has only {rows} rows", model
+        )
+    return known
+
+
+def _mismatch(message: str, model: str) -> RequestError:
+    return RequestError(
+        message,
+        code="vocabulary_mismatch",
+        option="--model",
+        value=model,
+        fix="use the tokenizer the model was trained with",
+    )
+
+
 def masking_rule(
     tokenizer: Tokenizer, config: MaskingConfig, model: str, vocab_size: int | None = None
 ) -> MaskingRule:
@@ -65,17 +106,9 @@ def masking_rule(
         RequestError: the tokenizer has no mask token or only special tokens, or its ids exceed the embedding.
     """
     check_mask_token(tokenizer, model)
-    known = np.array(sorted(set(tokenizer.get_vocab().values())), dtype=np.int64)
+    known = known_ids(tokenizer, model, vocab_size)
     if vocab_size is None:
         vocab_size = int(known[-1]) + 1
-    if known[-1] >= vocab_size:
-        raise RequestError(
-            f"its tokenizer has ids up to {known[-1]}, but its embedding has only {vocab_size} rows",
-            code="vocabulary_mismatch",
-            option="--model",
-            value=model,
-            fix="use the tokenizer the model was trained with",
-        )
     maskable = np.ones(vocab_size, dtype=bool)
     maskable[tokenizer.all_special_ids] = False
     words = known[maskable[known]]

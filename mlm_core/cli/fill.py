@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.metrics.json_values import finite
+
+_UNREADABLE = "\ufffd"
+"""What a decoder writes for bytes that are no character."""
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -31,7 +35,7 @@ def run(request: Request) -> dict[str, Any]:
         quiet=given.quiet,
     )
     results = predictor.fill(texts, top_k=top_k, targets=arguments["targets"])
-    return {"results": [_finite(result) for result in results]}
+    return {"results": [_presentable(result, predictor.readable) for result in results]}
 
 
 def show(results: dict[str, Any]) -> None:
@@ -46,7 +50,12 @@ def show(results: dict[str, Any]) -> None:
                 # With other blanks still open, the sentence would be incomplete.
                 sentence = fill["sequence"] if len(blanks) == 1 else ""
                 score = "     -" if fill["score"] is None else f"{fill['score']:.4f}"
-                print(f"{score}  {fill['token_str'].strip():16}  {sentence}".rstrip())
+                print(f"{score}  {_shown(fill['token_str']):16}  {sentence}".rstrip())
+
+
+def _shown(token: str) -> str:
+    """A token without the spaces around it; blank tokens in quotes."""
+    return token.strip() or repr(token)
 
 
 def _texts(arguments: dict[str, Any]) -> list[str]:
@@ -90,8 +99,11 @@ def _lines(name: str, content: bytes) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _finite(result: Any) -> Any:
-    """The result with None for scores that are not finite, which JSON cannot hold."""
+def _presentable(result: Any, readable: Callable[[int], str]) -> Any:
+    """The result with None for scores that are not finite, which JSON cannot hold, and readable tokens."""
     if isinstance(result, list):
-        return [_finite(item) for item in result]
-    return result | {"score": finite(result["score"])}
+        return [_presentable(item, readable) for item in result]
+    shown = result | {"score": finite(result["score"])}
+    if not result["token_str"] or _UNREADABLE in result["token_str"]:
+        shown["token_str"] = readable(result["token"])
+    return shown

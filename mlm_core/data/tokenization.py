@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlm_core.compat.model_errors import Phase, explained
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.data.document_borders import DocumentBorders
 
@@ -21,15 +22,16 @@ TokenIds = NDArray[np.int32]
 
 def token_ids(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) -> list[list[int]]:
     """The token ids of each text with its borders; no text is truncated."""
-    encoded: list[list[int]] = tokenizer(
-        texts,
-        add_special_tokens=borders.special,
-        truncation=False,
-        padding=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )["input_ids"]
+    with explained(Phase.TOKENIZE, str(getattr(tokenizer, "name_or_path", ""))):
+        encoded: list[list[int]] = tokenizer(
+            texts,
+            add_special_tokens=borders.special,
+            truncation=False,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )["input_ids"]
     return _with_separators(encoded, borders)
 
 
@@ -62,7 +64,8 @@ def splits_special_tokens(tokenizer: Tokenizer) -> bool:
 def sufficient_backend(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) -> Any | None:
     """A tokenizer's backend, if it gives these texts the same token ids without transformers; else None."""
     backend = backend_of(tokenizer)
-    if backend is None or backend_token_ids(backend, texts, borders) != token_ids(tokenizer, texts, borders):
+    wanted = token_ids(tokenizer, texts, borders)
+    if backend is None or backend_token_ids(backend, texts, borders) != wanted:
         return None
     return backend
 

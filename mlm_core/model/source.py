@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mlm_core.compat.model_errors import Phase, explained, shortened
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.compat.transformers_files import lost_setting, restore_backend
 from mlm_core.config.config import Config, required
 from mlm_core.data.documents import Documents
 from mlm_core.data.fingerprint import fingerprint_of
-from mlm_core.errors import RequestError, first_line
+from mlm_core.errors import RequestError
 from mlm_core.model.code import may_run
+from mlm_core.model.config_checks import check_config, check_memory, check_settings
 from mlm_core.model.find_model import ModelFiles
-from mlm_core.model.initialization import InitialWeights, ParameterSpecs, initial_weights
+from mlm_core.model.initialization import InitialWeights, ParameterSpecs, Weights, initial_weights
 from mlm_core.model.scratch import scratch_model
 from mlm_core.model.weight_files import ReadPickled, read_weights, weight_files
 
@@ -60,7 +65,10 @@ class ModelSource:
         """
         reader = read_pickled if self.allow_pickle else None
         checkpoint = read_weights(self.weights, reader) if self.weights is not None else None
-        return initial_weights(specs, checkpoint, self.config, seed, self.name)
+        initial = initial_weights(specs, checkpoint, self.config, seed, self.name)
+        if checkpoint is not None:
+            _check_finite(initial.weights, specs, self.name)
+        return initial
 
 
 def load_model_source(
@@ -83,8 +91,9 @@ def load_model_source(
         return ModelSource(name, *scratch_model(training_documents, required(config.block_size)), None)
     if not config.from_scratch:
         _check_weights(directory, name, pickled=config.allow_pickle)
+    check_settings(files.settings, name)
     trusted = config.trust_remote_code and may_run(directory, files.settings, name)
-    model_config = _load(directory, name, "config.json", "AutoConfig", trusted)
+    model_config = _load_config(directory, name, trusted)
     if getattr(model_config, "is_encoder_decoder", False):
         raise RequestError(
             f"a {model_config.model_type} model has a decoder",
@@ -94,7 +103,9 @@ def load_model_source(
             fix="choose an encoder-only model",
         )
     _check_settings(files.settings, model_config, name)
-    tokenizer = _load(directory, name, "tokenizer", "AutoTokenizer", trusted)
+    check_config(model_config, name)
+    check_memory(model_config, name)
+    tokenizer = _load_tokenizer(directory, name, trusted)
     weights = None if config.from_scratch else directory
     digest = fingerprint_of([json.dumps(files.settings, sort_keys=True)])
     code = directory if trusted else None
@@ -121,32 +132,57 @@ def _check_weights(directory: Path, model: str, *, pickled: bool) -> None:
         raise
 
 
-def _load(directory: Path, model: str, part: str, loader: str, trusted: bool) -> Any:
+def _load_config(directory: Path, model: str, trusted: bool) -> Any:
     import transformers
 
-    try:
-        load = getattr(transformers, loader).from_pretrained
-        loaded = load(str(directory), local_files_only=True, trust_remote_code=trusted)
-        if part == "tokenizer":
-            restore_backend(loaded, directory)
-            if not set(loaded.get_vocab()) - set(loaded.all_special_tokens):
-                # Without any files, transformers 5 makes a tokenizer of special tokens only.
-                raise TypeError
-        return loaded
-    except Exception as error:
-        # Any file in the directory can be wrong, and each library has its own exceptions.
-        reason = first_line(error)
-        if part == "tokenizer" and isinstance(error, TypeError):
+    with explained(Phase.CONFIG, model), _code_explained(Phase.CONFIG, model):
+        return transformers.AutoConfig.from_pretrained(
+            str(directory), local_files_only=True, trust_remote_code=trusted
+        )
+
+
+def _load_tokenizer(directory: Path, model: str, trusted: bool) -> Tokenizer:
+    import transformers
+
+    with explained(Phase.TOKENIZER, model), _code_explained(Phase.TOKENIZER, model):
+        try:
+            tokenizer: Tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(directory), local_files_only=True, trust_remote_code=trusted
+            )
+        except TypeError as error:
             # transformers raises a TypeError for a path that it did not find.
-            reason = "its files are missing"
-        fix = "give a directory with config.json and tokenizer files"
-        if "trust_remote_code" in str(error):
-            reason = "it needs the code that comes with the model"
-            fix = "read the code, then run it with --trust-remote-code"
+            raise ValueError("its files are missing") from error
+        restore_backend(tokenizer, directory)
+        if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+            # Without any files, transformers 5 makes a tokenizer of special tokens only.
+            raise ValueError("its files are missing")
+        # Names of special tokens may be wrong in a way that shows only when their ids are asked for.
+        tokenizer.all_special_ids  # noqa: B018
+        return tokenizer
+
+
+@contextmanager
+def _code_explained(phase: Phase, model: str) -> Iterator[None]:
+    """While inside, say what to do where a model needs code of its own that may not run."""
+    try:
+        yield
+    except Exception as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raised = phase.error(model, ValueError("it needs the code that comes with the model"))
+        raised.fix = "read the code, then run it with --trust-remote-code"
+        raise raised from error
+
+
+def _check_finite(weights: Weights, specs: ParameterSpecs, model: str) -> None:
+    """Check that no parameter holds NaN or infinity: every prediction would be NaN."""
+    wrong = [name for name in specs.shapes if not np.isfinite(weights[name]).all()]
+    if wrong:
+        more = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
         raise RequestError(
-            f"its {part} cannot be loaded ({reason})",
-            code="not_a_model",
+            f"its weights hold NaN or infinity, in {shortened(wrong[0])}{more}",
+            code="not_finite",
             option="--model",
             value=model,
-            fix=fix,
-        ) from None
+            fix="choose an earlier checkpoint of it, or copy the files again",
+        )

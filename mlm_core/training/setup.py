@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlm_core.batches.batch import BatchAssembler
 from mlm_core.batches.plan import BatchPlan, evaluation_keys
+from mlm_core.compat.model_errors import Phase
 from mlm_core.config.config import Config, required
 from mlm_core.data.documents import Documents
 from mlm_core.data.held_out import Split, split_documents
@@ -177,7 +178,13 @@ def _prepare(
     train: Documents | None, test: Documents, model: ModelSource, resolved: Config, progress: Progress
 ) -> PreparedData:
     vocabulary = Vocabulary(model.tokenizer, model.config.vocab_size, model.name)
-    return prepare_data(train, test, vocabulary, resolved, progress)
+    try:
+        return prepare_data(train, test, vocabulary, resolved, progress)
+    except RequestError as error:
+        if error.code == Phase.TOKENIZE.code:
+            # The tokenizer knows only the directory of its files.
+            error.value = model.name
+        raise
 
 
 def _evaluation(resolved: Config, source: Source, model: ModelSource, data: PreparedData) -> EvaluationSetup:
