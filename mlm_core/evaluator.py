@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +79,11 @@ class Evaluator(ABC):
             with self._progress.phase("loading the model"):
                 specs = self._build()
                 self._prepare()
-                with self._explained(Phase.WEIGHTS):
-                    self._assign_first(specs, checkpoint)
+                if checkpoint is None:
+                    with self._explained(Phase.WEIGHTS):
+                        self._assign_first(specs)
+                else:
+                    self.network.assign(checkpoint.weights_for(specs))
                 self._choose_head()
             self._specs = specs
         elif checkpoint is not None:
@@ -95,11 +98,8 @@ class Evaluator(ABC):
         with self._explained(Phase.BUILD):
             return self.network.build()
 
-    def _assign_first(self, specs: ParameterSpecs, checkpoint: Checkpoint | None) -> None:
-        """Assign the weights of a checkpoint, else the weights that the model starts from."""
-        if checkpoint is not None:
-            self.network.assign(checkpoint.weights_for(specs))
-            return
+    def _assign_first(self, specs: ParameterSpecs) -> None:
+        """Assign the weights that the model starts from."""
         model, seed = self.setup.model, self.setup.config.seed
         initial = model.starting_weights(specs, seed, self.framework.read_pickled)
         if initial.drawn and model.weights is not None:
