@@ -10,6 +10,21 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+_LONGEST = 300
+"""Characters of a value in an error."""
+_LONGEST_PART = 1000
+"""Characters of the message, and of what to do."""
+
+
+def _shortened(value: Any) -> str:
+    try:
+        shown = str(value)
+    except ValueError:
+        # Python does not write integers of more than 4,300 digits.
+        shown = "a number of thousands of digits"
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+
+
 class MlmError(Exception):
     """An error with one clear line: what was wrong, which value, and what to do.
 
@@ -44,17 +59,18 @@ class MlmError(Exception):
         return _unpickled, (type(self), self.args, dict(vars(self)))
 
     def __str__(self) -> str:
-        subject = " ".join(str(part) for part in (self.option, self.value) if part is not None)
-        line = f"{subject}: {self.message}" if subject else self.message
-        if self.fix:
-            line = f"{line}; {self.fix}"
+        subject = " ".join(_shortened(part) for part in (self.option, self.value) if part is not None)
+        message, fix = self.message[:_LONGEST_PART], (self.fix or "")[:_LONGEST_PART]
+        line = f"{subject}: {message}" if subject else message
+        if fix:
+            line = f"{line}; {fix}"
         return " ".join(line.split())
 
     def as_dict(self) -> dict[str, Any]:
         """The error as the `error` object of `--json`."""
         value = self.value
         if value is not None and not isinstance(value, (bool, int, float, str)):
-            value = str(value)
+            value = _shortened(value)
         return {
             "code": self.code,
             "option": self.option,

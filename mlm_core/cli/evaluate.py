@@ -86,7 +86,8 @@ def _results(evaluator: Trainer, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metric_options(written: list[str]) -> dict[str, Any]:
-    import yaml
+    from mlm_core.system.json_files import BadJsonError
+    from mlm_core.system.yaml_files import parse_yaml
 
     options = {}
     for item in written:
@@ -100,8 +101,8 @@ def _metric_options(written: list[str]) -> dict[str, Any]:
                 fix="for example average=macro",
             )
         try:
-            options[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            options[name] = parse_yaml(value)
+        except BadJsonError:
             options[name] = value
     return options
 

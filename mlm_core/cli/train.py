@@ -8,6 +8,7 @@ from typing import Any
 from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
+from mlm_core.system.os_errors import reason
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -54,21 +55,21 @@ def _shown(number: float | None) -> str:
 def _file_options(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
-    import yaml
+    from mlm_core.system.json_files import BadJsonError
+    from mlm_core.system.yaml_files import read_yaml
 
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = read_yaml(Path(path))
     except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-    except (ValueError, yaml.YAMLError) as error:
-        # ValueError: not UTF-8, or a date like 2024-13-45.
-        reason = f"is not YAML ({error})"
+        cause = f"cannot be read ({reason(error)})"
+    except BadJsonError as error:
+        cause = f"cannot be used: {error}"
     else:
         if content is None or isinstance(content, dict):
             return _options_in(path, content or {})
-        reason = "is not a mapping of options to values"
+        cause = "is not a mapping of options to values"
     fix = "write one line for each option, for example learning-rate: 3e-5"
-    raise RequestError(reason, code="bad_config", option="--config", value=path, fix=fix)
+    raise RequestError(cause, code="bad_config", option="--config", value=path, fix=fix)
 
 
 def _options_in(path: str, content: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import datetime
-import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from mlm_core.compare.protocol import ENDED, READY, STARTED
 from mlm_core.compare.variant_process import VariantProcess
 from mlm_core.compare.variants import Point
 from mlm_core.errors import RequestError
+from mlm_core.system.json_files import BadJsonError, as_object, checked, read_json
 from mlm_core.system.machine import cores, processor_name
+from mlm_core.system.os_errors import reason
 from mlm_core.system.versions import core_versions
 
 SCHEMA = "mlm.compare/1"
@@ -31,6 +33,44 @@ LATER_TOLERANCE = {"float32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}
 """Relative tolerance of a loss after the first update: rounding differences grow from step to step."""
 
 Content = Mapping[str, Any]
+
+
+# What is read of a report; other keys are left alone.
+
+
+@dataclass(frozen=True)
+class _Speed:
+    median: float
+    rounds: list[float]
+
+
+@dataclass(frozen=True)
+class _Variant:
+    name: str
+    rounds: list[Any] | None = None
+    tokens_per_second: _Speed | None = None
+    work: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rounds is not None and (self.tokens_per_second is None or self.work is None):
+            raise ValueError("a column with rounds has no speed, or no work")
+        if self.tokens_per_second is not None and not all(
+            0 < rate < math.inf for rate in (self.tokens_per_second.median, *self.tokens_per_second.rounds)
+        ):
+            raise ValueError("a speed is not a positive number")
+        if self.tokens_per_second is not None and not self.tokens_per_second.rounds:
+            raise ValueError("a speed has no rounds")
+
+
+@dataclass(frozen=True)
+class _Point:
+    name: str
+    columns: list[_Variant]
+
+
+@dataclass(frozen=True)
+class _Report:
+    points: list[_Point]
 
 
 def measured_variant(process: VariantProcess) -> dict[str, Any]:
@@ -196,27 +236,18 @@ def read_report(path: Path) -> dict[str, Any]:
         RequestError: the file is not a report that this version reads.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        schema = content["schema"]
+        content = as_object(read_json(path))
+        schema = content.get("schema")
         if schema == SCHEMA:
-            _check(content)
+            checked(content, _Report)
+            return content
+        cause = f"has the schema {str(schema)[:50]}, but this version reads {SCHEMA}"
+        if not isinstance(schema, str):
+            cause = "is not a report of mlm compare"
     except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason = "is not a report of mlm compare"
-    else:
-        if schema == SCHEMA:
-            return dict(content)
-        reason = f"has the schema {schema}, but this version reads {SCHEMA}"
+        cause = f"cannot be read ({reason(error)})"
+    except BadJsonError as error:
+        cause = f"is not a report of mlm compare ({error})"
     raise RequestError(
-        reason, code="not_a_report", option="--from", value=str(path), fix="give the path of a report.json"
+        cause, code="not_a_report", option="--from", value=str(path), fix="give the path of a report.json"
     )
-
-
-def _check(content: Content) -> None:
-    for point in content["points"]:
-        for variant in point["columns"]:
-            if "rounds" in variant:
-                float(variant["tokens_per_second"]["median"])
-                [float(rate) for rate in variant["tokens_per_second"]["rounds"]]
-                dict(variant["work"])

@@ -6,11 +6,13 @@ By default, the reader guesses a type for each column, and guesses again every t
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mlm_core.data.compression import open_text
+from mlm_core.data.default_column import DEFAULT
 from mlm_core.data.errors import dataset_error
 from mlm_core.data.local_files import LocalFiles
 
@@ -18,22 +20,22 @@ _SEPARATORS = (",", ";", "\t")
 """The comma is preferred. In much of Europe, spreadsheets write semicolons."""
 
 
-def table_options(files: LocalFiles) -> Mapping[str, Any]:
+def table_options(files: LocalFiles, wanted: str | None) -> Mapping[str, Any]:
     """The options with which `datasets` reads these tables: the separator, and every column as text.
 
+    Args:
+        files: the tables.
+        wanted: the value of `--text-column`, or None.
+
     Raises:
-        RequestError: two columns have the same name, or the files have no column in common.
+        RequestError: two columns have the same name, or a file lacks the column with the text.
         UnicodeDecodeError: a file is not UTF-8.
     """
     import datasets
 
     separator = separator_of(files.paths[0])
     headers = [_columns(path, separator) for path in files.paths]
-    common = [name for name in headers[0] if all(name in header for header in headers)]
-    if not common:
-        message = "shares no column with the other files"
-        fix = "give files with the same columns, or one file at a time"
-        raise dataset_error(str(files.paths[0]), message, "mixed_columns", fix)
+    common = _common(files, headers, wanted)
     return {
         "sep": separator,
         "encoding": "utf-8-sig",
@@ -41,6 +43,22 @@ def table_options(files: LocalFiles) -> Mapping[str, Any]:
         "na_filter": False,
         "features": datasets.Features({name: datasets.Value("string") for name in common}),
     }
+
+
+def _common(files: LocalFiles, headers: list[list[str]], wanted: str | None) -> list[str]:
+    """The columns that all files have; where they differ, the text must be among these."""
+    sets = [set(header) for header in headers]
+    common = [name for name in headers[0] if all(name in header for header in sets)]
+    if all(len(header) == len(common) for header in sets) or (wanted or DEFAULT) in common:
+        return common
+    other = next(number for number, header in enumerate(sets) if header != sets[0])
+    only = [name for name in (*headers[0], *headers[other]) if name not in common]
+    raise dataset_error(
+        str(files.paths[other]),
+        f"has other columns than {files.paths[0].name}: {', '.join(map(repr, only[:6]))} not in both",
+        "mixed_columns",
+        "name a column that all files have with --text-column, or give one file at a time",
+    )
 
 
 def separator_of(path: Path) -> str:
@@ -68,7 +86,8 @@ def _columns(path: Path, separator: str) -> list[str]:
         header: list[str] = next(csv_rows(file, separator), [])
     # The names that pandas gives to columns without a name, for example to a saved index.
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    counts = Counter(names)
+    twice = next((name for name in names if counts[name] > 1), None)
     if twice is not None:
         message = f"two columns are called {twice}"
         raise dataset_error(str(path), message, "malformed_file", "rename one of them in the first line")

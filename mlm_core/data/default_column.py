@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from mlm_core.data.column_errors import ambiguous_column_error
 
+DEFAULT = "text"
+"""The name of the column that is the text, whatever other columns there are."""
+
 
 def default_column(candidates: list[str], columns: Mapping[str, str], dataset: str) -> str:
     """The column "text", or else the only column that holds text.
@@ -18,8 +21,8 @@ def default_column(candidates: list[str], columns: Mapping[str, str], dataset: s
     Raises:
         RequestError: no column holds text, or several do and none is called "text".
     """
-    if "text" in candidates:
-        return "text"
+    if DEFAULT in candidates:
+        return DEFAULT
     if len(candidates) == 1:
         return candidates[0]
     raise ambiguous_column_error(candidates, columns, dataset)

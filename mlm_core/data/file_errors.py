@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from mlm_core.data.compression import UNREADABLE, open_bytes, open_text
+from mlm_core.data.compression import UNREADABLE, open_bytes, open_text, unreadable_reason
 from mlm_core.data.csv_tables import csv_rows, separator_of
 from mlm_core.data.errors import dataset_error
 from mlm_core.data.file_kinds import FileKind
-from mlm_core.data.json_lines import array_lines, is_one_value
+from mlm_core.data.json_lines import NotRowsError, array_lines, is_one_value, parsed
 from mlm_core.data.local_files import LocalFiles
 from mlm_core.errors import RequestError
 
@@ -47,19 +48,21 @@ def _error_in(path: Path, kind: FileKind, rows: int | None) -> str | None:
         wrong = error.object[error.start]
         return f"line {_line_not_utf8(path)} is not UTF-8 text (byte 0x{wrong:02x}); save it as UTF-8"
     except UNREADABLE as error:
-        return f"cannot be read ({error})"
+        return unreadable_reason(error)
     return None
 
 
 def _line_not_utf8(path: Path) -> int:
     """The number of the first line that is not UTF-8, counted from 1."""
-    with open_bytes(path) as file:
+    number = 0
+    # A compressed file may be damaged further on.
+    with suppress(*UNREADABLE), open_bytes(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError:
                 return number
-    return 1
+    return number + 1
 
 
 def _json_error(file: IO[str]) -> str | None:
@@ -72,9 +75,10 @@ def _json_error(file: IO[str]) -> str | None:
         if not line.strip():
             continue
         try:
-            row = json.loads(line.strip())
-        except json.JSONDecodeError as error:
-            place = f"{error.msg} at character {error.colno}"
+            row = parsed(line.strip())
+        except ValueError as error:
+            colno = f" at character {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            place = f"{getattr(error, 'msg', error)}{colno}"
             return f"line {number} is not JSON ({place}); write one JSON object a line, or one array"
         if not isinstance(row, dict):
             return f"line {number} is not a JSON object"
@@ -87,8 +91,12 @@ def _array_error(content: str) -> str | None:
         return None
     except json.JSONDecodeError as error:
         return f"line {error.lineno} is not JSON ({error.msg})"
-    except ValueError:
-        rows = json.loads(content)
+    except NotRowsError:
+        rows = parsed(content)
+    except ValueError as error:
+        return f"is not JSON ({error})"
+    if not isinstance(rows, list):
+        return "holds no array of JSON objects"
     wrong = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
     return f"item {wrong} of the array is not a JSON object" if wrong is not None else "the array is empty"
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from mlm_core.data.column_errors import missing_column_error, wrong_column_error
-from mlm_core.data.default_column import default_column
+from mlm_core.data.default_column import DEFAULT, default_column
 from mlm_core.data.json_lines import json_objects
 
 _LOOKED_AT = 1000
@@ -35,7 +35,9 @@ def choose_json_column(lines: Any, wanted: str | None, dataset: str) -> str:
                 found[path] = kind
     candidates = [path for path, kind in found.items() if kind == _TEXT]
     if wanted is None:
-        return default_column(candidates, found, dataset)
+        # Blank at first, but a text all the same.
+        named = DEFAULT in candidates or found.get(DEFAULT) == _NOTHING
+        return DEFAULT if named else default_column(candidates, found, dataset)
     if wanted in candidates:
         return wanted
     if found.get(wanted, _NOTHING) == _NOTHING and any(path.startswith(f"{wanted}.") for path in found):

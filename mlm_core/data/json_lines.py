@@ -14,6 +14,22 @@ COLUMN = "text"
 """The column into which the `datasets` library reads the lines of a file."""
 
 
+class NotRowsError(ValueError):
+    """JSON without an array of objects."""
+
+
+def parsed(text: str) -> Any:
+    """Parse JSON.
+
+    Raises:
+        ValueError: it is not JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def json_objects(lines: Any) -> Iterator[dict[str, Any]]:
     """The object of every line, in order; `lines` is a `datasets.Dataset` with one column of lines.
 
@@ -31,7 +47,7 @@ def json_object(line: str) -> dict[str, Any]:
     Raises:
         ValueError: the line is not a JSON object.
     """
-    item = json.loads(line) if line.strip() else {}
+    item = parsed(line) if line.strip() else {}
     if isinstance(item, dict):
         return item
     raise ValueError(f"expected a JSON object, found {type(item).__name__}")
@@ -43,12 +59,12 @@ def array_lines(content: str) -> list[str]:
     Raises:
         ValueError: the content is not JSON, or there is no array of objects.
     """
-    items = json.loads(content)
+    items = parsed(content)
     if isinstance(items, dict):
         arrays = [value for value in items.values() if _is_rows(value)]
         items = arrays[0] if len(arrays) == 1 else [items]
     if not _is_rows(items):
-        raise ValueError("no array of JSON objects")
+        raise NotRowsError("no array of JSON objects")
     return [json.dumps(item) for item in items]
 
 
@@ -57,16 +73,18 @@ def _is_rows(value: Any) -> bool:
 
 
 def is_one_value(lines: Iterable[str]) -> bool:
-    """Whether a file holds one JSON value over many lines, not one object a line; reads its first lines."""
-    for line in lines:
-        if not line.strip():
-            continue
-        if line.lstrip().startswith("["):
-            return True
-        try:
-            json.loads(line)
-        except ValueError:
-            # The start of an object over several lines, or a broken line; parsing the whole file decides.
-            return line.strip() in ("{", "[")
-        return False
-    return False
+    """Whether a file holds one JSON value, on one line or many, not one object a line.
+
+    Reads its first two lines that are not blank.
+    """
+    found = (line for line in lines if line.strip())
+    first = next(found, "")
+    if first.lstrip().startswith("["):
+        return True
+    try:
+        parsed(first)
+    except ValueError:
+        # The start of an object over several lines, or a broken line; parsing the whole file decides.
+        return first.strip() in ("{", "[")
+    # An object that is alone in its file may hold the rows, as {"data": [...]} does.
+    return next(found, None) is None and first.lstrip().startswith("{")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlm_core.data.errors import dataset_error
@@ -16,8 +17,12 @@ _SPLIT_WORDS = {
     "validation": {"validation", "valid", "val", "dev"},
     "test": {"test", "testing", "eval", "evaluation"},
 }
-_NOT_DATA = {"readme.md", "license.txt", "dataset_info.json", "dataset_infos.json", "state.json"}
-"""Files that describe the dataset in their directory."""
+_NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+_NOT_TEXT = {
+    "readme", "license", "licence", "copying", "notice", "authors", "citation", "changelog", "changes",
+    "contributing", "code_of_conduct", "security", "requirements",
+}  # fmt: skip
+"""Files that describe the dataset in their directory; of the second kind, by their names without suffixes."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,13 @@ class LocalFiles:
         kind: their kind.
         directory: the directory that was named, in which file names such as train and test tell the split;
             None: a file or a glob was named.
+        left_out: the files and links of the directory that are not read, by reason.
     """
 
     paths: list[Path]
     kind: FileKind
     directory: Path | None
+    left_out: Mapping[str, list[str]] = field(default_factory=dict)
 
     def by_split(self) -> dict[str, list[Path]]:
         """The files of each split: in a directory by the words in their names, elsewhere all are "train"."""
@@ -65,7 +72,8 @@ def local_files(dataset: str) -> LocalFiles | None:
         RequestError: there is no such file; or a file is empty, unreadable or of an unknown kind; or the
             files are of several kinds.
     """
-    paths, directory = _found(dataset)
+    left_out: dict[str, list[str]] = {}
+    paths, directory = _found(dataset, left_out)
     if paths is None:
         return None
     if not paths:
@@ -78,15 +86,18 @@ def local_files(dataset: str) -> LocalFiles | None:
         names = " and ".join(sorted({str(suffix_of(path)) for path in paths}))
         fix = "name one kind by a glob"
         raise dataset_error(dataset, f"holds files of several kinds, {names}", "mixed_kinds", fix)
-    return LocalFiles(paths, next(iter(kinds.values())), directory)
+    return LocalFiles(paths, next(iter(kinds.values())), directory, left_out)
 
 
-def _found(dataset: str) -> tuple[list[Path] | None, Path | None]:
-    """The files and their directory; an empty list: there are none; None: the name is not a path."""
+def _found(dataset: str, left_out: dict[str, list[str]]) -> tuple[list[Path] | None, Path | None]:
+    """The files and their directory; an empty list: there are none; None: the name is not a path.
+
+    What a directory holds besides is added to `left_out`.
+    """
     path = Path(dataset)
     try:
         if path.is_dir():
-            return [file for file in sorted(path.rglob("*")) if _is_data(file, path)], path
+            return list(_data_in(path, left_out)), path
         if path.exists():
             return [path], None
     except OSError:
@@ -99,10 +110,28 @@ def _found(dataset: str) -> tuple[list[Path] | None, Path | None]:
     return ([], None) if looks_local or suffix_of(path) else (None, None)
 
 
-def _is_data(path: Path, directory: Path) -> bool:
-    hidden = any(part.startswith((".", "__")) for part in path.relative_to(directory).parts)
-    known = suffix_of(path) is not None
-    return path.is_file() and not hidden and path.name.lower() not in _NOT_DATA and known
+def _data_in(directory: Path, left_out: dict[str, list[str]]) -> Iterator[Path]:
+    for path in sorted(directory.rglob("*")):
+        why = _not_read(path, directory)
+        if why is None:
+            yield path
+        elif why:
+            left_out.setdefault(why, []).append(str(path.relative_to(directory)))
+
+
+def _not_read(path: Path, directory: Path) -> str | None:
+    """Why something in a directory is not read; "": it is a directory, or hidden; None: it is read."""
+    if any(part.startswith((".", "__")) for part in path.relative_to(directory).parts):
+        return ""
+    if path.is_symlink() and path.is_dir():
+        return "links to directories"
+    if path.is_dir():
+        return ""
+    if not path.is_file():
+        return "not regular files"
+    if path.name.lower() in _NOT_DATA or path.name.split(".")[0].lower() in _NOT_TEXT:
+        return "files about the dataset"
+    return None if suffix_of(path) is not None else "files of unknown kinds"
 
 
 def _checked(path: Path) -> FileKind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,8 @@ class OpenedDataset:
     files: LocalFiles | None = None
 
 
-def open_dataset(config: DataConfig) -> OpenedDataset:
-    """The rows of `config.dataset`.
+def open_dataset(config: DataConfig, say: Callable[[str], None]) -> OpenedDataset:
+    """The rows of `config.dataset`; `say` is told what is not read.
 
     Raises:
         RequestError: the dataset cannot be found or read; the message names the file and, where known, the
@@ -43,9 +43,13 @@ def open_dataset(config: DataConfig) -> OpenedDataset:
     """
     assert config.dataset is not None
     files = check_dataset(config)
+    for why, names in files.left_out.items() if files is not None else ():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        say(f"not read in {config.dataset}: {why}: {', '.join(names[:3])}{more}")
     with quiet_library():
         if files is not None:
-            return OpenedDataset(select_rows(read_files(files), config.split), files.kind.builder, files)
+            rows = read_files(files, config.text_column, say)
+            return OpenedDataset(select_rows(rows, config.split), files.kind.builder, files)
         if is_saved_dataset(config.dataset):
             return _from_disk(config)
         return OpenedDataset(hub_splits(config))

@@ -5,23 +5,30 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlm_core.data.compression import open_text
 from mlm_core.data.csv_tables import table_options
 from mlm_core.data.errors import dataset_error
 from mlm_core.data.file_errors import find_file_error
-from mlm_core.data.json_lines import array_lines, is_one_value
 from mlm_core.data.library_errors import first_cause
 from mlm_core.data.local_files import LocalFiles
-from mlm_core.errors import MlmError
+from mlm_core.data.parquet_tables import parquet_options
+from mlm_core.data.plain_copies import plain_file
+from mlm_core.data.sealed_cache import is_sealed, seal
+from mlm_core.errors import MlmError, RunError
 from mlm_core.system.cache import cache_directory, unwritable_cache
-from mlm_core.system.files import write_atomically
+from mlm_core.system.os_errors import OF_THE_MACHINE
 
 
-def read_files(files: LocalFiles) -> dict[str, Any]:
+def read_files(files: LocalFiles, wanted: str | None, say: Callable[[str], None]) -> dict[str, Any]:
     """A `datasets.Dataset` by split; for JSON, a table of lines.
+
+    Args:
+        files: the files, all of one kind.
+        wanted: the value of `--text-column`, or None.
+        say: is told if a damaged copy in the cache is made again.
 
     Raises:
         RequestError: a file is malformed; the message names it and, where known, the line.
@@ -32,38 +39,72 @@ def read_files(files: LocalFiles) -> dict[str, Any]:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable_cache(error) from None
+    damaged = not is_sealed(cache)
     try:
-        return _load(files, cache, afresh=False)
+        if damaged and any(cache.iterdir()):
+            say(f"the copy of {files.directory or files.paths[0]} in the cache is damaged; it is made again")
+        return _sealed(_load(files, wanted, cache, afresh=damaged), cache)
     except MlmError:
         raise
-    except Exception:
+    except Exception as error:
+        machine = _of_the_machine(error)
+        if machine is not None:
+            raise machine from None
         # Each reader has its own exceptions, and few of them name the file and the line.
         found = find_file_error(files)
     if found is not None:
         raise found
     try:
         # The files are right, so the copy of them in the cache may be damaged.
-        return _load(files, cache, afresh=True)
+        return _sealed(_load(files, wanted, cache, afresh=True), cache)
     except MlmError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise unwritable_cache(error) from None
+        machine = _of_the_machine(error)
+        if machine is not None:
+            raise machine from None
         raise _unreadable(files, error) from None
 
 
-def _load(files: LocalFiles, cache: Path, *, afresh: bool) -> dict[str, Any]:
+def _sealed(found: dict[str, Any], cache: Path) -> dict[str, Any]:
+    try:
+        seal(cache)
+    except OSError as error:
+        raise unwritable_cache(error) from None
+    return found
+
+
+def _of_the_machine(error: BaseException) -> MlmError | None:
+    """The error of the machine or the cache behind an error of the reader; None: it is about the files."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in OF_THE_MACHINE:
+            return unwritable_cache(cause)
+        if isinstance(cause, RuntimeError) and "start new thread" in str(cause):
+            return RunError(
+                "the system gives this process no more threads",
+                code="system_error",
+                fix="raise the limit of processes and threads (ulimit -u)",
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _load(files: LocalFiles, wanted: str | None, cache: Path, *, afresh: bool) -> dict[str, Any]:
     import datasets
 
-    builder, options = files.kind.builder, dict(files.kind.options)
-    splits = files.by_split()
+    kind = files.kind
+    builder, options = kind.builder, dict(kind.options)
+    splits = {
+        name: [plain_file(path, kind, cache, afresh=afresh) for path in paths]
+        for name, paths in files.by_split().items()
+    }
     if builder == "csv":
-        options = dict(table_options(files))
+        options = dict(table_options(files, wanted))
     if builder == "json":
         builder, options = "text", {"encoding": "utf-8-sig"}
-        splits = {
-            name: [_lines(path, cache, afresh=afresh) for path in paths] for name, paths in splits.items()
-        }
+    if builder == "parquet":
+        options = parquet_options([path for paths in splits.values() for path in paths], wanted)
     # `datasets` treats a name with brackets or stars as a pattern, even if such a file exists.
     escaped = {name: [glob.escape(str(path.absolute())) for path in paths] for name, paths in splits.items()}
     mode = "force_redownload" if afresh else "reuse_dataset_if_exists"
@@ -87,21 +128,6 @@ def _state(files: LocalFiles) -> str:
         facts = [str(path.absolute()), now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino]
         digest.update(json.dumps(facts).encode())
     return digest.hexdigest()
-
-
-def _lines(path: Path, cache: Path, *, afresh: bool) -> Path:
-    """The file itself if it has one object a line, else a copy that has; the copy is made once."""
-    name = hashlib.blake2b(str(path.absolute()).encode(), digest_size=8).hexdigest()
-    copy = cache / f"{name}.jsonl"
-    if copy.exists() and not afresh:
-        return copy
-    with open_text(path) as file:
-        if not is_one_value(file):
-            return path
-        file.seek(0)
-        lines = array_lines(file.read())
-    write_atomically(copy, "\n".join(lines).encode())
-    return copy
 
 
 def _ends_in_nothing(rows: Any) -> bool:

@@ -70,7 +70,7 @@ def load_source(config: DataConfig, dataset: Any = None, *, progress: Progress) 
         return _embedded_source(config, part, progress)
     else:
         with progress.phase(f"opening {config.dataset}"):
-            opened, name = open_dataset(config), str(config.dataset)
+            opened, name = open_dataset(config, progress.say), str(config.dataset)
     train = training_split(opened.splits, name)
     held_out = held_out_split(opened.splits, train) if config.test_size is None else None
     _announce_splits(opened, name, train, held_out, progress)
@@ -103,28 +103,33 @@ def _announce_splits(
 
 def _read(opened: OpenedDataset, split: str, name: str, config: DataConfig, progress: Progress) -> Documents:
     try:
-        texts = _texts(opened, split, name, config, progress)
-        return _documents(texts, name, progress, lines=opened.kind == "text")
+        texts, column = _texts(opened, split, name, config, progress)
+        return _documents(texts, name, progress, column)
     except ValueError as error:
         # A line is not JSON; reading the files again tells which line.
         found = find_file_error(opened.files) if opened.files is not None else None
         raise found or dataset_error(name, f"cannot be read ({error})", "malformed_file") from None
 
 
-def _texts(opened: OpenedDataset, split: str, name: str, config: DataConfig, progress: Progress) -> Texts:
+def _texts(
+    opened: OpenedDataset, split: str, name: str, config: DataConfig, progress: Progress
+) -> tuple[Texts, str | None]:
+    """The texts, and the column that they are in; None: they are lines without columns."""
     rows = opened.splits[split]
     if opened.kind == "json":
-        return JsonTexts(rows, choose_json_column(rows, config.text_column, name))
+        column = choose_json_column(rows, config.text_column, name)
+        return JsonTexts(rows, column), column
     if opened.kind == "text":
         if config.text_column not in (None, "text"):
             progress.say(f"{name} is plain text, one document a line; --text-column is ignored")
-        return TableTexts(rows, "text")
+        return TableTexts(rows, "text"), None
     likely = columns_without_numbers(rows) if opened.kind == "csv" else None
-    return TableTexts(rows, choose_table_column(rows.features, config.text_column, name, likely))
+    column = choose_table_column(rows.features, config.text_column, name, likely)
+    return TableTexts(rows, column), column
 
 
-def _documents(texts: Texts, name: str, progress: Progress, *, lines: bool = False) -> Documents:
-    """The rows that hold text.
+def _documents(texts: Texts, name: str, progress: Progress, column: str | None = None) -> Documents:
+    """The rows that hold text; says from which column, and how many rows are left out.
 
     Raises:
         RequestError: no row holds text, or a row contains invalid characters.
@@ -133,7 +138,7 @@ def _documents(texts: Texts, name: str, progress: Progress, *, lines: bool = Fal
     for row, text in enumerate(progress.track(_all(texts), "reading documents", len(texts))):
         if not text.strip():
             continue
-        if lines and "\x00" in text:
+        if column is None and "\x00" in text:
             raise _invalid_characters(name, f"line {row + 1}")
         try:
             fingerprint.add(text)
@@ -141,7 +146,14 @@ def _documents(texts: Texts, name: str, progress: Progress, *, lines: bool = Fal
             raise _invalid_characters(name, f"document {row + 1}") from None
         kept.append(row)
     if not kept:
-        raise dataset_error(name, "holds no text", "empty_file")
+        where = f" in its column {column}" if column is not None else ""
+        raise dataset_error(name, f"holds no text{where}", "empty_file")
+    left = len(texts) - len(kept)
+    if column is not None:
+        out = f"; {left:,} of {len(texts):,} rows have none, and are left out" if left else ""
+        (progress.warn if left > len(kept) else progress.say)(f"{name}: the text is in column {column}{out}")
+    elif left:
+        progress.detail(f"{name}: {left:,} of {len(texts):,} lines are blank, and are left out")
     return Documents(texts, np.array(kept, dtype=np.int64), fingerprint.hexdigest())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlm_core.data.column_errors import missing_column_error, wrong_column_error
-from mlm_core.data.default_column import default_column
+from mlm_core.data.default_column import DEFAULT, default_column
 
 _MIXED = "Json"
 """The `datasets` feature of a column with values of several types; each value is stored as JSON."""
@@ -31,10 +31,16 @@ def choose_table_column(
     Raises:
         RequestError: the requested column is missing or holds no text, or several columns could be the text.
     """
-    candidates = likely if likely else text_columns(features)
+    candidates = likely if likely is not None else text_columns(features)
     if wanted is None:
+        if likely is not None and DEFAULT in features:
+            return DEFAULT
         columns = {name: _described(feature) for name, feature in features.items()}
+        if likely is not None:
+            columns |= {name: "numbers" for name in features if name not in likely}
         return default_column(candidates, columns, dataset)
+    if likely is not None and wanted in features:
+        return wanted
     found = _feature_at(features, wanted)
     # A list of lists of strings is no candidate, but is accepted on request.
     if wanted in candidates or _is_text(_opened(found)[0]):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pyarrow
 import pyarrow.compute
 
 from mlm_core.data.documents import Rows
+from mlm_core.data.json_lines import parsed
 from mlm_core.data.nested_text import joined_text
 from mlm_core.data.table_columns import holds_json
 
@@ -51,5 +51,5 @@ class TableTexts:
 
     def _text(self, row: int, cell: Any, path: list[str]) -> str:
         if self._encoded and cell is not None:
-            cell = json.loads(cell)
+            cell = parsed(cell)
         return joined_text(cell, path, row, self._column)

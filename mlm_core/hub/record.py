@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mlm_core.system.files import write_atomically
+from mlm_core.system.json_files import BadJsonError, checked, read_json
 
 HUB_RECORD = "hub.json"
 """Holds the repositories of a run, with the commit it last saw in each."""
@@ -69,8 +69,7 @@ class HubRecord:
 
 def _read(directory: Path) -> dict[str, Seen]:
     try:
-        noted: Any = json.loads((directory / HUB_RECORD).read_text(encoding="utf-8"))
-        return {str(name): Seen(str(seen["commit"]), dict(seen["sent"])) for name, seen in noted.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return checked(read_json(directory / HUB_RECORD), dict[str, Seen])
+    except (OSError, BadJsonError):
         # Without a record the repository counts as never seen.
         return {}

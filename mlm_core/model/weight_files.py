@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlm_core.errors import RequestError
 from mlm_core.system.files import write_atomically
+from mlm_core.system.json_files import BadJsonError, checked, read_json
 
 WEIGHTS = "model.safetensors"
 _PICKLED = "pytorch_model.bin"
@@ -77,16 +78,21 @@ def weight_files(directory: Path, *, pickled: bool = False) -> list[Path]:
     )
 
 
+@dataclass(frozen=True)
+class _Index:
+    weight_map: dict[str, str]
+
+
 def _indexed(path: Path) -> list[Path]:
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = checked(read_json(path), _Index)
         # Only files next to the index, whatever the index says.
-        paths = [path.parent / Path(name).name for name in sorted(set(index["weight_map"].values()))]
+        paths = [path.parent / Path(name).name for name in sorted(set(index.weight_map.values()))]
         missing = next((part for part in paths if not part.is_file()), None)
         if missing is None:
             return paths
         raise FileNotFoundError(f"{missing.name} is missing")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, BadJsonError) as error:
         raise _damaged(path, error) from None
 
 

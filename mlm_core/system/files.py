@@ -6,9 +6,10 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 _PARTIAL = re.compile(r"\.(.+?)(?:\.[0-9a-f]{8})?\.partial")
@@ -21,8 +22,9 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a whole file or none of it, even through a power cut.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write; at the end it appears at its path, whole, even through a power cut. Else it is gone.
 
     Raises:
         OSError: the file cannot be written; an earlier file of that name is unchanged.
@@ -32,14 +34,24 @@ def write_atomically(path: Path, content: bytes) -> None:
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or none of it; see `atomic_file`.
+
+    Raises:
+        OSError: the file cannot be written; an earlier file of that name is unchanged.
+    """
+    with atomic_file(path) as file:
+        file.write(content)
 
 
 def sync_directory(directory: Path) -> None:

@@ -23,6 +23,15 @@ _ADVICE = {
 _BY_NUMBER = {number: advice for numbers, advice in _ADVICE.items() for number in numbers}
 
 
+OF_THE_MACHINE = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.ENOMEM,
+        errno.EAGAIN,
+    }
+)  # fmt: skip
+"""Errors that say nothing about the file that was read or written, only about the machine."""
+
+
 def advice(error: BaseException) -> str | None:
     """What to do about an error; None: it is not known. Nothing that it advises loses data."""
     return _BY_NUMBER.get(error.errno or 0) if isinstance(error, OSError) else None

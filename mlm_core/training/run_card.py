@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlm_core.config.config import Config
@@ -14,6 +14,7 @@ from mlm_core.hub.card import GUIDE_EXAMPLE, CardFacts, Row, write_card
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import STARTER, is_hub_model
+from mlm_core.system.json_files import BadJsonError, checked, read_json_lines
 from mlm_core.training.setup import TrainingSetup
 
 _OPTIONS = (
@@ -68,19 +69,36 @@ def write_run_card(
     write_card(path, facts)
 
 
+@dataclass(frozen=True)
+class _Line:
+    step: int
+    loss: float | None = None
+    epoch: float | None = None
+    eval_loss: float | None = None
+    eval_perplexity: float | None = None
+    eval_accuracy: float | None = None
+    eval_masked_tokens: int | None = None
+
+
 def read_rows(metrics: Path) -> list[Row]:
     """The course of a training from its `metrics.jsonl`: a row for each evaluation."""
-    rows, losses, epoch = [], [], 0.0
-    for line in map(json.loads, metrics.read_text(encoding="utf-8").splitlines()):
-        if "eval_loss" not in line:
-            losses.append(line["loss"])
-            epoch = line["epoch"]
-            continue
-        known = [loss for loss in losses if loss is not None]
-        mean = math.fsum(known) / len(known) if known else None
-        scores = (line["eval_loss"], line["eval_perplexity"], line["eval_accuracy"])
-        rows.append(Row(line["step"], epoch, mean, *scores))
-        losses = []
+    rows: list[Row] = []
+    losses: list[float | None] = []
+    epoch = 0.0
+    try:
+        for content in read_json_lines(metrics):
+            line = checked(content, _Line)
+            if line.eval_masked_tokens is None:
+                losses.append(line.loss)
+                epoch = line.epoch or epoch
+                continue
+            known = [loss for loss in losses if loss is not None]
+            mean = math.fsum(known) / len(known) if known else None
+            rows.append(Row(line.step, epoch, mean, line.eval_loss, line.eval_perplexity, line.eval_accuracy))
+            losses = []
+    except (OSError, BadJsonError):
+        # Somebody has changed the file while the run trained: the card shows what was read until there.
+        return rows
     return rows
 
 
