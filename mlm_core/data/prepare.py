@@ -35,11 +35,13 @@ class PreparedData:
         train: the training batches; None: an evaluation only.
         test: the evaluation batches.
         stores: facts about each part's block store, by "training" and "held-out".
+        maskable: each part's tokens that may be masked.
     """
 
     train: BatchAssembler | None
     test: BatchAssembler
     stores: Mapping[str, StoreFacts]
+    maskable: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -132,17 +134,6 @@ def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, p
     return BatchAssembler(store.blocks, rule, seed, stream, store.facts.padding)
 
 
-def _check_probability(probability: float, maskable: int, part: str) -> None:
-    if probability * maskable < 1:
-        raise RequestError(
-            f"masks less than one of the {maskable:,} tokens of the {part} text that can be masked",
-            code="nothing_to_mask",
-            option="--mlm-probability",
-            value=probability,
-            fix=f"give at least {1 / maskable:.2g}, or more text",
-        )
-
-
 def prepare_data(
     train: Documents | None, test: Documents, vocabulary: Vocabulary, config: Config, progress: Progress
 ) -> PreparedData:
@@ -162,6 +153,7 @@ def prepare_data(
     tokenizer = vocabulary.tokenizer
     rule = masking_rule(tokenizer, config, vocabulary.model, vocabulary.size)
     prepared, stores, counted = {}, {}, counted_by(tokenizer, rule)
+    maskable: dict[str, int] = {}
     for part, documents, stream in (
         ("training", train, Stream.TRAINING_MASK),
         ("held-out", test, Stream.EVALUATION_MASK),
@@ -172,5 +164,7 @@ def prepare_data(
             prepared[part] = assembler(store, rule, config.seed, stream, part)
             counts = token_counts(store, counted)
             check_counts(part, documents, tokenizer, store.facts, counts, progress)
-            _check_probability(config.mlm_probability, counts[0], part)
-    return PreparedData(prepared.get("training"), prepared["held-out"], stores)
+            maskable[part] = counts[0]
+    if config.mlm_probability * maskable["held-out"] < 1:
+        progress.warn(f"of the held-out text's {maskable['held-out']:,} tokens, less than one is masked")
+    return PreparedData(prepared.get("training"), prepared["held-out"], stores, maskable)

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlm_core.config.data import DataConfig
 from mlm_core.data.check_source import check_source
+from mlm_core.data.default_column import DEFAULT
 from mlm_core.data.documents import BATCH, Documents, ListedTexts, Texts
 from mlm_core.data.embedded_corpus import LIBRARY, PARTS, embedded_part
 from mlm_core.data.errors import dataset_error
@@ -151,7 +152,14 @@ def _documents(texts: Texts, name: str, progress: Progress, column: str | None =
     left = len(texts) - len(kept)
     if column is not None:
         out = f"; {left:,} of {len(texts):,} rows have none, and are left out" if left else ""
-        (progress.warn if left > len(kept) else progress.say)(f"{name}: the text is in column {column}{out}")
+        say = (
+            progress.warn
+            if left > len(kept)
+            else progress.say
+            if left or column != DEFAULT
+            else progress.detail
+        )
+        say(f"{name}: the text is in column {column}{out}")
     elif left:
         progress.detail(f"{name}: {left:,} of {len(texts):,} lines are blank, and are left out")
     return Documents(texts, np.array(kept, dtype=np.int64), fingerprint.hexdigest())

@@ -95,6 +95,7 @@ def training_setup(
     data = _prepare(split.train, split.test, model, resolved, progress)
     assert data.train is not None
     plan = _plan(resolved, len(data.train.blocks))
+    _check_masking(resolved, plan, data.maskable["training"])
     resolved = fit_warmup(resolved, config, plan.steps)
     rates = learning_rates(
         required(resolved.learning_rate),
@@ -190,6 +191,19 @@ def _prepare(
 def _evaluation(resolved: Config, source: Source, model: ModelSource, data: PreparedData) -> EvaluationSetup:
     keys = evaluation_keys(len(data.test.blocks), required(resolved.batch_size))
     return EvaluationSetup(resolved, source, model, data.test, keys, data.stores)
+
+
+def _check_masking(config: Config, plan: BatchPlan, maskable: int) -> None:
+    expected = config.mlm_probability * maskable * plan.epoch_at(plan.steps)
+    if expected < 1:
+        raise RequestError(
+            f"masks less than one token in all {plan.steps:,} steps, of {maskable:,} tokens of training text "
+            "that can be masked",
+            code="nothing_to_mask",
+            option="--mlm-probability",
+            value=config.mlm_probability,
+            fix="give a higher one, more steps or more text",
+        )
 
 
 def _plan(config: Config, blocks: int) -> BatchPlan:

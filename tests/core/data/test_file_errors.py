@@ -36,7 +36,7 @@ from mlm_core.data.embedded_corpus import LIBRARY
         ("a.parquet", b"PAR1", "cannot be read"),
         ("a.arrow", b"ARROW1", "cannot be read"),
         ("a.jsonl.gz", b"not compressed", "cannot be read"),
-        ("a.jsonl.gz", gzip.compress(b'{"text": "x"}\n' * 1000)[:40], "cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "x"}\n' * 1000, mtime=0)[:40], "cannot be read"),
         ("a.pdf", b"%PDF", "unknown kind"),
     ],
 )
