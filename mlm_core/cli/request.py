@@ -31,7 +31,8 @@ def whole_number(text: str, option: str, *, least: int) -> int:
     Raises:
         RequestError: it is not a whole number, or it is less than `least`.
     """
-    if text.isascii() and text.isdigit() and int(text) >= least:
+    # Of more digits, no list is that long.
+    if text.isascii() and text.isdigit() and len(text) < 19 and int(text) >= least:
         return int(text)
     message = f"must be a whole number of at least {least}"
     raise RequestError(message, code="invalid_type", option=option, value=text)

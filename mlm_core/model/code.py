@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from mlm_core.config.model import ModelConfig
 from mlm_core.errors import RequestError
+from mlm_core.system.json_files import BadJsonError, read_json
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer_config.json"
 """The files that name code, under `auto_map`."""
@@ -82,7 +82,11 @@ def may_run(directory: Path, settings: Mapping[str, Any], model: str) -> bool:
 
 
 def _settings(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        return read_json(path) if path.is_file() else {}
+    except (OSError, BadJsonError):
+        # Whoever opens the file for its content says what is wrong with it.
+        return {}
 
 
 def _places(settings: Any) -> Iterator[str]:

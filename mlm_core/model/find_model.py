@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,8 @@ from mlm_core.errors import RequestError
 from mlm_core.model.code import check_pinned, unpinned_code_error
 from mlm_core.model.download import download_model
 from mlm_core.model.scratch import SCRATCH, SCRATCH_OPTIONS
+from mlm_core.system.json_files import BadJsonError, as_object, read_json
+from mlm_core.system.os_errors import advice, reason
 
 STARTER = "starter"
 """The name of the small model that comes with this package; see `mlm_core/model/starter/README.md`."""
@@ -141,19 +143,30 @@ def _settings(directory: Path, model: str) -> Mapping[str, Any]:
     """
     fix = "give a directory written by save_pretrained"
     try:
-        settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        reason = "is not a model directory: it has no config.json"
-        if (directory / "run.json").is_file():
-            reason = "is a run that did not finish, so it has no model"
-            fix = "train it again with --overwrite"
-    except (OSError, ValueError) as error:
-        reason = f"config.json cannot be read ({error})"
-    else:
-        if isinstance(settings, dict) and settings.get("model_type"):
+        settings = as_object(read_json(directory / "config.json"))
+        if settings.get("model_type"):
             return settings
-        reason = "config.json names no model_type"
-    raise RequestError(reason, code="not_a_model", option="--model", value=model, fix=fix)
+        cause = "config.json names no model_type"
+    except FileNotFoundError:
+        cause = "is not a model directory: it has no config.json"
+        if (directory / "run.json").is_file():
+            cause, fix = _run_without_model(directory)
+    except OSError as error:
+        cause, fix = f"config.json cannot be read ({reason(error)})", advice(error) or fix
+    except BadJsonError as error:
+        cause = f"config.json cannot be used: {error}"
+    raise RequestError(cause, code="not_a_model", option="--model", value=model, fix=fix)
+
+
+def _run_without_model(directory: Path) -> tuple[str, str]:
+    """What is wrong with a run that has no config.json, and what to do, which must not cost the run."""
+    if (directory / "model.safetensors").is_file():
+        return (
+            "is a run that has lost its config.json",
+            "put it back, for example from the model that the run started with",
+        )
+    again = f"mlm train --resume --output-dir {shlex.quote(str(directory))}"
+    return "is a run that did not finish, so it has no model", f"{again} goes on with it"
 
 
 def _check_no_revision(config: ModelConfig) -> None:

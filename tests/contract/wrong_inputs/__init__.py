@@ -1,0 +1,1 @@
+"""The table of wrong inputs: what is wrong, and what must be said about it."""
