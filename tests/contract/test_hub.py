@@ -179,6 +179,10 @@ def test_a_resumed_run_publishes(hub, trained, engine, environment):
     run, results, _ = trained
     before = len(hub.models["org/walk"].branches["main"])
     words = ["train", "--output-dir", run, "--resume", "--backend", engine.name, "--json"]
+    # Whether and where is for each start to say, never for run.json, which may be somebody else's.
+    printed, said = python("-m", "mlm_core", *words, **environment)
+    assert json.loads(printed)["hub_url"] is None and "nothing is published" in said
+    words += ["--push-to-hub", "--hub-model-id", "org/walk"]
     printed, said = python("-m", "mlm_core", *words, **environment)
     assert json.loads(printed)["hub_url"] == results["hub_url"]
     assert "has already finished" in said and len(hub.models["org/walk"].branches["main"]) == before
