@@ -25,7 +25,9 @@ def run(request: Request) -> dict[str, Any]:
     """Evaluate a run on its held-out text, or any model directory on a given text."""
     given = Config.from_dict(request.given)
     from mlm_core.model.find_model import find_model
+    from mlm_core.progress import Progress
     from mlm_core.registry import find_engine
+    from mlm_core.training.run_files import foreign_weights
     from mlm_core.training.run_record import config_of, read_facts
 
     model = request.arguments["run"]
@@ -43,6 +45,9 @@ def run(request: Request) -> dict[str, Any]:
             value=model,
             fix=f"{'check the name, or ' if here else ''}give --dataset to evaluate on other text",
         )
+    warning = foreign_weights(path, facts) if facts is not None else None
+    if warning is not None:
+        Progress.of(given).warn(warning)
     config = _evaluation_config(config_of(facts, path) if facts is not None else Config(), given, model)
     engine = find_engine(config.backend)
     if given.dataset is not None:

@@ -52,6 +52,23 @@ def written_since(directory: Path, before: Seen) -> dict[str, str]:
     }
 
 
+def foreign_weights(path: Path, facts: Mapping[str, Any]) -> str | None:
+    """What to say where a run's weights are not the ones that it saved; None: they are, or nobody can tell.
+
+    Args:
+        path: the run's directory.
+        facts: in its `run.json`.
+    """
+    recorded = facts.get("model_digest")
+    try:
+        if recorded is None or digest_of(path / WEIGHTS) == recorded:
+            return None
+    except OSError:
+        # Reading the model raises the error.
+        return None
+    return f"{path / WEIGHTS} has changed since the run saved it, so run.json is about other weights"
+
+
 def remove_run(path: Path) -> list[str]:
     """Remove the files of a run, and return the names of the others, which stay.
 

@@ -15,6 +15,7 @@ from mlm_core.system.interruption import Interruption
 from mlm_core.training.checkpoint import Checkpoints, Moments
 from mlm_core.training.output_directory import check_output
 from mlm_core.training.run_directory import RunDirectory
+from mlm_core.training.run_files import foreign_weights
 from mlm_core.training.run_lock import RunLock
 from mlm_core.training.run_record import read_facts
 
@@ -283,3 +284,15 @@ def test_a_lock_knows_whether_its_directory_is_in_place(tmp_path):
         assert lock.is_in_place()
         (tmp_path / "a").rename(tmp_path / "b")
         assert not lock.is_in_place()
+
+
+def test_weights_that_the_run_did_not_save_are_noticed(tmp_path):
+    run = tmp_path / "run"
+    trained(run, "weights")
+    facts = read_facts(run)
+    assert foreign_weights(run, facts) is None
+    (run / "model.safetensors").write_text("Weights")
+    assert "has changed" in foreign_weights(run, facts)
+    assert foreign_weights(run, facts | {"model_digest": None}) is None
+    (run / "model.safetensors").unlink()
+    assert foreign_weights(run, facts) is None
