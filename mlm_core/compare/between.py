@@ -39,7 +39,7 @@ def compare_reports(before: Content, after: Content) -> list[dict[str, Any]]:
 def _variants(content: Content) -> Iterator[tuple[str, Content]]:
     for point in content["points"]:
         for variant in point["columns"]:
-            if "rounds" in variant:
+            if variant.get("rounds") is not None:
                 yield f"{variant['name']} {point['name']}".strip(), variant
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -35,6 +34,12 @@ LATER_TOLERANCE = {"float32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}
 Content = Mapping[str, Any]
 
 
+_LEAST_RATE, _MOST_RATE = 1e-12, 1e15
+"""Tokens a second: the ratio of two is then a finite number."""
+
+_MOST_ROUNDS = 2000
+"""Of a variant; each one takes memory when two reports are compared."""
+
 # What is read of a report; other keys are left alone.
 
 
@@ -55,11 +60,14 @@ class _Variant:
         if self.rounds is not None and (self.tokens_per_second is None or self.work is None):
             raise ValueError("a column with rounds has no speed, or no work")
         if self.tokens_per_second is not None and not all(
-            0 < rate < math.inf for rate in (self.tokens_per_second.median, *self.tokens_per_second.rounds)
+            _LEAST_RATE <= rate <= _MOST_RATE
+            for rate in (self.tokens_per_second.median, *self.tokens_per_second.rounds)
         ):
             raise ValueError("a speed is not a positive number")
         if self.tokens_per_second is not None and not self.tokens_per_second.rounds:
             raise ValueError("a speed has no rounds")
+        if self.tokens_per_second is not None and len(self.tokens_per_second.rounds) > _MOST_ROUNDS:
+            raise ValueError(f"a speed has more than {_MOST_ROUNDS:,} rounds")
 
 
 @dataclass(frozen=True)

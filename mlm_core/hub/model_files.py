@@ -11,6 +11,7 @@ from typing import Any
 from mlm_core.errors import RequestError
 from mlm_core.model.code import code_files
 from mlm_core.model.weight_files import OTHER_WEIGHTS, WEIGHTS, check_weights, weight_files
+from mlm_core.system.json_files import read_json
 
 H5 = "tf_model.h5"
 """The name of TensorFlow's weights in transformers' own format."""
@@ -69,7 +70,7 @@ def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5
         names |= {path.name for path in code_files(directory)}
         present = [name for name in sorted(names) if (directory / name).is_file()]
         return {name: _prepared(directory / name, repository) for name in present}
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RequestError(
             f"a file in the directory is damaged ({error})",
             code="not_a_model",
@@ -126,7 +127,7 @@ def _prepared(path: Path, repository: str) -> Path | bytes:
         return text.replace(PLACEHOLDER, repository).encode() if PLACEHOLDER in text else path
     if path.name not in _SETTINGS:
         return path
-    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings = read_json(path)
     if not isinstance(settings, dict):
         return path
     kept = {name: value for name, value in settings.items() if not _is_of_this_machine(name, value)}

@@ -88,6 +88,8 @@ def _indexed(path: Path) -> list[Path]:
         index = checked(read_json(path), _Index)
         # Only files next to the index, whatever the index says.
         paths = [path.parent / Path(name).name for name in sorted(set(index.weight_map.values()))]
+        if not paths:
+            raise BadJsonError("its weight_map is empty")
         missing = next((part for part in paths if not part.is_file()), None)
         if missing is None:
             return paths
@@ -132,6 +134,18 @@ def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
 
     content = save({name: np.ascontiguousarray(array) for name, array in weights.items()}, {"format": "pt"})
     write_atomically(path, content)
+
+
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every array of a safetensors file; the arrays are not read.
+
+    Raises:
+        Exception: the file is damaged; the exception type of safetensors has no public name.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

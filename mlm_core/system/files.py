@@ -6,8 +6,10 @@ import errno
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -16,9 +18,23 @@ _PARTIAL = re.compile(r"\.(.+?)(?:\.[0-9a-f]{8})?\.partial")
 """Earlier versions wrote names without a number."""
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading; a pipe or a device, which may never end, is refused.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file.
+    """
+    # Without O_NONBLOCK, opening a named pipe waits for a writer.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(None, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
+
+
 def digest_of(path: Path) -> str:
-    """blake2b digest of a file (16 bytes, as hex)."""
-    with path.open("rb") as file:
+    """blake2b digest of a regular file (16 bytes, as hex)."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 

@@ -7,19 +7,20 @@ reading it ends, with the content or with a `BadJsonError`. A schema (a msgspec 
 from __future__ import annotations
 
 import json
-import os
-import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+
+from mlm_core.system.files import open_regular
 
 T = TypeVar("T")
 
 LARGEST = 256 * 2**20
 """Bytes of a file; our own files are smaller by orders of magnitude."""
 _DEPTH = 100
-_DIGITS = 25
-"""Of an integer: more than any of 64 bits has."""
+_DIGITS = 40
+"""Of an integer. Many a `tokenizer_config.json` has 10^30, which stands for "no limit"."""
 
 
 class BadJsonError(ValueError):
@@ -33,11 +34,7 @@ def read_bounded(path: Path, largest: int = LARGEST) -> bytes:
         OSError: it cannot be read, or is not a regular file.
         BadJsonError: it is larger than `largest` bytes.
     """
-    # Without O_NONBLOCK, opening a named pipe waits for a writer.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(None, "not a regular file", str(path))
+    with open_regular(path) as file:
         content = file.read(largest + 1)
     if len(content) > largest:
         raise BadJsonError(f"it is larger than {largest:,} bytes")
@@ -105,15 +102,23 @@ def checked(value: Any, schema: type[T]) -> T:
     """The value as an instance of a msgspec Struct, or of another type that msgspec knows.
 
     Raises:
-        BadJsonError: a key is missing or has the wrong type; the message names it.
+        BadJsonError: a key is missing or has the wrong type; the message names it. Or a whole number does not
+            fit into 64 bits.
     """
     # Late: importing msgspec takes 15 ms, and most commands read no such file.
     import msgspec
 
     try:
-        return msgspec.convert(value, schema)
-    except (msgspec.ValidationError, RecursionError) as error:
+        found = msgspec.convert(value, schema)
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
         raise BadJsonError(str(error)[:300]) from None
+    level = [value]
+    while level:
+        for item in level:
+            if isinstance(item, int) and not -(2**63) <= item < 2**63:
+                raise BadJsonError(f"the number {item} is out of range")
+        level = _inner(level)
+    return found
 
 
 def _integer(digits: str) -> int:
@@ -125,22 +130,41 @@ def _integer(digits: str) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise BadJsonError(f"it has the key {twice[:50]!r} twice")
     return found
 
 
+def _check_texts(values: list[Any]) -> None:
+    try:
+        for value in values:
+            if isinstance(value, str):
+                value.encode()
+            elif isinstance(value, dict):
+                "".join(value).encode()
+    except UnicodeEncodeError:
+        raise BadJsonError("it has half a pair of surrogates, which is no text") from None
+
+
 def _check_depth(value: Any) -> None:
-    """Whoever gets the value may write or copy it, and would meet Python's own limit on the way."""
+    """Whoever gets the value may write or copy it, and would meet Python's own limit on the way.
+
+    Half a pair of surrogates can be written as \\ud800, but is no text.
+    """
     level = [value]
     for _ in range(_DEPTH):
-        level = [
-            inner
-            for item in level
-            if isinstance(item, (dict, list))
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
+        _check_texts(level)
+        level = _inner(level)
         if not level:
             return
     raise BadJsonError(f"it is nested more than {_DEPTH} levels deep")
+
+
+def _inner(values: list[Any]) -> list[Any]:
+    """What is one level further down."""
+    return [
+        inner
+        for item in values
+        if isinstance(item, (dict, list))
+        for inner in (item.values() if isinstance(item, dict) else item)
+    ]

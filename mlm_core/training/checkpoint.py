@@ -8,16 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mlm_core.errors import RequestError
+from mlm_core.errors import RequestError, first_line
 from mlm_core.model.initialization import ParameterSpecs, Weights
-from mlm_core.model.weight_files import WEIGHTS, read_arrays, write_weights
+from mlm_core.model.weight_files import WEIGHTS, array_shapes, read_arrays, write_weights
 from mlm_core.system.files import digest_of, is_partial, sync_directory, write_atomically
 from mlm_core.system.json_files import BadJsonError, as_object, read_json
 from mlm_core.system.os_errors import advice, reason
@@ -55,8 +55,13 @@ class Checkpoint:
         return int(self.facts["step"])
 
     def weights(self) -> Weights:
-        """Read the parameters, by canonical name."""
-        return read_arrays(self.path / WEIGHTS)
+        """Read the parameters, by canonical name.
+
+        Raises:
+            RequestError: the file is not one of weights, although its digest is the recorded one.
+        """
+        with self._reading(WEIGHTS):
+            return read_arrays(self.path / WEIGHTS)
 
     def weights_for(self, specs: ParameterSpecs) -> Weights:
         """Read the parameters and check that they match a model's.
@@ -83,9 +88,33 @@ class Checkpoint:
         )
 
     def moments(self) -> Moments:
-        """Read the optimizer's moments."""
-        arrays = read_arrays(self.path / OPTIMIZER)
-        return Moments(_below(arrays, _FIRST), _below(arrays, _SECOND))
+        """Read the optimizer's moments.
+
+        Raises:
+            RequestError: they are not the moments of the checkpoint's parameters.
+        """
+        with self._reading(OPTIMIZER):
+            arrays = read_arrays(self.path / OPTIMIZER)
+            moments = Moments(_below(arrays, _FIRST), _below(arrays, _SECOND))
+            shapes = array_shapes(self.path / WEIGHTS)
+            _check_moments(moments, shapes)
+        return moments
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            # The exception type of safetensors has no public name.
+            raise RequestError(
+                f"it does not hold what a checkpoint holds ({first_line(error)})",
+                code="damaged_checkpoint",
+                option="--resume",
+                value=str(self.path / name),
+                fix="move the checkpoint out of the run: --resume then takes the one before it",
+            ) from None
 
 
 @dataclass
@@ -253,6 +282,15 @@ def _put_in_place(building: Path, place: Path) -> None:
             aside.rename(place)
         raise
     _remove(aside)
+
+
+def _check_moments(moments: Moments, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    if moments.first.keys() != moments.second.keys():
+        raise ValueError("a first or a second moment is missing")
+    for arrays in (moments.first, moments.second):
+        for name, array in arrays.items():
+            if shapes.get(name) != array.shape:
+                raise ValueError(f"the moments of {name} have shape {array.shape}, not {shapes.get(name)}")
 
 
 def _below(arrays: Weights, prefix: str) -> Weights:

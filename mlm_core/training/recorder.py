@@ -19,7 +19,7 @@ from mlm_core.errors import RequestError
 from mlm_core.metrics.json_values import finite
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.progress import Progress
-from mlm_core.system.files import write_atomically
+from mlm_core.system.files import open_regular, write_atomically
 from mlm_core.system.os_errors import advice, reason
 from mlm_core.training.run_errors import writing
 from mlm_core.training.setup import TrainingSetup
@@ -138,7 +138,8 @@ def check_metrics(metrics: Path, state: Mapping[str, Any]) -> None:
         RequestError: lines are missing, or have changed.
     """
     try:
-        kept = metrics.read_bytes()[: state["metrics_bytes"]]
+        with open_regular(metrics) as file:
+            kept = file.read(min(state["metrics_bytes"], os.fstat(file.fileno()).st_size))
     except FileNotFoundError:
         kept = b""
     except OSError as error:

@@ -146,3 +146,21 @@ def test_saving_a_step_again_replaces_it(tmp_path):
     made.save(4, arrays(9), Moments(arrays(9), arrays(9)), {})
     assert equal(made.newest().weights(), arrays(9))
     assert json.loads((made.newest().path / "state.json").read_text())["step"] == 4
+
+
+@pytest.mark.parametrize("wrong", ["missing", "shape", "extra", "not safetensors"])
+def test_moments_that_are_not_those_of_the_parameters_are_refused(tmp_path, wrong):
+    first, second = arrays(1), arrays(2)
+    if wrong == "missing":
+        del second["a.bias"]
+    elif wrong == "shape":
+        first["a.bias"] = second["a.bias"] = np.zeros(4, np.float32)
+    elif wrong == "extra":
+        first["b"] = second["b"] = np.zeros(4, np.float32)
+    made = Checkpoints(tmp_path, 2)
+    path = made.save(7, arrays(0), Moments(first, second), {})
+    found = made.newest()
+    if wrong == "not safetensors":
+        (path / "optimizer.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(RequestError, match="does not hold what a checkpoint holds"):
+        found.moments()
