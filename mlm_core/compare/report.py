@@ -48,6 +48,12 @@ class _Speed:
     median: float
     rounds: list[float]
 
+    def __post_init__(self) -> None:
+        if not all(_LEAST_RATE <= rate <= _MOST_RATE for rate in (self.median, *self.rounds)):
+            raise ValueError("a speed is not a positive number")
+        if not 0 < len(self.rounds) <= _MOST_ROUNDS:
+            raise ValueError(f"a speed has no rounds, or more than {_MOST_ROUNDS:,}")
+
 
 @dataclass(frozen=True)
 class _Variant:
@@ -59,15 +65,6 @@ class _Variant:
     def __post_init__(self) -> None:
         if self.rounds is not None and (self.tokens_per_second is None or self.work is None):
             raise ValueError("a column with rounds has no speed, or no work")
-        if self.tokens_per_second is not None and not all(
-            _LEAST_RATE <= rate <= _MOST_RATE
-            for rate in (self.tokens_per_second.median, *self.tokens_per_second.rounds)
-        ):
-            raise ValueError("a speed is not a positive number")
-        if self.tokens_per_second is not None and not self.tokens_per_second.rounds:
-            raise ValueError("a speed has no rounds")
-        if self.tokens_per_second is not None and len(self.tokens_per_second.rounds) > _MOST_ROUNDS:
-            raise ValueError(f"a speed has more than {_MOST_ROUNDS:,} rounds")
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def test_yaml_that_is_read(tmp_path):
     with pytest.raises(BadYamlError, match="not UTF-8"):
         read_yaml(tmp_path / "a.yaml")
     (tmp_path / "a.yaml").write_bytes(b"a: 1\n" * LARGEST)
-    with pytest.raises(BadYamlError, match="larger than"):
+    with pytest.raises(BadJsonError, match="larger than"):
         read_yaml(tmp_path / "a.yaml")
 
 
@@ -166,7 +166,7 @@ def variant(**changes):
         ({"tokens_per_second": {"median": 5, "rounds": []}}, "no rounds"),
         ({"tokens_per_second": {"median": 5, "rounds": [0.0]}}, "not a positive number"),
         ({"tokens_per_second": {"median": float("nan"), "rounds": [1.0]}}, "not a positive number"),
-        ({"tokens_per_second": {"median": 5, "rounds": [1.0] * 2001}}, "2,000 rounds"),
+        ({"tokens_per_second": {"median": 5, "rounds": [1.0] * 2001}}, "more than 2,000"),
     ],
 )
 def test_a_report_with_wrong_types_is_refused(tmp_path, changes, reason):
