@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections.abc import Iterable
@@ -45,11 +46,19 @@ def _error_in(path: Path, kind: FileKind, rows: int | None) -> str | None:
             for _ in file:
                 pass
     except UnicodeDecodeError as error:
-        wrong = error.object[error.start]
-        return f"line {_line_not_utf8(path)} is not UTF-8 text (byte 0x{wrong:02x}); save it as UTF-8"
+        return _encoding_error(path, error)
     except UNREADABLE as error:
         return unreadable_reason(error)
     return None
+
+
+def _encoding_error(path: Path, error: UnicodeDecodeError) -> str:
+    wrong = error.object[error.start]
+    place = f"line {_line_not_utf8(path)} is not UTF-8 text (byte 0x{wrong:02x})"
+    with suppress(*UNREADABLE), open_bytes(path) as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return f"{place}: the file is UTF-16; save it as UTF-8"
+    return f"{place}; save it as UTF-8"
 
 
 def _line_not_utf8(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -28,16 +28,18 @@ def choose_json_column(lines: Any, wanted: str | None, dataset: str) -> str:
         RequestError: the requested path is missing or holds no text, or several paths could be the text.
         ValueError: a line is not a JSON object.
     """
+    objects = json_objects(lines)
     found: dict[str, str] = {}
-    for item in islice(json_objects(lines), _LOOKED_AT):
-        for path, kind in _leaves(item):
-            if found.get(path) != _TEXT:
-                found[path] = kind
-    candidates = [path for path, kind in found.items() if kind == _TEXT]
+    _look_at(islice(objects, _LOOKED_AT), found)
     if wanted is None:
         # Blank at first, but a text all the same.
-        named = DEFAULT in candidates or found.get(DEFAULT) == _NOTHING
-        return DEFAULT if named else default_column(candidates, found, dataset)
+        if found.get(DEFAULT) in (_TEXT, _NOTHING):
+            return DEFAULT
+        # No row decides alone: the text may begin far down, or in another file.
+        _look_at(objects, found)
+    candidates = [path for path, kind in found.items() if kind == _TEXT]
+    if wanted is None:
+        return default_column(candidates, found, dataset)
     if wanted in candidates:
         return wanted
     if found.get(wanted, _NOTHING) == _NOTHING and any(path.startswith(f"{wanted}.") for path in found):
@@ -49,6 +51,14 @@ def choose_json_column(lines: Any, wanted: str | None, dataset: str) -> str:
     if kind.endswith(_TEXT) or kind == _NOTHING:
         return wanted
     raise wrong_column_error(wanted, kind, candidates)
+
+
+def _look_at(items: Iterable[Mapping[str, Any]], found: dict[str, str]) -> None:
+    """Add the kind of every path of these objects to `found`."""
+    for item in items:
+        for path, kind in _leaves(item):
+            if found.get(path, _NOTHING) == _NOTHING or kind == _TEXT:
+                found[path] = kind
 
 
 def _leaves(item: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -75,7 +75,7 @@ def _is_rows(value: Any) -> bool:
 def is_one_value(lines: Iterable[str]) -> bool:
     """Whether a file holds one JSON value, on one line or many, not one object a line.
 
-    Reads its first two lines that are not blank.
+    Reads its first two lines that are not blank; the whole is parsed later.
     """
     found = (line for line in lines if line.strip())
     first = next(found, "")
@@ -83,8 +83,10 @@ def is_one_value(lines: Iterable[str]) -> bool:
         return True
     try:
         parsed(first)
+    except json.JSONDecodeError as error:
+        # A value that goes on in the next line, or a line that is cut; parsing the whole file decides.
+        return error.pos >= len(first.rstrip())
     except ValueError:
-        # The start of an object over several lines, or a broken line; parsing the whole file decides.
-        return first.strip() in ("{", "[")
+        return False
     # An object that is alone in its file may hold the rows, as {"data": [...]} does.
     return next(found, None) is None and first.lstrip().startswith("{")

@@ -14,9 +14,9 @@ from mlm_core.data.errors import dataset_error
 from mlm_core.data.file_errors import find_file_error
 from mlm_core.data.library_errors import first_cause
 from mlm_core.data.local_files import LocalFiles
-from mlm_core.data.parquet_tables import parquet_options
 from mlm_core.data.plain_copies import plain_file
 from mlm_core.data.sealed_cache import is_sealed, seal
+from mlm_core.data.typed_tables import typed_files
 from mlm_core.errors import MlmError, RunError
 from mlm_core.system.cache import cache_directory, unwritable_cache
 from mlm_core.system.os_errors import OF_THE_MACHINE
@@ -42,7 +42,7 @@ def read_files(files: LocalFiles, wanted: str | None, say: Callable[[str], None]
     damaged = not is_sealed(cache)
     try:
         if damaged and any(cache.iterdir()):
-            say(f"the copy of {files.directory or files.paths[0]} in the cache is damaged; it is made again")
+            say(f"the copy of {_name_of(files)} in the cache is damaged; it is made again")
         return _sealed(_load(files, wanted, cache, afresh=damaged), cache)
     except MlmError:
         raise
@@ -103,8 +103,11 @@ def _load(files: LocalFiles, wanted: str | None, cache: Path, *, afresh: bool) -
         options = dict(table_options(files, wanted))
     if builder == "json":
         builder, options = "text", {"encoding": "utf-8-sig"}
-    if builder == "parquet":
-        options = parquet_options([path for paths in splits.values() for path in paths], wanted)
+    if builder in ("parquet", "arrow"):
+        every = [path for paths in splits.values() for path in paths]
+        typed = typed_files(every, builder, wanted, _name_of(files), cache, afresh=afresh)
+        splits = {name: [typed.paths[path] for path in paths] for name, paths in splits.items()}
+        options = dict(typed.options)
     # `datasets` treats a name with brackets or stars as a pattern, even if such a file exists.
     escaped = {name: [glob.escape(str(path.absolute())) for path in paths] for name, paths in splits.items()}
     mode = "force_redownload" if afresh else "reuse_dataset_if_exists"
@@ -118,6 +121,11 @@ def _load(files: LocalFiles, wanted: str | None, cache: Path, *, afresh: bool) -
         if ragged is not None:
             raise ragged
     return found
+
+
+def _name_of(files: LocalFiles) -> str:
+    """The name of local files in a message: their directory, or the first of them."""
+    return str(files.directory or files.paths[0])
 
 
 def _state(files: LocalFiles) -> str:
@@ -140,7 +148,7 @@ def _ends_in_nothing(rows: Any) -> bool:
 
 
 def _unreadable(files: LocalFiles, error: Exception) -> MlmError:
-    name = str(files.directory or files.paths[0])
+    name = _name_of(files)
     reason = first_cause(error)
     if "corresponds to no data" in reason:
         return dataset_error(name, "holds no rows", "empty_file")

@@ -124,7 +124,10 @@ def _texts(
         if config.text_column not in (None, "text"):
             progress.say(f"{name} is plain text, one document a line; --text-column is ignored")
         return TableTexts(rows, "text"), None
-    likely = columns_without_numbers(rows) if opened.kind == "csv" else None
+    likely = None
+    if opened.kind == "csv":
+        named = (config.text_column or DEFAULT) in rows.column_names
+        likely = rows.column_names if named else columns_without_numbers(rows)
     column = choose_table_column(rows.features, config.text_column, name, likely)
     return TableTexts(rows, column), column
 

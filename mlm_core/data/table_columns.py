@@ -13,8 +13,8 @@ _MIXED = "Json"
 
 _STRINGS = {"string", "large_string", "string_view"}
 
-_LOOKED_AT = 1000
-"""The rows that decide whether a column of strings holds numbers only."""
+_AT_ONCE = 1000
+"""Rows in which numbers are looked for at a time."""
 
 
 def choose_table_column(
@@ -37,7 +37,7 @@ def choose_table_column(
             return DEFAULT
         columns = {name: _described(feature) for name, feature in features.items()}
         if likely is not None:
-            columns |= {name: "numbers" for name in features if name not in likely}
+            columns |= {name: "numbers or nothing" for name in features if name not in likely}
         return default_column(candidates, columns, dataset)
     if likely is not None and wanted in features:
         return wanted
@@ -63,9 +63,15 @@ def text_columns(features: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def columns_without_numbers(rows: Any) -> list[str]:
-    """The columns of a table of strings, except those that hold only numbers, true and false."""
-    looked_at = rows[:_LOOKED_AT]
-    return [name for name in rows.column_names if not all(map(_is_number, looked_at[name]))]
+    """The columns of a table of strings, except those that hold only numbers, true, false and nothing."""
+    undecided, found = list(rows.column_names), set()
+    for start in range(0, len(rows), _AT_ONCE):
+        if not undecided:
+            break
+        cells = rows.select_columns(undecided)[start : start + _AT_ONCE]
+        found |= {name for name in undecided if not all(map(_is_number, cells[name]))}
+        undecided = [name for name in undecided if name not in found]
+    return [name for name in rows.column_names if name in found]
 
 
 def holds_json(features: Mapping[str, Any], column: str) -> bool:
