@@ -44,13 +44,17 @@ def open_bytes(path: Path) -> IO[bytes]:
     return file
 
 
-def open_text(path: Path) -> IO[str]:
+def open_text(path: Path, *, newline: str = "\n") -> IO[str]:
     """Open a file for reading UTF-8 text; line ends are kept, a byte order mark is skipped.
+
+    Args:
+        path: the file.
+        newline: what ends a line, see `io.TextIOWrapper`; by default a line feed alone.
 
     Raises:
         OSError: the file cannot be opened.
     """
-    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline=newline)
 
 
 def unreadable_reason(error: BaseException) -> str:

@@ -67,7 +67,7 @@ def separator_of(path: Path) -> str:
     Raises:
         UnicodeDecodeError: the file is not UTF-8.
     """
-    with open_text(path) as file:
+    with open_text(path, newline="") as file:
         first: list[str] = next(csv_rows(file, _SEPARATORS[0]), [])
         line = _SEPARATORS[0].join(first)
     counts = {sign: len(next(csv.reader([line], delimiter=sign), [])) for sign in _SEPARATORS[1:]}
@@ -82,7 +82,7 @@ def csv_rows(file: Any, separator: str) -> Any:
 
 
 def _columns(path: Path, separator: str) -> list[str]:
-    with open_text(path) as file:
+    with open_text(path, newline="") as file:
         header: list[str] = next(csv_rows(file, separator), [])
     # The names that pandas gives to columns without a name, for example to a saved index.
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]

@@ -38,9 +38,9 @@ def _error_in(path: Path, kind: FileKind, rows: int | None) -> str | None:
     if kind.builder not in ("text", "csv", "json"):
         return None
     try:
-        with open_text(path) as file:
-            if kind.builder == "json":
-                return _json_error(file)
+        if kind.builder == "json":
+            return _json_error(path)
+        with open_text(path, newline="" if kind.builder == "csv" else "\n") as file:
             if kind.builder == "csv":
                 return _csv_error(file, separator_of(path), rows)
             for _ in file:
@@ -74,11 +74,15 @@ def _line_not_utf8(path: Path) -> int:
     return number + 1
 
 
-def _json_error(file: IO[str]) -> str | None:
-    if is_one_value(file):
-        file.seek(0)
-        return _array_error(file.read())
-    file.seek(0)
+def _json_error(path: Path) -> str | None:
+    # Opened again for each reading: not every compressed file can go back to its start.
+    with open_text(path) as file:
+        one_value = is_one_value(file)
+    with open_text(path) as file:
+        return _array_error(file.read()) if one_value else _lines_error(file)
+
+
+def _lines_error(file: IO[str]) -> str | None:
     number = 0
     for number, line in enumerate(file, 1):
         if not line.strip():

@@ -24,6 +24,8 @@ _NOT_TEXT = {
 }  # fmt: skip
 """Files that describe the dataset in their directory; of the second kind, by their names without suffixes."""
 
+_IRREGULAR = "not regular files"
+
 
 @dataclass(frozen=True)
 class LocalFiles:
@@ -34,7 +36,7 @@ class LocalFiles:
         kind: their kind.
         directory: the directory that was named, in which file names such as train and test tell the split;
             None: a file or a glob was named.
-        left_out: the files and links of the directory that are not read, by reason.
+        left_out: what the directory or the glob names besides, and is not read, by reason.
     """
 
     paths: list[Path]
@@ -49,6 +51,14 @@ class LocalFiles:
             name = "train" if self.directory is None else _split_of(path.relative_to(self.directory))
             splits.setdefault(name, []).append(path)
         return splits
+
+
+def listed(left_out: Mapping[str, list[str]]) -> list[str]:
+    """What is not read, in words, one for each reason."""
+    return [
+        f"{why}: {', '.join(names[:3])}" + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+        for why, names in left_out.items()
+    ]
 
 
 def _split_of(path: Path) -> str:
@@ -78,7 +88,11 @@ def local_files(dataset: str) -> LocalFiles | None:
         return None
     if not paths:
         if directory is not None:
-            raise dataset_error(dataset, "the directory holds no file of text", "missing_file", KNOWN_KINDS)
+            held = f", only {'; '.join(listed(left_out))}" if left_out else ""
+            message = f"the directory holds no file of text{held}"
+            raise dataset_error(dataset, message, "missing_file", KNOWN_KINDS)
+        if left_out:
+            raise dataset_error(dataset, "is not a file", "not_a_file", "give a file of text")
         fix = "give a file, a directory, a glob or a name on the Hub"
         raise dataset_error(dataset, "no such file", "missing_file", fix)
     kinds = {id(kind): kind for kind in (_checked(path) for path in paths)}
@@ -105,7 +119,10 @@ def _found(dataset: str, left_out: dict[str, list[str]]) -> tuple[list[Path] | N
         return [], None
     if any(sign in dataset for sign in "*?["):
         found = sorted(Path(name) for name in glob.glob(dataset, recursive=True))  # noqa: PTH207 - absolute, too
-        return [file for file in found if file.is_file()], None
+        files = [file for file in found if file.is_file()]
+        if len(files) < len(found):
+            left_out[_IRREGULAR] = [str(file) for file in found if not file.is_file()]
+        return files, None
     looks_local = path.is_absolute() or dataset.startswith((".", "~")) or dataset.count("/") > 1
     return ([], None) if looks_local or suffix_of(path) else (None, None)
 
@@ -120,15 +137,13 @@ def _data_in(directory: Path, left_out: dict[str, list[str]]) -> Iterator[Path]:
 
 
 def _not_read(path: Path, directory: Path) -> str | None:
-    """Why something in a directory is not read; "": it is a directory, or hidden; None: it is read."""
-    if any(part.startswith((".", "__")) for part in path.relative_to(directory).parts):
-        return ""
-    if path.is_symlink() and path.is_dir():
-        return "links to directories"
+    """Why something in a directory is not read; "": it is a directory; None: it is read."""
     if path.is_dir():
-        return ""
+        return "links to directories" if path.is_symlink() else ""
+    if any(part.startswith((".", "__")) for part in path.relative_to(directory).parts):
+        return "hidden files"
     if not path.is_file():
-        return "not regular files"
+        return _IRREGULAR
     if path.name.lower() in _NOT_DATA or path.name.split(".")[0].lower() in _NOT_TEXT:
         return "files about the dataset"
     return None if suffix_of(path) is not None else "files of unknown kinds"

@@ -10,7 +10,7 @@ from mlm_core.config.data import DataConfig
 from mlm_core.data.check_source import check_dataset
 from mlm_core.data.hub_dataset import hub_splits
 from mlm_core.data.library_errors import explain_library_error
-from mlm_core.data.local_files import LocalFiles, is_saved_dataset
+from mlm_core.data.local_files import LocalFiles, is_saved_dataset, listed
 from mlm_core.data.quiet_library import quiet_library
 from mlm_core.data.read_files import read_files
 from mlm_core.data.splits import Splits, select_rows
@@ -43,9 +43,8 @@ def open_dataset(config: DataConfig, say: Callable[[str], None]) -> OpenedDatase
     """
     assert config.dataset is not None
     files = check_dataset(config)
-    for why, names in files.left_out.items() if files is not None else ():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        say(f"not read in {config.dataset}: {why}: {', '.join(names[:3])}{more}")
+    for held in listed(files.left_out) if files is not None else ():
+        say(f"not read in {config.dataset}: {held}")
     with quiet_library():
         if files is not None:
             rows = read_files(files, config.text_column, say)

@@ -56,7 +56,8 @@ def _copy_items(path: Path, copy: Path) -> bool:
     with open_text(path) as file:
         if not is_one_value(file):
             return False
-        file.seek(0)
+    # Opened again: not every compressed file can go back to its start.
+    with open_text(path) as file:
         lines = array_lines(file.read())
     with atomic_file(copy) as target:
         target.writelines(f"{line}\n".encode() for line in lines)

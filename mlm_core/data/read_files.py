@@ -106,7 +106,12 @@ def _load(files: LocalFiles, wanted: str | None, cache: Path, *, afresh: bool) -
     if builder in ("parquet", "arrow"):
         every = [path for paths in splits.values() for path in paths]
         typed = typed_files(every, builder, wanted, _name_of(files), cache, afresh=afresh)
-        splits = {name: [typed.paths[path] for path in paths] for name, paths in splits.items()}
+        splits = {
+            name: [typed.paths[path] for path in paths if path in typed.paths]
+            for name, paths in splits.items()
+        }
+        for name in (name for name, paths in splits.items() if not paths):
+            raise dataset_error(_name_of(files), f"its split {name} holds no rows", "empty_file")
         options = dict(typed.options)
     # `datasets` treats a name with brackets or stars as a pattern, even if such a file exists.
     escaped = {name: [glob.escape(str(path.absolute())) for path in paths] for name, paths in splits.items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.data.errors import dataset_error
-from mlm_core.data.table_columns import choose_table_column
+from mlm_core.data.table_columns import choose_table_column, text_columns
 from mlm_core.system.files import atomic_file
 
 _ROWS = 1000
@@ -24,7 +24,7 @@ class TypedFiles:
     """Files that `datasets` can read.
 
     Attributes:
-        paths: a path, or that of its copy, by the path that was given.
+        paths: a path, or that of its copy, by the path that was given; files without rows are left out.
         options: the options with which `datasets` reads them.
     """
 
@@ -52,10 +52,11 @@ def typed_files(
     import pyarrow
 
     schemas = {path: _schema(path, builder) for path in paths}
+    filled = [path for path in paths if _has_rows(path, builder)]
     if builder == "arrow" and len(set(schemas.values())) == 1 and not any(map(_odd, schemas[paths[0]].types)):
         features = datasets.Features.from_arrow_schema(schemas[paths[0]])
         choose_table_column(features, wanted, dataset)
-        return TypedFiles({path: path for path in paths}, {})
+        return TypedFiles({path: path for path in filled}, {})
     features = _features(list(schemas.values()))
     column = choose_table_column(features, wanted, dataset)
     name = column if column in features else column.split(".")[0]
@@ -65,7 +66,8 @@ def typed_files(
         feature = datasets.Features.from_arrow_schema(pyarrow.schema([(name, target)]))[name]
     wanted_features = datasets.Features({name: feature})
     ready = {}
-    for path, schema in schemas.items():
+    for path in filled:
+        schema = schemas[path]
         fits = builder == "parquet" and name in schema.names and schema.field(name).type in (target, _null())
         ready[path] = path if fits else _copied(path, builder, name, wanted_features, cache, afresh=afresh)
     options = {"columns": [name], "features": wanted_features} if builder == "parquet" else {}
@@ -79,6 +81,22 @@ def _schema(path: Path, builder: str) -> Any:
         return pyarrow.parquet.read_schema(path)
     with pyarrow.memory_map(str(path)) as file:
         return _arrow_reader(file).schema
+
+
+def _has_rows(path: Path, builder: str) -> bool:
+    import pyarrow.parquet
+
+    if builder == "parquet":
+        return bool(pyarrow.parquet.read_metadata(path).num_rows)
+    with pyarrow.memory_map(str(path)) as file:
+        return any(batch.num_rows for batch in _batches(_arrow_reader(file)))
+
+
+def _batches(reader: Any) -> Iterator[Any]:
+    if hasattr(reader, "read_next_batch"):
+        yield from reader
+    else:
+        yield from map(reader.get_batch, range(reader.num_record_batches))
 
 
 def _arrow_reader(file: Any) -> Any:
@@ -132,7 +150,13 @@ def _features(schemas: Sequence[Any]) -> dict[str, Any]:
                 except Exception:
                     continue
         for name, feature in known.items():
-            if getattr(found.get(name), "dtype", "null") == "null" or name not in found:
+            # A type that holds text, or holds anything, says more than the type of an empty column.
+            nothing = getattr(found.get(name), "dtype", None) == "null"
+            if (
+                name not in found
+                or nothing
+                or (text_columns({name: feature}) and not text_columns({name: found[name]}))
+            ):
                 found[name] = feature
     return found
 
@@ -199,7 +223,5 @@ def _cells(path: Path, builder: str, name: str) -> Iterator[Any]:
         return
     with pyarrow.memory_map(str(path)) as mapped:
         reader = _arrow_reader(mapped)
-        stream = hasattr(reader, "read_next_batch")
-        batches = reader if stream else map(reader.get_batch, range(reader.num_record_batches))
-        for batch in batches:
+        for batch in _batches(reader):
             yield batch.column(name) if name in reader.schema.names else pyarrow.nulls(batch.num_rows)

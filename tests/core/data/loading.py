@@ -24,6 +24,13 @@ def texts(dataset, **options):
     return list(load(dataset, **options).documents)
 
 
+def said(capsys, path, **options):
+    """The documents, and what is said about them."""
+    progress = Progress(quiet=False, verbose=False, logging_steps=1)
+    documents = list(load_source(Config(dataset=str(path), **options), progress=progress).documents)
+    return documents, " ".join(capsys.readouterr().err.split())
+
+
 def rows(path, *objects):
     """Write one JSON object a line."""
     path.write_text("\n".join(json.dumps(item) for item in objects), encoding="utf-8")

@@ -5,18 +5,9 @@ import json
 import random
 
 import pytest
-from loading import load, rows, texts
+from loading import load, rows, said, texts
 
-from mlm_core import Config, RequestError
-from mlm_core.data.sources import load_source
-from mlm_core.progress import Progress
-
-
-def said(capsys, path, **options):
-    """The documents, and what is said about them."""
-    progress = Progress(quiet=False, verbose=False, logging_steps=1)
-    documents = list(load_source(Config(dataset=str(path), **options), progress=progress).documents)
-    return documents, " ".join(capsys.readouterr().err.split())
+from mlm_core import RequestError
 
 
 def as_csv(path, items):
@@ -64,7 +55,7 @@ def test_a_text_that_begins_late_is_a_candidate(tmp_path, write):
 )
 def test_a_table_without_text_is_refused_not_trained_on(tmp_path, cells):
     path = as_csv(tmp_path / "a.csv", [{"id": cell, "n": "1"} for cell in cells])
-    with pytest.raises(RequestError, match="no column holds text: id .numbers") as caught:
+    with pytest.raises(RequestError, match=r"no column holds text: id \(numbers or nothing\)") as caught:
         load(path)
     assert caught.value.code == "ambiguous_column"
 
