@@ -19,6 +19,9 @@ from mlm_core.data.local_files import LocalFiles
 _SEPARATORS = (",", ";", "\t")
 """The comma is preferred. In much of Europe, spreadsheets write semicolons."""
 
+_WIDE = 1000
+"""Columns; of a table with more, only the text is read."""
+
 
 def table_options(files: LocalFiles, wanted: str | None) -> Mapping[str, Any]:
     """The options with which `datasets` reads these tables: the separator, and every column as text.
@@ -36,6 +39,10 @@ def table_options(files: LocalFiles, wanted: str | None) -> Mapping[str, Any]:
     separator = separator_of(files.paths[0])
     headers = [_columns(path, separator) for path in files.paths]
     common = _common(files, headers, wanted)
+    name = wanted or DEFAULT
+    if len(common) > _WIDE and name in common:
+        # `datasets` compares each column with each other. The last one tells whether a row is too short.
+        common = list(dict.fromkeys([name, common[-1]]))
     return {
         "sep": separator,
         "encoding": "utf-8-sig",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from mlm_core.data.errors import dataset_error
 from mlm_core.data.file_kinds import KNOWN_KINDS, FileKind, kind_of, suffix_of
+from mlm_core.errors import RunError
+from mlm_core.system.os_errors import OF_THE_MACHINE, advice
 
 _SPLIT_WORDS = {
     "train": {"train", "training"},
@@ -81,6 +83,7 @@ def local_files(dataset: str) -> LocalFiles | None:
     Raises:
         RequestError: there is no such file; or a file is empty, unreadable or of an unknown kind; or the
             files are of several kinds.
+        RunError: the machine failed, for example it has too many open files.
     """
     left_out: dict[str, list[str]] = {}
     paths, directory = _found(dataset, left_out)
@@ -160,7 +163,10 @@ def _checked(path: Path) -> FileKind:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise dataset_error(str(path), f"cannot be read ({error.strerror})", "unreadable_file") from None
+        message = f"cannot be read ({error.strerror})"
+        if error.errno in OF_THE_MACHINE:
+            raise RunError(message, code="system_error", value=str(path), fix=advice(error)) from None
+        raise dataset_error(str(path), message, "unreadable_file") from None
     if empty:
         fix = "give a file with at least two documents"
         raise dataset_error(str(path), "the file is empty", "empty_file", fix)
