@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mlm_core.cli.commands import COMMANDS, Command
 from mlm_core.cli.help import HelpFormatter, add_arguments, closing
@@ -12,6 +12,7 @@ from mlm_core.cli.request import Request
 from mlm_core.config.option_names import flag_of, unknown_option
 from mlm_core.config.secrets import secret_error
 from mlm_core.errors import RequestError
+from mlm_core.system.streams import write_output
 from mlm_core.visible import holds_secret
 
 
@@ -19,6 +20,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint as a RequestError, so that all errors read alike."""
         raise RequestError(message, code="usage", fix=f"see {self.prog} --help")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse would end with 0 even if the help could not be written.
+        if message and file in (None, sys.stdout):
+            write_output(message, plain=True)
+        else:
+            super()._print_message(message, file)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from typing import Any
 from mlm_core.hub.model_files import CARD, PLACEHOLDER
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.system.files import write_atomically
-from mlm_core.system.markdown import table
+from mlm_core.system.markdown import escaped, table
 
 _USE = """## Use
 
@@ -105,7 +105,7 @@ def model_card(facts: CardFacts) -> str:
     length = f" Its input is at most {facts.length:,} tokens." if facts.length is not None else ""
     parts = [
         f"---\n{_metadata(facts)}\n---",
-        f"# {facts.name}",
+        f"# {escaped(facts.name)}",
         facts.summary,
         *_results(facts),
         *_made(facts),

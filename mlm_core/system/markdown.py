@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+_MARKUP = re.compile(r"[\\`*\[\]<>|~&#]")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], rule: Sequence[str] | None = None) -> str:
@@ -17,6 +20,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], rule: Sequence[str
     """
     ruled = f"|{'|'.join(rule or ['---'] * len(head))}|"
     return "\n".join([_line(head, len(head)), ruled, *(_line(row, len(head)) for row in rows)])
+
+
+def escaped(text: str) -> str:
+    """A name from elsewhere as plain text on one line: no link, picture, heading or HTML begins in it."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def replace_section(text: str, name: str, content: str) -> str:

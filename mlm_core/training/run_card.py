@@ -15,6 +15,7 @@ from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import STARTER, is_hub_model
 from mlm_core.system.json_files import BadJsonError, checked, read_json_lines
+from mlm_core.system.markdown import escaped
 from mlm_core.training.setup import TrainingSetup
 
 _OPTIONS = (
@@ -54,7 +55,7 @@ def write_run_card(
     facts = CardFacts(
         name=(config.hub_model_id or metrics.absolute().parent.name).rpartition("/")[2],
         summary=f"{_origin(setup, base)}, trained by `mlm` ({config.backend} engine) on "
-        f"{len(setup.documents):,} documents of {text} for {done} steps.",
+        f"{len(setup.documents):,} documents of {escaped(text)} for {done} steps.",
         mask=setup.model.tokenizer.mask_token,
         example=GUIDE_EXAMPLE if setup.source.name == FROM_PYTHON else example_for(config),
         base_model=base,
@@ -109,11 +110,11 @@ def example_for(config: Config) -> str:
 
 def _origin(setup: TrainingSetup, base: str | None) -> str:
     if setup.model.weights is None:
-        return f"A {setup.model.config.model_type} model trained from scratch"
+        return f"A {escaped(setup.model.config.model_type)} model trained from scratch"
     if setup.model.name == STARTER:
         return "Fine-tuned from the starter model of `mlm`"
     # A card may be published, so it shows only the last part of a local path.
-    return f"Fine-tuned from {f'`{base}`' if base else Path(setup.model.name).resolve().name}"
+    return f"Fine-tuned from {f'`{base}`' if base else escaped(Path(setup.model.name).resolve().name)}"
 
 
 def _on_hub(config: Config, source: str) -> bool:

@@ -1,8 +1,10 @@
 """Tables and sections in Markdown."""
 
+import re
+
 import pytest
 
-from mlm_core.system.markdown import replace_section, table, update_section
+from mlm_core.system.markdown import escaped, replace_section, table, update_section
 
 
 def test_a_table_has_a_line_for_its_head_and_for_each_row():
@@ -34,3 +36,18 @@ def test_only_the_section_is_replaced(tmp_path):
 def test_a_text_without_the_section_is_refused(text, name):
     with pytest.raises(ValueError, match=f"does not contain <!-- {name} -->"):
         replace_section(text, name, "new")
+
+
+@pytest.mark.parametrize(
+    "name", ["[a](http://b)", "![a](b)", "<img src=x>", "a\n# b", "a | b", "`a`", "**a**", "&lt;", "a\\"]
+)
+def test_a_name_is_no_markup(name):
+    shown = escaped(name)
+    assert "\n" not in shown
+    plain = re.sub(r"\\[\\`*\[\]<>|~&#]", "", shown)
+    assert not set(plain) & set("\\`*[]<>|~&#")
+    assert re.sub(r"\\(.)", r"\1", shown) == " ".join(name.split())
+
+
+def test_a_common_name_stays_as_it_is():
+    assert escaped("my_model-v1.2 (small)") == "my_model-v1.2 (small)"
