@@ -11,6 +11,7 @@ from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils import logging as transformers_logging
 
 from mlm_core.errors import RequestError
+from mlm_core.model.tied_names import bias_beside
 from mlm_torch.slots import slot_class
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -41,6 +42,10 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
     slotted: Any = slot_class(base)
     model = slotted(config).float()
     model.precision = PRECISIONS[precision]
+    for second, first in second_biases(model).items():
+        # In transformers 5, two parameters if the output matrix is not tied; the first is never used there.
+        owner, _, name = first.rpartition(".")
+        setattr(model.get_submodule(owner), name, model.get_parameter(second))
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
             # With it the padding token's row would not be trained; TensorFlow has no such rule. It matters
@@ -55,6 +60,15 @@ def _masked_lm_class(config: Any, code: Path | None) -> Any:
     if code is not None and own is not None:
         return get_class_from_dynamic_module(own, str(code), local_files_only=True)
     return MODEL_FOR_MASKED_LM_MAPPING.get(type(config), None)
+
+
+def second_biases(model: Any) -> dict[str, str]:
+    """The second names of output biases, which the class declares to be tied, and the first names."""
+    declared = [
+        key for key in getattr(model, "_tied_weights_keys", None) or () if key.endswith("decoder.bias")
+    ]
+    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    return {key: bias_beside(key) for key in declared if {key, bias_beside(key)} <= names}
 
 
 def add_up_lookups(model: Any) -> None:

@@ -10,7 +10,9 @@ import torch
 
 from mlm_core.compat.transformers import stored_names
 from mlm_core.model.initialization import ParameterSpecs, Weights
+from mlm_core.model.tied_names import under_model_names
 from mlm_core.training.checkpoint import Moments
+from mlm_torch.model import second_biases
 
 
 def specs(model: Any) -> ParameterSpecs:
@@ -21,6 +23,7 @@ def specs(model: Any) -> ParameterSpecs:
 
 def assign(model: Any, weights: Weights) -> None:
     """Assign every parameter, and every constant that is among the weights."""
+    weights = _under_model_names(model, weights)
     constants = {name: tensor for name, tensor in _constants(model).items() if name in weights}
     with torch.no_grad():
         for name, tensor in (_trained(model) | constants).items():
@@ -29,8 +32,13 @@ def assign(model: Any, weights: Weights) -> None:
 
 
 def export(model: Any) -> Weights:
-    """Every parameter and constant as float32, by canonical name."""
+    """Every parameter and constant as float32, by canonical name.
+
+    If the output matrix is not tied, its bias has both of its names: transformers 5 reads only the second one.
+    """
     tensors = _trained(model) | _constants(model)
+    if not getattr(model.config, "tie_word_embeddings", True):
+        tensors |= {second: tensors[first] for second, first in second_biases(model).items()}
     return {name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()}
 
 
@@ -63,6 +71,7 @@ def export_moments(optimizer: Any, model: Any) -> Moments:
 
 def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> None:
     """Restore an optimizer to its state after `step` steps."""
+    moments = Moments(_under_model_names(model, moments.first), _under_model_names(model, moments.second))
     for name, parameter in _trained(model).items():
         if name in moments.first:
             optimizer.state[parameter] = {
@@ -83,6 +92,10 @@ def named_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
         if parameter not in names or name.startswith(f"{model.base_model_prefix}."):
             names[parameter] = name
     return {name: parameter for parameter, name in names.items()}
+
+
+def _under_model_names(model: Any, arrays: Weights) -> Weights:
+    return under_model_names(arrays, {name: tuple(array.shape) for name, array in _trained(model).items()})
 
 
 def _trained(model: Any) -> dict[str, torch.nn.Parameter]:

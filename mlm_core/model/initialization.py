@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlm_core.batches.randomness import Stream, key_of_name, normals
 from mlm_core.errors import RequestError
 from mlm_core.model.architectures import positions_follow_padding
+from mlm_core.model.tied_names import OUTPUT_MATRICES, under_model_names
 from mlm_core.optimization.decay import is_normalization
 
 Weights = dict[str, NDArray[np.float32]]
@@ -19,10 +20,6 @@ Weights = dict[str, NDArray[np.float32]]
 
 _LEGACY_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """Names in checkpoints that were converted from the first release of BERT, and the names of today."""
-
-_OUTPUT_MATRICES = (
-    "decoder.weight", "vocab_projector.weight", "generator_lm_head.weight", "pred_layer.proj.weight"
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def _canonical(checkpoint: Mapping[str, NDArray[Any]], specs: ParameterSpecs) ->
         if name not in specs.shapes and f"{specs.base_prefix}.{name}" in specs.shapes:
             name = f"{specs.base_prefix}.{name}"
         renamed[name] = array
-    return renamed
+    return under_model_names(renamed, specs.shapes)
 
 
 def _check_output_matrix(
@@ -163,7 +160,7 @@ def _check_output_matrix(
         stored[name] for name in stored if name in specs.shapes and name.endswith("word_embeddings.weight")
     ]
     for name in unused:
-        if name.endswith(_OUTPUT_MATRICES):
+        if name.endswith(OUTPUT_MATRICES):
             same = [table for table in tables if table.shape == stored[name].shape]
             if same and not any(np.array_equal(table, stored[name]) for table in same):
                 raise RequestError(
