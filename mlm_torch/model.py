@@ -63,12 +63,16 @@ def _masked_lm_class(config: Any, code: Path | None) -> Any:
 
 
 def second_biases(model: Any) -> dict[str, str]:
-    """The second names of output biases, which the class declares to be tied, and the first names."""
-    declared = [
-        key for key in getattr(model, "_tied_weights_keys", None) or () if key.endswith("decoder.bias")
-    ]
-    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    return {key: bias_beside(key) for key in declared if {key, bias_beside(key)} <= names}
+    """The second names of output biases, and the first: one parameter, or the class declares them as one."""
+    declared = getattr(model, "_tied_weights_keys", None) or ()
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    pairs = {name: bias_beside(name) for name in parameters if name.endswith(".decoder.bias")}
+    return {
+        second: first
+        for second, first in pairs.items()
+        if first in parameters
+        and (second in declared or first in declared or parameters[first] is parameters[second])
+    }
 
 
 def add_up_lookups(model: Any) -> None:

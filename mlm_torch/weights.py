@@ -34,7 +34,7 @@ def assign(model: Any, weights: Weights) -> None:
 def export(model: Any) -> Weights:
     """Every parameter and constant as float32, by canonical name.
 
-    If the output matrix is not tied, its bias has both of its names: transformers 5 reads only the second one.
+    If the output matrix is not tied, its bias has both names: transformers 5 reads only the second.
     """
     tensors = _trained(model) | _constants(model)
     if not getattr(model.config, "tie_word_embeddings", True):
