@@ -49,6 +49,7 @@ class Predictor:
         self._network: Network | None = None
         self._head_chosen = False
         self._known = np.empty(0, np.int64)
+        self._strange = 0.0
         self._progress = Progress.of(config)
 
     def model(self) -> Any:
@@ -82,15 +83,18 @@ class Predictor:
         ids = [self._encode(text, tokenizer) for text in texts]
         wanted = self._known
         if targets is not None:
-            wanted = target_ids(targets, tokenizer, self._files.name, self._progress.say)
+            with self._explained(Phase.TOKENIZE):
+                wanted = target_ids(targets, tokenizer, self._progress.say)
         results: dict[int, list[Any]] = {}
         at_once = max(1, _LOGITS_AT_ONCE // self._loaded().source.config.vocab_size)
         for rows in _rows_of_one_length(ids, at_once):
             batch = _slot_batch([ids[row] for row in rows], tokenizer.mask_token_id)
             computed = self._slot_logits(batch)
+            self._strange = max(self._strange, _share_outside(computed, self._known))
             with self._explained(Phase.TOKENIZE):
                 for row, logits in zip(rows, computed, strict=True):
                     results[row] = _fillings(ids[row], logits, top_k, wanted, tokenizer)
+        self._tell_of_strange_rows()
         return [results[row] for row in range(len(ids))]
 
     def logits(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -130,6 +134,15 @@ class Predictor:
                 fix="check the numbers in config.json, or choose another model",
             )
         return logits
+
+    def _tell_of_strange_rows(self) -> None:
+        """Say that much of a mask's probability is on rows of the embedding that are no token."""
+        if self._strange >= _STRANGE:
+            self._progress.warn(
+                f"up to {self._strange:.0%} of a mask's probability is on rows of the embedding that are "
+                "no token of its tokenizer, and not shown; check that the tokenizer belongs to the model"
+            )
+            self._strange = 0.0
 
     def _encode(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
         ids = self._token_ids(text, tokenizer)
@@ -188,6 +201,20 @@ class Predictor:
 
 _LOGITS_AT_ONCE = 2**27
 """Logits per batch: half a gigabyte, if the model's head needs every position."""
+
+
+_STRANGE = 0.01
+"""The share of probability on rows that are no token from which it is said."""
+
+
+def _share_outside(logits: NDArray[np.float32], known: NDArray[np.int64]) -> float:
+    """The largest share of a mask's probability on ids that the tokenizer does not have."""
+    if logits.shape[-1] == len(known):
+        return 0.0
+    outside = np.ones(logits.shape[-1], dtype=bool)
+    outside[known] = False
+    chances = np.exp(logits - logits.max(-1, keepdims=True))
+    return float((chances[..., outside].sum(-1) / chances.sum(-1)).max())
 
 
 def _rows_of_one_length(ids: Sequence[NDArray[np.int64]], tokens: int) -> Iterator[list[int]]:

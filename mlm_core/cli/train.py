@@ -7,7 +7,7 @@ from typing import Any
 
 from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
-from mlm_core.errors import RequestError
+from mlm_core.errors import MlmError, RequestError
 from mlm_core.system.os_errors import reason
 
 
@@ -27,7 +27,7 @@ def run(request: Request) -> dict[str, Any]:
     predictor = engine.predictor(result.run_dir, device=config.device, threads=config.threads)
     try:
         fills = predictor.fill([text], top_k=3)[0]
-    except RequestError:
+    except MlmError:
         # The sentence does not suit every model; it may be too long. The run is complete all the same.
         return result.as_results() | {"example": None}
     return result.as_results() | {"example": {"text": text, "fills": fills}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mlm_core.batches.batch import BatchAssembler
@@ -17,6 +17,7 @@ from mlm_core.data.documents import BATCH, Documents
 from mlm_core.data.fingerprint import fingerprint_of
 from mlm_core.data.store import BlockStore, Counted, StoreFacts, build_store, open_store
 from mlm_core.data.token_counts import check_counts, counted_by, token_counts
+from mlm_core.data.tokenization import TokenIds
 from mlm_core.data.tokenize_documents import tokenize_documents
 from mlm_core.data.tokenizer_fingerprint import tokenizer_fingerprint
 from mlm_core.errors import RequestError
@@ -91,7 +92,9 @@ def block_store(
         return stored
     if directory.exists():
         progress.warn(f"the prepared {part} text in {directory} is damaged; it is prepared again")
-    pieces = tokenize_documents(tokenizer, documents, borders, config.num_proc, progress.warn)
+    pieces = _checked(
+        tokenize_documents(tokenizer, documents, borders, config.num_proc, progress.warn), vocabulary
+    )
     batches = -(-len(documents) // BATCH)
     shown = progress.track(pieces, f"tokenising the {part} text, by {BATCH:,} documents", batches)
     try:
@@ -100,6 +103,21 @@ def block_store(
         )
     except OSError as error:
         raise unwritable_cache(error) from None
+
+
+def _checked(pieces: Iterable[TokenIds], vocabulary: Vocabulary) -> Iterator[TokenIds]:
+    """The same token ids, all of which have a row in the embedding."""
+    for ids in pieces:
+        if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary.size:
+            wrong = int(ids.max() if ids.min() >= 0 else ids.min())
+            raise RequestError(
+                f"its tokenizer gives the id {wrong}, but its embedding has only {vocabulary.size} rows",
+                code="vocabulary_mismatch",
+                option="--model",
+                value=vocabulary.model,
+                fix="use the tokenizer the model was trained with",
+            )
+        yield ids
 
 
 def _store_name(

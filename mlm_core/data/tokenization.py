@@ -86,7 +86,8 @@ def _with_separators(encoded: list[list[int]], borders: DocumentBorders) -> list
 
 def joined_token_ids(tokenizer: Tokenizer, texts: list[str], borders: DocumentBorders) -> TokenIds:
     """The token ids of all texts, one after the other, `[tokens]` int32."""
-    return joined_in_parts(lambda part: token_ids(tokenizer, part, borders), texts)
+    with explained(Phase.TOKENIZE, str(getattr(tokenizer, "name_or_path", ""))):
+        return joined_in_parts(lambda part: token_ids(tokenizer, part, borders), texts)
 
 
 def joined_in_parts(encode: Callable[[list[str]], list[list[int]]], texts: list[str]) -> TokenIds:

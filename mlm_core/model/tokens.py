@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.compat.model_errors import Phase, explained
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.errors import RequestError
 
@@ -51,9 +50,7 @@ def _byte_alphabet() -> dict[str, int]:
     }
 
 
-def target_ids(
-    targets: Sequence[str], tokenizer: Tokenizer, model: str, say: Callable[[str], None]
-) -> NDArray[np.int64]:
+def target_ids(targets: Sequence[str], tokenizer: Tokenizer, say: Callable[[str], None]) -> NDArray[np.int64]:
     """The tokens of words.
 
     A word is tokenized like a text. If that gives several tokens, a token that is shown as this very word is
@@ -62,7 +59,6 @@ def target_ids(
     Args:
         targets: the words.
         tokenizer: of the model.
-        model: the model's name in an error.
         say: is told where a word is not a single token, or has the same first token as another.
 
     Raises:
@@ -70,15 +66,15 @@ def target_ids(
     """
     found: dict[int, str] = {}
     for target in targets:
-        token = _token_of(target, tokenizer, model, say)
+        token = _token_of(target, tokenizer, say)
         if token in found and found[token] != target:
             say(f"targets {found[token]!r} and {target!r} begin with the same token, which is scored once")
         found.setdefault(token, target)
     return np.array(list(found), dtype=np.int64)
 
 
-def _token_of(target: str, tokenizer: Tokenizer, model: str, say: Callable[[str], None]) -> int:
-    pieces = _pieces(target, tokenizer, model)
+def _token_of(target: str, tokenizer: Tokenizer, say: Callable[[str], None]) -> int:
+    pieces = _pieces(target, tokenizer)
     unknown = tokenizer.unk_token_id
     if len(pieces) == 1 and (pieces[0] != unknown or target == tokenizer.unk_token):
         return pieces[0]
@@ -93,19 +89,18 @@ def _token_of(target: str, tokenizer: Tokenizer, model: str, say: Callable[[str]
             value=target,
             fix="leave it out, or give another word",
         )
-    say(_piece_note(target, pieces[0], tokenizer, model))
+    say(_piece_note(target, pieces[0], tokenizer))
     return pieces[0]
 
 
-def _piece_note(target: str, piece: int, tokenizer: Tokenizer, model: str) -> str:
+def _piece_note(target: str, piece: int, tokenizer: Tokenizer) -> str:
     scored = readable_token(tokenizer, piece)
     note = f"target {target!r} is not a single token of this model; its first piece {scored!r} is scored"
     spaced = f" {target}"
-    if len(_pieces(spaced, tokenizer, model)) == 1:
+    if len(_pieces(spaced, tokenizer)) == 1:
         note += f" (with a space before it, {spaced!r} is a single token)"
     return note
 
 
-def _pieces(text: str, tokenizer: Tokenizer, model: str) -> list[int]:
-    with explained(Phase.TOKENIZE, model):
-        return [int(token) for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
+def _pieces(text: str, tokenizer: Tokenizer) -> list[int]:
+    return [int(token) for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
