@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlm_core.compat.model_errors import Phase, explained
+from mlm_core.config.config import required
 from mlm_core.framework import Framework
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.config_checks import TRAINING_COPIES, check_memory
-from mlm_core.model.initialization import ParameterSpecs
+from mlm_core.model.initialization import InitialWeights, ParameterSpecs
+from mlm_core.model.left_out import left_out
+from mlm_core.model.scratch import LEAST_NEW_RATE, NEW_HEAD_RATE, rates_from_scratch
 from mlm_core.model.write_model import write_model
 from mlm_core.network import Network
 from mlm_core.progress import Progress
@@ -106,9 +109,23 @@ class Evaluator(ABC):
             if not isinstance(self.setup, TrainingSetup):
                 raise initial.untrained_error(model.name)
             self._progress.say(f"not in the model, drawn with the seed: {', '.join(initial.drawn)}")
+        if isinstance(self.setup, TrainingSetup):
+            for line in [*left_out(initial.unused, model.weights), *self._advice(initial)]:
+                self._progress.say(line)
         if initial.unused:
             self._progress.detail(f"in the model, not used: {', '.join(initial.unused)}")
         self.network.assign(initial.weights)
+
+    def _advice(self, initial: InitialWeights) -> list[str]:
+        """What suits drawn weights, where the learning rate is too low for them."""
+        rate, model = required(self.setup.config.learning_rate), self.setup.model
+        if not initial.drawn or not 0 < rate < LEAST_NEW_RATE:
+            return []
+        if model.weights is not None:
+            what, better = "new weights", NEW_HEAD_RATE
+        else:
+            what, better = "random weights", rates_from_scratch(model.config.to_dict())["learning_rate"]
+        return [f"{what} learn little at a learning rate of {rate:g}: --learning-rate {better:g} suits them"]
 
     def _choose_head(self) -> None:
         """Use the sparse head where it computes the dense head's logits, unless `--mlm-head dense`."""

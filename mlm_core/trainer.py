@@ -183,7 +183,8 @@ class Trainer(Evaluator):
         run.before_saving()
         self._save_all(run.path)
         versions = all_versions(self.framework)
-        write_run_card(run.path, setup, result.model_step, result.after, versions, run.metrics)
+        if write_run_card(run.path, setup, result.model_step, result.after, versions, run.metrics):
+            self._progress.say("the model card, README.md, quotes a sentence of the held-out text")
         training, batches = seconds
         self._progress.detail(f"{training:.1f} s of training, {batches:.2f} s of making batches")
         results = result.as_results() | result.after.as_results() | {"model_step": result.model_step}

@@ -17,20 +17,23 @@ def run(request: Request) -> dict[str, Any]:
     config = Config(**given)
     # Imported only now: a wrong option is reported at once.
     from mlm_core.registry import find_engine
+    from mlm_core.training.example import example_for
     from mlm_core.training.recorded_options import with_recorded
-    from mlm_core.training.run_card import example_for
+    from mlm_core.training.setup import TrainingSetup
 
     config = with_recorded(config)
     engine = find_engine(config.backend)
-    result = engine.trainer(config).train()
-    text = example_for(config)
+    trainer = engine.trainer(config)
+    result = trainer.train()
+    assert isinstance(trainer.setup, TrainingSetup)
+    example = example_for(trainer.setup)
     predictor = engine.predictor(result.run_dir, device=config.device, threads=config.threads)
     try:
-        fills = predictor.fill([text], top_k=3)[0]
+        fills = predictor.fill([example.text], top_k=3)[0]
     except MlmError:
         # The sentence does not suit every model; it may be too long. The run is complete all the same.
         return result.as_results() | {"example": None}
-    return result.as_results() | {"example": {"text": text, "fills": fills}}
+    return result.as_results() | {"example": {"text": example.text, "word": example.word, "fills": fills}}
 
 
 def show(results: dict[str, Any]) -> None:
@@ -40,7 +43,8 @@ def show(results: dict[str, Any]) -> None:
     example = results["example"]
     if example is not None:
         fills = "  ".join(f"{fill['token_str'].strip()!r} {fill['score']:.3f}" for fill in example["fills"])
-        print(f"{example['text']}  {fills}")
+        true = f"  (the word is {example['word']!r})" if example["word"] is not None else ""
+        print(f"{example['text']}  {fills}{true}")
         print(f"saved in {results['run_dir']}; next: mlm fill {results['run_dir']} {example['text']!r}")
     else:
         print(f"saved in {results['run_dir']}")

@@ -24,6 +24,15 @@ SCRATCH_OPTIONS: Mapping[str, Any] = {
 }
 """Options that suit this model; they apply where the user gave none."""
 
+LEAST_NEW_RATE = 5e-5
+"""A learning rate below this suits trained weights, not drawn ones."""
+
+NEW_HEAD_RATE = 1e-4
+"""A learning rate for a new head on a trained encoder."""
+
+_WIDTHS = ("hidden_size", "dim", "d_model", "embedding_size")
+_USUAL_WIDTH = 768
+
 _SHAPE: Mapping[str, Any] = {
     "hidden_size": 256,
     "num_hidden_layers": 4,
@@ -36,6 +45,21 @@ _SHAPE: Mapping[str, Any] = {
 }
 _VOCABULARY = 5000
 """The largest number of tokens to learn, special tokens included."""
+
+
+def rates_from_scratch(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that suit random weights of an architecture; they apply where the user gave none.
+
+    Up to a width of 256, the learning rate is that of the model made for the text; beyond, it falls with the
+    width.
+
+    Args:
+        settings: the content of the model's `config.json`.
+    """
+    widths = [settings[name] for name in _WIDTHS if isinstance(settings.get(name), int)]
+    width = max(_SHAPE["hidden_size"], widths[0] if widths else _USUAL_WIDTH)
+    rate = SCRATCH_OPTIONS["learning_rate"] * _SHAPE["hidden_size"] / width
+    return {"learning_rate": float(f"{rate:.2g}"), "warmup_steps": SCRATCH_OPTIONS["warmup_steps"]}
 
 
 def scratch_model(documents: Documents, length: int) -> tuple[Any, Tokenizer]:

@@ -16,6 +16,7 @@ from mlm_core.errors import RequestError
 from mlm_core.framework import Framework
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import ModelFiles
+from mlm_core.model.scratch import rates_from_scratch
 from mlm_core.system.machine import cores
 
 _SHORTEST_RUN_IN_WARMUPS = 5
@@ -43,7 +44,10 @@ def resolve(config: Config, framework: Framework | None, files: ModelFiles, sour
             if config.precision == "auto"
             else config.precision,
         )
-    resolved = config.resolved(files.recommended(from_scratch=config.from_scratch))
+    recommended = files.recommended(from_scratch=config.from_scratch)
+    if config.from_scratch and files.directory is not None:
+        recommended = rates_from_scratch(files.settings)
+    resolved = config.resolved(recommended)
     return resolved if source.held_out is None else replace(resolved, test_size=None)
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from mlm_core.config.config import Config
 from mlm_core.data.embedded_corpus import embedded_part
 from mlm_core.data.sources import FROM_PYTHON
-from mlm_core.hub.card import GUIDE_EXAMPLE, CardFacts, Row, write_card
+from mlm_core.hub.card import CardFacts, Row, write_card
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import STARTER, is_hub_model
 from mlm_core.system.json_files import BadJsonError, checked, read_json_lines
 from mlm_core.system.markdown import escaped
+from mlm_core.training.example import example_for
 from mlm_core.training.setup import TrainingSetup
 
 _OPTIONS = (
@@ -23,9 +24,6 @@ _OPTIONS = (
     "gradient_accumulation_steps", "block_size", "mlm_probability", "masking", "dropout", "precision", "seed",
 )  # fmt: skip
 """The options of `run.json` that the card lists: those that affect the result."""
-
-CORPUS_EXAMPLE = "If the file does not <mask>, an error is raised."
-"""A sentence in the style of the embedded corpus, which says nothing about galaxies."""
 
 _PACKAGES = ("mlm", "transformers", "tokenizers", "datasets", "torch", "tensorflow", "python")
 
@@ -37,7 +35,7 @@ def write_run_card(
     final: MaskedSums | None,
     versions: Mapping[str, str],
     metrics: Path,
-) -> None:
+) -> bool:
     """Write the card of a run's model.
 
     Args:
@@ -47,19 +45,23 @@ def write_run_card(
         final: evaluation of the weights; None: they were not evaluated.
         versions: of packages.
         metrics: the run's `metrics.jsonl`.
+
+    Returns:
+        Whether the card quotes a sentence of a text that is not public.
     """
     config, steps = setup.config, setup.plan.steps
     base = setup.model.name if setup.model.weights is not None and is_hub_model(setup.model.name) else None
     text = setup.source.name if _on_hub(config, setup.source.name) else Path(setup.source.name).name
     done = f"{step:,} of {steps:,}" if step < steps else f"{steps:,}"
+    example, public = example_for(setup), _on_hub(config, setup.source.name)
     facts = CardFacts(
         name=(config.hub_model_id or metrics.absolute().parent.name).rpartition("/")[2],
         summary=f"{_origin(setup, base)}, trained by `mlm` ({config.backend} engine) on "
         f"{len(setup.documents):,} documents of {escaped(text)} for {done} steps.",
         mask=setup.model.tokenizer.mask_token,
-        example=GUIDE_EXAMPLE if setup.source.name == FROM_PYTHON else example_for(config),
+        example=example.text,
         base_model=base,
-        dataset=_dataset(config) if _on_hub(config, setup.source.name) else None,
+        dataset=_dataset(config) if public else None,
         text=text,
         final=final,
         rows=read_rows(metrics),
@@ -68,6 +70,7 @@ def write_run_card(
         length=length_limit(setup.model.config),
     )
     write_card(path, facts)
+    return example.quoted and not public
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,6 @@ def read_rows(metrics: Path) -> list[Row]:
         # Somebody has changed the file while the run trained: the card shows what was read until there.
         return rows
     return rows
-
-
-def example_for(config: Config) -> str:
-    """A sentence with a mask that suits the training text."""
-    return CORPUS_EXAMPLE if embedded_part(config) else GUIDE_EXAMPLE
 
 
 def _origin(setup: TrainingSetup, base: str | None) -> str:

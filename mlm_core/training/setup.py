@@ -55,12 +55,14 @@ class TrainingSetup(EvaluationSetup):
 
     Attributes:
         documents: the training texts.
+        held_out: the held-out texts.
         train: makes batches of training text from block keys.
         plan: block keys by step.
         learning_rates: `[steps]` float32.
     """
 
     documents: Documents
+    held_out: Documents
     train: BatchAssembler
     plan: BatchPlan
     learning_rates: NDArray[np.float32]
@@ -97,6 +99,8 @@ def training_setup(
     plan = _plan(resolved, len(data.train.blocks))
     _check_masking(resolved, plan, data.maskable["training"])
     resolved = fit_warmup(resolved, config, plan.steps)
+    if config.from_scratch and config.learning_rate is None and files.directory is not None and framework:
+        progress.say(f"random weights: the learning rate is {resolved.learning_rate:g}, which suits them")
     rates = learning_rates(
         required(resolved.learning_rate),
         plan.steps,
@@ -106,6 +110,7 @@ def training_setup(
     return TrainingSetup(
         **vars(_evaluation(resolved, source, model, data)),
         documents=split.train,
+        held_out=split.test,
         train=data.train,
         plan=plan,
         learning_rates=rates,

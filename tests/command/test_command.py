@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import ENGINES, mlm
 from file_kinds import ANSWERS, SAMPLE, answers_of, sample_rows
-from tiny_models import write_model
+from tiny_models import WORDS, write_model
 
 SENTENCE = "the <mask> sat on a mat."
 
@@ -61,7 +61,8 @@ def test_what_train_says(runs, encoder):
         assert set(results) == shown
         assert results["backend"] == backend and results["steps"] == 20
         assert results["perplexity"] < 0.5 * results["perplexity_before"]
-        assert results["example"]["text"] == "The Milky Way is a <mask> galaxy."
+        example = results["example"]
+        assert example["text"].count("<mask>") == 1 and example["word"] in WORDS
         assert len(results["example"]["fills"]) == 3
         assert "not in the model, drawn with the seed: lm_head." in said
         assert "step 20/20" in said

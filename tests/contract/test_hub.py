@@ -20,12 +20,7 @@ from hub_server import HubServer
 
 HERE = Path(__file__).parent
 
-
 ELI5, MODEL = "someone/eli5_category", "someone/distilroberta"
-
-
-TEXT = "The Milky Way is a <mask> galaxy."
-
 
 MODEL_FILES = {
     ".gitattributes", "README.md", "config.json", "model.safetensors", "tokenizer.json",
@@ -118,9 +113,10 @@ def test_the_pipeline_and_the_command_by_name(trained, environment, engine):
         "tokenizer = AutoTokenizer.from_pretrained('org/walk')\n"
         "filler = pipeline('fill-mask', model=model, tokenizer=tokenizer, framework='tf', dtype=None)",
     }[engine.name]
-    code += f"\nimport json; print(json.dumps(filler({TEXT!r}, top_k=3)))"
+    text = results["example"]["text"]
+    code += f"\nimport json; print(json.dumps(filler({text!r}, top_k=3)))"
     piped = json.loads(python("-c", code, **environment)[0])
-    words = ["fill", "org/walk", TEXT, "--backend", engine.name, "--top-k", "3", "--json"]
+    words = ["fill", "org/walk", text, "--backend", engine.name, "--top-k", "3", "--json"]
     by_name = json.loads(python("-m", "mlm_core", *words, **environment)[0])["results"][0]
     for fills in (piped, by_name):
         assert [fill["token"] for fill in fills] == [fill["token"] for fill in results["example"]["fills"]]

@@ -1,8 +1,11 @@
 """The first weights of a run: from the model, drawn with the seed, or both."""
 
 import json
+import shutil
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from tiny_models import head_shapes
 
 from mlm_core import RequestError
@@ -47,3 +50,30 @@ def test_no_model_from_scratch_is_a_small_roberta_and_its_tokenizer(lab):
     settings = json.loads((result.run_dir / "config.json").read_text())
     assert settings["model_type"] == "roberta"
     assert lab.predictor(result.run_dir).fill(["the <mask> sat."], top_k=2)
+
+
+def test_random_weights_of_an_architecture_have_rates_that_learn(lab, capsys):
+    model = str(lab.model("bert"))
+    assert lab.trainer(model=model, max_steps=50).setup.config.learning_rate == 2e-5
+    config = lab.trainer(model=model, from_scratch=True, max_steps=50, quiet=False).setup.config
+    assert config.learning_rate == 1e-3 and config.warmup_steps == 10
+    assert "random weights: the learning rate is 0.001" in capsys.readouterr().err
+    given = lab.trainer(model=model, from_scratch=True, max_steps=1, learning_rate=2e-5, quiet=False)
+    assert given.setup.config.learning_rate == 2e-5
+    given.specs()
+    assert (
+        "random weights learn little at a learning rate of 2e-05: --learning-rate 0.001"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_new_head_at_a_low_rate_and_what_is_left_out_are_said(lab, tmp_path, capsys):
+    model = shutil.copytree(lab.model("roberta", head=False), tmp_path / "model")
+    weights = load_file(model / "model.safetensors")
+    weights["pooler.dense.weight"] = np.zeros((16, 16), np.float32)
+    save_file(weights, model / "model.safetensors", {"format": "pt"})
+    (model / "modules.json").write_text("[]")
+    lab.trainer(model=str(model), max_steps=1, quiet=False).specs()
+    said = capsys.readouterr().err
+    assert "new weights learn little at a learning rate of 2e-05: --learning-rate 0.0001" in said
+    assert "neither trained nor saved: pooler.dense" in said and "modules.json" in said

@@ -153,8 +153,13 @@ def test_of_processes_that_replace_a_run_at_once_one_gets_it(tmp_path):
     for trial in range(25):
         place = tmp_path / str(trial)
         trained(place / "run", "old")
-        outcomes = [_claimed_by_a_child(place / "run", time.time() + 0.01) for _ in range(4)]
+        # A child that starts late must find the run in use: who has it keeps it until all have spoken.
+        release, keep = os.pipe()
+        moment = time.time() + 0.01
+        outcomes = [_claimed_by_a_child(place / "run", moment, release, keep) for _ in range(4)]
         got = [os.read(reader, 100).decode() for _, reader in outcomes]
+        os.close(keep)
+        os.close(release)
         for child, reader in outcomes:
             os.waitpid(child, 0)
             os.close(reader)
@@ -166,17 +171,19 @@ def test_of_processes_that_replace_a_run_at_once_one_gets_it(tmp_path):
         assert len(kept) == 1 and kept[0].read_text() == "old"
 
 
-def _claimed_by_a_child(path, moment):
+def _claimed_by_a_child(path, moment, release, keep):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(keep)
         outcome = "failed"
         try:
             while time.time() < moment:
                 pass
             with RunDirectory.claim(Config(output_dir=str(path), overwrite=True), "torch"):
-                time.sleep(0.2)
-            outcome = "claimed"
+                os.write(writer, b"claimed")
+                os.read(release, 1)
+            outcome = ""
         except RequestError as error:
             outcome = error.code if error.code != "unwritable" else repr(error)
         finally:
