@@ -106,4 +106,6 @@ def _presentable(result: Any, readable: Callable[[int], str]) -> Any:
     shown = result | {"score": finite(result["score"])}
     if not result["token_str"] or _UNREADABLE in result["token_str"]:
         shown["token_str"] = readable(result["token"])
+        if result["token_str"] and result["sequence"].count(result["token_str"]) == 1:
+            shown["sequence"] = result["sequence"].replace(result["token_str"], shown["token_str"])
     return shown

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlm_core.batches.masking import IGNORED
+from mlm_core.compat.model_errors import Phase, explained
 from mlm_core.data.document_borders import document_borders
 from mlm_core.data.tokenization import token_ids
 from mlm_core.metrics.json_values import plain
@@ -21,7 +23,8 @@ def sample_documents(setup: TrainingSetup, count: int) -> list[dict[str, Any]]:
     for index in range(min(count, len(setup.documents))):
         text = setup.documents[index]
         (ids,) = token_ids(tokenizer, [text], borders)
-        tokens = tokenizer.convert_ids_to_tokens(ids)
+        with explained(Phase.TOKENIZE, setup.model.name):
+            tokens = tokenizer.convert_ids_to_tokens(ids)
         raw = plain(setup.documents.raw(index))
         found.append({"raw": raw, "text": text, "tokens": tokens, "token_ids": ids})
     return found
@@ -29,11 +32,15 @@ def sample_documents(setup: TrainingSetup, count: int) -> list[dict[str, Any]]:
 
 def sample_blocks(setup: TrainingSetup, count: int) -> list[dict[str, Any]]:
     """The first training blocks of the first epoch: `text`, `masked` text, and the tokens `to_guess`."""
-    tokenizer = setup.model.tokenizer
     keys = np.arange(min(count, len(setup.train.blocks)))
     if not len(keys):
         return []
-    batch = setup.train(keys)
+    with explained(Phase.TOKENIZE, setup.model.name):
+        return _shown_blocks(setup, keys)
+
+
+def _shown_blocks(setup: TrainingSetup, keys: NDArray[np.int64]) -> list[dict[str, Any]]:
+    tokenizer, batch = setup.model.tokenizer, setup.train(keys)
     found = []
     for key, masked, positions, labels in zip(
         keys.tolist(), batch["input_ids"], batch["masked_positions"], batch["labels"], strict=True

@@ -25,8 +25,11 @@ _MOST_LABELS = 1_000_000
 
 _AT_LEAST_ONE = (
     "vocab_size", "hidden_size", "embedding_size", "intermediate_size", "num_attention_heads",
-    "num_hidden_groups", "inner_group_num",
+    "num_hidden_groups", "inner_group_num", "hidden_dim", "d_inner",
 )  # fmt: skip
+
+_INNER = ("intermediate_size", "hidden_dim", "d_inner")
+"""Names of the inner width of a layer; without any, it is four times the width."""
 
 _BYTES = 4
 """Of a float32 number."""
@@ -94,7 +97,8 @@ def parameters(config: Any) -> int:
         rows += _size(config, "max_position_embeddings")
     layers = _size(config, "num_hidden_groups") * max(1, _size(config, "inner_group_num"))
     layers = layers or _size(config, "num_hidden_layers")
-    return rows * width + layers * (4 * hidden * hidden + 2 * hidden * _size(config, "intermediate_size"))
+    inner = next((size for size in (_size(config, name) for name in _INNER) if size), 4 * hidden)
+    return rows * width + layers * (4 * hidden * hidden + 2 * hidden * inner)
 
 
 def check_memory(config: Any, model: str, copies: int = 1) -> None:

@@ -65,6 +65,11 @@ def test_the_formula_is_near_published_sizes():
     ) == pytest.approx(11.7e6, rel=0.1)
 
 
+def test_other_names_of_the_inner_width_count():
+    assert parameters(DistilBertConfig()) == pytest.approx(67e6, rel=0.02)
+    assert parameters(DistilBertConfig(hidden_dim=10**9)) > 10**12
+
+
 def test_positions_without_a_table_need_no_memory():
     rotary = EsmConfig(
         vocab_size=33, position_embedding_type="rotary", max_position_embeddings=10**9, **SIZES
