@@ -9,7 +9,7 @@ from typing import Any
 
 from mlm_core.config.model import ModelConfig
 from mlm_core.errors import RequestError
-from mlm_core.system.json_files import BadJsonError, read_json
+from mlm_core.system.json_files import read_json
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer_config.json"
 """The files that name code, under `auto_map`."""
@@ -82,11 +82,8 @@ def may_run(directory: Path, settings: Mapping[str, Any], model: str) -> bool:
 
 
 def _settings(path: Path) -> Any:
-    try:
-        return read_json(path) if path.is_file() else {}
-    except (OSError, BadJsonError):
-        # Whoever opens the file for its content says what is wrong with it.
-        return {}
+    # A BadJsonError is a ValueError.
+    return read_json(path) if path.is_file() else {}
 
 
 def _places(settings: Any) -> Iterator[str]:

@@ -18,11 +18,16 @@ from uuid import uuid4
 from mlm_core.errors import RequestError, first_line
 from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.model.weight_files import WEIGHTS, array_shapes, read_arrays, write_weights
-from mlm_core.system.files import digest_of, is_partial, sync_directory, write_atomically
+from mlm_core.system.files import digest_of, sync_directory, write_atomically
 from mlm_core.system.json_files import BadJsonError, as_object, read_json
-from mlm_core.system.os_errors import advice, reason
+from mlm_core.training.checkpoint_files import (
+    OPTIMIZER,
+    STATE,
+    put_in_place,
+    remove_checkpoint,
+    unreadable_checkpoint,
+)
 
-OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 CHECKPOINTS, _NAME, _UNFINISHED = "checkpoints", "step-{:08}", ".step-"
 _STEP = re.compile(r"step-\d{8,18}")
 _BUILDING = re.compile(r"\.step-[0-9a-f]{32}(-before)?")
@@ -164,10 +169,10 @@ class Checkpoints:
             content = json.dumps(state | {"digest": _digest(state)}, indent=2)
             write_atomically(building / STATE, content.encode())
             sync_directory(building)
-            _put_in_place(building, place)
+            put_in_place(building, place)
             sync_directory(self.directory)
         except OSError:
-            _remove(building)
+            remove_checkpoint(building)
             raise
         self._prune(place, best)
         return place
@@ -200,12 +205,12 @@ class Checkpoints:
         """Remove the checkpoints of all later steps."""
         for path in self._all():
             if _step_of(path) > step:
-                _remove(path)
+                remove_checkpoint(path)
 
     def remove_all(self) -> None:
         """Remove every checkpoint; files that are not a checkpoint's stay."""
         for path in [*self._all(), *self._unfinished()]:
-            _remove(path)
+            remove_checkpoint(path)
 
     def _read(self, path: Path, files: tuple[str, ...]) -> Checkpoint | None:
         try:
@@ -221,7 +226,7 @@ class Checkpoints:
             self.damaged.append(f"{error.filename or path} is missing")
             return None
         except OSError as error:
-            raise _unreadable(error, path) from None
+            raise unreadable_checkpoint(error, path) from None
         except BadJsonError as error:
             self.damaged.append(f"{path / STATE}: {error}")
             return None
@@ -258,7 +263,7 @@ class Checkpoints:
         # Unfinished checkpoints of killed processes are useless.
         for path in [*self._all(), *self._unfinished()]:
             if path not in kept:
-                _remove(path)
+                remove_checkpoint(path)
 
 
 def _step_of(path: Path) -> int:
@@ -268,20 +273,6 @@ def _step_of(path: Path) -> int:
 def _digest(state: Mapping[str, Any]) -> str:
     """SHA-256 of the content of `state.json`, independent of its layout."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-
-
-def _put_in_place(building: Path, place: Path) -> None:
-    """Move a directory into place; a directory that is there is removed only after the move."""
-    aside = building.with_name(f"{building.name}-before")
-    if place.exists():
-        place.rename(aside)
-    try:
-        building.rename(place)
-    except OSError:
-        if aside.exists():
-            aside.rename(place)
-        raise
-    _remove(aside)
 
 
 def _check_moments(moments: Moments, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -295,25 +286,3 @@ def _check_moments(moments: Moments, shapes: Mapping[str, tuple[int, ...]]) -> N
 
 def _below(arrays: Weights, prefix: str) -> Weights:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _unreadable(error: OSError, path: Path) -> RequestError:
-    return RequestError(
-        f"a checkpoint cannot be read ({reason(error)}), so where to resume is unknown; nothing was changed",
-        code="unreadable_checkpoint",
-        option="--resume",
-        value=str(error.filename or path),
-        fix=advice(error) or "make it readable, or move it out of the run if the run shall resume without it",
-    )
-
-
-def _remove(path: Path) -> None:
-    """Remove a checkpoint's files; the directory stays if somebody has put another file into it."""
-    with suppress(OSError):
-        # The state first: without it, what is left is no checkpoint.
-        for name in (STATE, WEIGHTS, OPTIMIZER):
-            (path / name).unlink(missing_ok=True)
-        for left in path.iterdir():
-            if any(is_partial(left.name, name) for name in (STATE, WEIGHTS, OPTIMIZER)):
-                left.unlink()
-        path.rmdir()

@@ -153,44 +153,39 @@ def test_of_processes_that_replace_a_run_at_once_one_gets_it(tmp_path):
     for trial in range(25):
         place = tmp_path / str(trial)
         trained(place / "run", "old")
-        # A child that starts late must find the run in use: who has it keeps it until all have spoken.
-        release, keep = os.pipe()
-        moment = time.time() + 0.01
-        outcomes = [_claimed_by_a_child(place / "run", moment, release, keep) for _ in range(4)]
-        got = [os.read(reader, 100).decode() for _, reader in outcomes]
-        os.close(keep)
-        os.close(release)
-        for child, reader in outcomes:
+        moment = time.time() + 0.02
+        children = [_claiming_child(place / "run", moment) for _ in range(4)]
+        got = [os.read(said, 300).decode() for _, said, _ in children]
+        # Until all have tried, whoever has it keeps it.
+        for child, said, end in children:
+            os.close(end)
             os.waitpid(child, 0)
-            os.close(reader)
-        assert sorted(got)[0] == "claimed" and set(got[1:] if got[0] == "claimed" else got) <= {
-            "claimed", "run_in_use", "run_exists",
-        }  # fmt: skip
-        assert got.count("claimed") == 1
+            os.close(said)
+        assert got.count("claimed") == 1 and set(got) <= {"claimed", "run_in_use", "run_exists"}, got
         kept = [path for path in place.rglob("model.safetensors") if path.parent.parent == place]
         assert len(kept) == 1 and kept[0].read_text() == "old"
 
 
-def _claimed_by_a_child(path, moment, release, keep):
-    reader, writer = os.pipe()
+def _claiming_child(path, moment):
+    """A process that claims a run: its number, the pipe on which it says what it got, one that ends it."""
+    said, saying = os.pipe()
+    ended, end = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(keep)
-        outcome = "failed"
+        os.close(end)
         try:
             while time.time() < moment:
                 pass
             with RunDirectory.claim(Config(output_dir=str(path), overwrite=True), "torch"):
-                os.write(writer, b"claimed")
-                os.read(release, 1)
-            outcome = ""
+                os.write(saying, b"claimed")
+                os.read(ended, 1)
         except RequestError as error:
-            outcome = error.code if error.code != "unwritable" else repr(error)
+            os.write(saying, error.code.encode())
         finally:
-            os.write(writer, outcome.encode())
             os._exit(0)
-    os.close(writer)
-    return child, reader
+    os.close(saying)
+    os.close(ended)
+    return child, said, end
 
 
 # ---------------------------------------------------------------- kills
