@@ -1,0 +1,77 @@
+"""A run is complete only when its steps were done, and errors of the user's own code stay what they are."""
+
+from __future__ import annotations
+
+import json
+from contextlib import chdir
+from dataclasses import replace
+
+import pytest
+from training_runs import metrics, steps
+
+from mlm_core import Config, RequestError, RunError
+from mlm_core.model.weight_files import read_weights
+
+
+@pytest.mark.parametrize(
+    "error", [StopIteration(3), OSError(28, "of my own"), ValueError("mine"), KeyboardInterrupt()]
+)
+def test_an_error_in_on_step_passes_unchanged_and_the_run_can_go_on(lab, error):
+    config = lab.config(model=str(lab.model("bert")), max_steps=4, save_steps=1)
+    run = lab.directory / config.output_dir
+
+    def on_step(step):
+        if step.line["step"] == 2:
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        lab.engine.trainer(config).train(on_step)
+    assert raised.value is error
+    assert json.loads((run / "run.json").read_text())["results"] is None
+    assert not (run / "model.safetensors").exists() and len(steps(run)) == 2
+    # The directory alone is enough: options that have their defaults are not given.
+    result = lab.engine.trainer(Config(output_dir=str(run), resume=True, quiet=True)).train()
+    assert result.steps == 4 and [line["step"] for line in steps(run)] == [1, 2, 3, 4]
+
+
+def test_a_second_training_is_the_same(lab):
+    options = {"model": str(lab.model("bert")), "max_steps": 2, "learning_rate": 1e-2, "dropout": 0.0}
+    trainer = lab.engine.trainer(replace(lab.config(**options), output_dir=None))
+    with chdir(lab.directory):
+        first, second = trainer.train(), trainer.train()
+        lines = [
+            [line | {"tokens_per_second": None} for line in metrics(result.run_dir)]
+            for result in (first, second)
+        ]
+        assert first.run_dir != second.run_dir and lines[0] == lines[1]
+        one, other = read_weights(first.run_dir), read_weights(second.run_dir)
+        assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_prepared_text_that_changes_stops_the_run_and_is_prepared_again(lab, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLM_CACHE", str(tmp_path / "cache"))
+    config = lab.config(model=str(lab.model("bert")), max_steps=300, save_steps=1)
+
+    def on_step(step):
+        if step.line["step"] == 2:
+            for blocks in (tmp_path / "cache" / "stores").glob("*/blocks.bin"):
+                with blocks.open("r+b") as file:
+                    file.truncate(100)
+
+    with pytest.raises(RunError, match="the prepared text") as raised:
+        lab.engine.trainer(config).train(on_step)
+    assert raised.value.code == "changed_store"
+    result = lab.engine.trainer(replace(config, resume=True, max_steps=300)).train()
+    assert result.steps == 300
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WORLD_SIZE", "2"), ("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}))],
+)
+def test_one_of_several_processes_is_refused(lab, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    for begin in (lambda config: lab.engine.trainer(config), lambda config: lab.engine.evaluator(config)):
+        with pytest.raises(RequestError) as raised:
+            begin(lab.config(model=str(lab.model("bert"))))
+        assert (raised.value.code, raised.value.option) == ("several_processes", name)
