@@ -183,8 +183,7 @@ class Trainer(Evaluator):
         run.before_saving()
         self._save_all(run.path)
         versions = all_versions(self.framework)
-        if write_run_card(run.path, setup, result.model_step, result.after, versions, run.metrics):
-            self._progress.say("the model card, README.md, quotes a sentence of the held-out text")
+        write_run_card(run.path, setup, result.model_step, result.after, versions, run.metrics)
         training, batches = seconds
         self._progress.detail(f"{training:.1f} s of training, {batches:.2f} s of making batches")
         results = result.as_results() | result.after.as_results() | {"model_step": result.model_step}

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlm_core.config.config import Config
 from mlm_core.data.embedded_corpus import embedded_part
 from mlm_core.data.sources import FROM_PYTHON
-from mlm_core.hub.card import CardFacts, Row, write_card
+from mlm_core.hub.card import GUIDE_EXAMPLE, CardFacts, Row, write_card
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import STARTER, is_hub_model
@@ -35,7 +35,7 @@ def write_run_card(
     final: MaskedSums | None,
     versions: Mapping[str, str],
     metrics: Path,
-) -> bool:
+) -> None:
     """Write the card of a run's model.
 
     Args:
@@ -45,9 +45,6 @@ def write_run_card(
         final: evaluation of the weights; None: they were not evaluated.
         versions: of packages.
         metrics: the run's `metrics.jsonl`.
-
-    Returns:
-        Whether the card quotes a sentence of a text that is not public.
     """
     config, steps = setup.config, setup.plan.steps
     base = setup.model.name if setup.model.weights is not None and is_hub_model(setup.model.name) else None
@@ -59,7 +56,8 @@ def write_run_card(
         summary=f"{_origin(setup, base)}, trained by `mlm` ({config.backend} engine) on "
         f"{len(setup.documents):,} documents of {escaped(text)} for {done} steps.",
         mask=setup.model.tokenizer.mask_token,
-        example=example.text,
+        # A card may be published, so it quotes no text that is not public.
+        example=example.text if public or not example.quoted else GUIDE_EXAMPLE,
         base_model=base,
         dataset=_dataset(config) if public else None,
         text=text,
@@ -70,7 +68,6 @@ def write_run_card(
         length=length_limit(setup.model.config),
     )
     write_card(path, facts)
-    return example.quoted and not public
 
 
 @dataclass(frozen=True)
