@@ -35,8 +35,8 @@ _BYTES = 4
 """Of a float32 number."""
 
 _LAYER_BYTES = 50_000
-"""What the objects of a layer take besides its parameters: 52 kB were measured in PyTorch 2.13, with 1,000 layers
-of BERT of a few parameters each."""
+"""What the objects of a layer take besides its parameters: 52 kB were measured in PyTorch 2.13 (BERT, 1,000
+layers of a few parameters each)."""
 
 TRAINING_COPIES = 4
 """Training holds the weights, their gradients and AdamW's two moments."""
