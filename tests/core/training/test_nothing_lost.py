@@ -252,6 +252,21 @@ def test_a_run_left_aside_is_found_again(tmp_path):
 # ---------------------------------------------------------------- signals
 
 
+@pytest.fixture
+def heard():
+    """Signals as a terminal's process has them; one in the background may ignore some."""
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_noted(number):
     with Interruption() as interruption:
@@ -262,6 +277,7 @@ def test_the_first_signal_is_noted(number):
         assert interruption.received == number
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_second_interrupt_ends_at_once():
     with pytest.raises(KeyboardInterrupt), Interruption():
         os.kill(os.getpid(), signal.SIGINT)
