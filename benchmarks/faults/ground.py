@@ -64,7 +64,8 @@ class Ground:
         if "Traceback" in said or "Error:" in re.sub("mlm: error:", "", said):
             self.trouble.append(f"a traceback: {said[-1500:]}")
         errors = [line for line in said.splitlines() if line.startswith("mlm: error: ")]
-        if code in (1, 2) and len(errors) != 1:
+        # A process whose files may have no bytes cannot say anything.
+        if code in (1, 2) and len(errors) != 1 and (said or not process.silenced):
             self.trouble.append(f"exit code {code} with {len(errors)} lines of error: {said[-300:]}")
         return 1 if code is None else code
 

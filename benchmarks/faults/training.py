@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ class TrainingProcess:
 
     Attributes:
         code: its exit code as the shell gives it; None while it runs.
+        silenced: whether a limit on the size of files may keep it from printing.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class TrainingProcess:
     ) -> None:
         self.printed = printed
         self.code: int | None = None
+        self.silenced = getattr(fault, "kind", None) == resource.RLIMIT_FSIZE
         self._begun = time.monotonic()
         sys.stdout.flush()
         self.pid = os.fork()

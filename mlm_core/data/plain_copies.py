@@ -21,14 +21,13 @@ _CHUNK = 2**20
 _MARK = b"\xef\xbb\xbf"
 
 
-def plain_file(path: Path, kind: FileKind, cache: Path, *, afresh: bool) -> Path:
+def plain_file(path: Path, kind: FileKind, cache: Path) -> Path:
     """The file itself, if it can be read as it is, else its copy in the cache; the copy is made once.
 
     Args:
         path: the file.
         kind: its kind.
         cache: the directory for copies of the file in its present state.
-        afresh: whether a copy that is there is made again.
 
     Raises:
         OSError, EOFError, ValueError and others of a compression: the file cannot be read; see `UNREADABLE`.
@@ -36,7 +35,7 @@ def plain_file(path: Path, kind: FileKind, cache: Path, *, afresh: bool) -> Path
     """
     name = hashlib.blake2b(str(path.absolute()).encode(), digest_size=8).hexdigest()
     copy = cache / f"{name}{'.jsonl' if kind.builder == 'json' else suffix_of(path)}"
-    if copy.exists() and not afresh:
+    if copy.exists():
         return copy
     if kind.builder == "json" and _copy_items(path, copy):
         return copy

@@ -15,7 +15,7 @@ from mlm_core.data.file_errors import find_file_error
 from mlm_core.data.library_errors import first_cause
 from mlm_core.data.local_files import LocalFiles
 from mlm_core.data.plain_copies import plain_file
-from mlm_core.data.sealed_cache import is_sealed, seal
+from mlm_core.data.sealed_cache import alone_in, empty, is_sealed, seal
 from mlm_core.data.typed_tables import typed_files
 from mlm_core.errors import MlmError, RunError
 from mlm_core.system.cache import cache_directory, unwritable_cache
@@ -39,11 +39,18 @@ def read_files(files: LocalFiles, wanted: str | None, say: Callable[[str], None]
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable_cache(error) from None
-    damaged = not is_sealed(cache)
+    with alone_in(cache):
+        return _read_into(cache, files, wanted, say)
+
+
+def _read_into(
+    cache: Path, files: LocalFiles, wanted: str | None, say: Callable[[str], None]
+) -> dict[str, Any]:
+    if not is_sealed(cache) and any(cache.iterdir()):
+        say(f"the copy of {_name_of(files)} in the cache is incomplete or damaged; it is made again")
+        empty(cache)
     try:
-        if damaged and any(cache.iterdir()):
-            say(f"the copy of {_name_of(files)} in the cache is damaged; it is made again")
-        return _sealed(_load(files, wanted, cache, afresh=damaged), cache)
+        return _sealed(_load(files, wanted, cache), cache)
     except MlmError:
         raise
     except Exception as error:
@@ -51,19 +58,7 @@ def read_files(files: LocalFiles, wanted: str | None, say: Callable[[str], None]
         if machine is not None:
             raise machine from None
         # Each reader has its own exceptions, and few of them name the file and the line.
-        found = find_file_error(files)
-    if found is not None:
-        raise found
-    try:
-        # The files are right, so the copy of them in the cache may be damaged.
-        return _sealed(_load(files, wanted, cache, afresh=True), cache)
-    except MlmError:
-        raise
-    except Exception as error:
-        machine = _of_the_machine(error)
-        if machine is not None:
-            raise machine from None
-        raise _unreadable(files, error) from None
+        raise (find_file_error(files) or _unreadable(files, error)) from None
 
 
 def _sealed(found: dict[str, Any], cache: Path) -> dict[str, Any]:
@@ -90,14 +85,13 @@ def _of_the_machine(error: BaseException) -> MlmError | None:
     return None
 
 
-def _load(files: LocalFiles, wanted: str | None, cache: Path, *, afresh: bool) -> dict[str, Any]:
+def _load(files: LocalFiles, wanted: str | None, cache: Path) -> dict[str, Any]:
     import datasets
 
     kind = files.kind
     builder, options = kind.builder, dict(kind.options)
     splits = {
-        name: [plain_file(path, kind, cache, afresh=afresh) for path in paths]
-        for name, paths in files.by_split().items()
+        name: [plain_file(path, kind, cache) for path in paths] for name, paths in files.by_split().items()
     }
     if builder == "csv":
         options = dict(table_options(files, wanted))
@@ -105,7 +99,7 @@ def _load(files: LocalFiles, wanted: str | None, cache: Path, *, afresh: bool) -
         builder, options = "text", {"encoding": "utf-8-sig"}
     if builder in ("parquet", "arrow"):
         every = [path for paths in splits.values() for path in paths]
-        typed = typed_files(every, builder, wanted, _name_of(files), cache, afresh=afresh)
+        typed = typed_files(every, builder, wanted, _name_of(files), cache)
         splits = {
             name: [typed.paths[path] for path in paths if path in typed.paths]
             for name, paths in splits.items()
@@ -115,9 +109,8 @@ def _load(files: LocalFiles, wanted: str | None, cache: Path, *, afresh: bool) -
         options = dict(typed.options)
     # `datasets` treats a name with brackets or stars as a pattern, even if such a file exists.
     escaped = {name: [glob.escape(str(path.absolute())) for path in paths] for name, paths in splits.items()}
-    mode = "force_redownload" if afresh else "reuse_dataset_if_exists"
     found: dict[str, Any] = datasets.load_dataset(
-        builder, data_files=escaped, cache_dir=str(cache), download_mode=mode, **options
+        builder, data_files=escaped, cache_dir=str(cache), **options
     )
     if builder == "csv":
         # The reader says nothing: extra fields in the first row become an index, missing fields become empty.

@@ -3,12 +3,46 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlm_core.system.files import digest_of, is_partial, write_atomically
 from mlm_core.system.json_files import BadJsonError, checked, read_json
 
 _SEAL = "sealed.json"
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """While inside, other processes that would fill or read the directory wait.
+
+    Raises:
+        OSError: the directory cannot be opened.
+    """
+    # Late: importing filelock takes 29 ms.
+    from filelock import lock_descriptor
+
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            # Not every file system has locks.
+            lock_descriptor(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def empty(directory: Path) -> None:
+    """Remove everything in a directory that can be removed."""
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
 
 
 def seal(directory: Path) -> None:

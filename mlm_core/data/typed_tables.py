@@ -33,7 +33,7 @@ class TypedFiles:
 
 
 def typed_files(
-    paths: Sequence[Path], builder: str, wanted: str | None, dataset: str, cache: Path, *, afresh: bool
+    paths: Sequence[Path], builder: str, wanted: str | None, dataset: str, cache: Path
 ) -> TypedFiles:
     """The files with the column with the text; files in which it is otherwise or missing are copied.
 
@@ -43,7 +43,6 @@ def typed_files(
         wanted: the value of `--text-column`, or None.
         dataset: the dataset's name in an error.
         cache: the directory for copies.
-        afresh: whether a copy that is there is made again.
 
     Raises:
         RequestError: it is not clear which column is the text, or its types do not agree.
@@ -69,7 +68,7 @@ def typed_files(
     for path in filled:
         schema = schemas[path]
         fits = builder == "parquet" and name in schema.names and schema.field(name).type in (target, _null())
-        ready[path] = path if fits else _copied(path, builder, name, wanted_features, cache, afresh=afresh)
+        ready[path] = path if fits else _copied(path, builder, name, wanted_features, cache)
     options = {"columns": [name], "features": wanted_features} if builder == "parquet" else {}
     return TypedFiles(ready, options)
 
@@ -186,14 +185,14 @@ def _common_type(schemas: Mapping[Path, Any], name: str) -> Any:
         ) from None
 
 
-def _copied(path: Path, builder: str, name: str, features: Any, cache: Path, *, afresh: bool) -> Path:
+def _copied(path: Path, builder: str, name: str, features: Any, cache: Path) -> Path:
     """A copy of a file with this column alone; rows without it hold nothing."""
     import pyarrow
     import pyarrow.parquet
 
     key = hashlib.blake2b(f"{path.absolute()}\n{name}".encode(), digest_size=8).hexdigest()
     copy = cache / f"{key}.column.{builder}"
-    if copy.exists() and not afresh:
+    if copy.exists():
         return copy
     schema = features.arrow_schema
     with atomic_file(copy) as target:
