@@ -159,7 +159,8 @@ class RunDirectory:
     def left_behind(self) -> list[Path]:
         """Runs that earlier processes had moved aside when they were killed."""
         found = sorted(self.path.absolute().parent.glob(f"{escape(self.path.absolute().name)}.replaced*"))
-        return [path for path in found if path != self._replaced and path.is_dir()]
+        own = self._replaced.absolute() if self._replaced is not None else None
+        return [path for path in found if path != own and path.is_dir()]
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
         """Write `run.json`: resolved config, versions, devices, data fingerprint, results.

@@ -238,8 +238,9 @@ def _die_at(number):
         setattr(os, name, counting(getattr(os, name)))
 
 
-def test_a_run_left_aside_is_found_again(tmp_path):
-    path = tmp_path / "run"
+def test_a_run_left_aside_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("run")
     trained(path, "old")
     config = Config(output_dir=str(path), overwrite=True)
     with RunDirectory.claim(config, "torch") as run:
