@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from mlm_core.errors import RequestError
 from mlm_core.system.files import write_atomically
 from mlm_core.system.json_files import BadJsonError, checked, read_json
+from mlm_core.system.os_errors import advice, reason
 
 WEIGHTS = "model.safetensors"
 _PICKLED = "pytorch_model.bin"
@@ -115,6 +117,16 @@ def check_weights(paths: Iterable[Path]) -> None:
 
 
 def _damaged(path: Path, error: Exception) -> RequestError:
+    # safetensors raises its OSErrors without a number.
+    unreadable = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+    if unreadable or not os.access(path, os.R_OK):
+        return RequestError(
+            f"{path.name} cannot be read ({reason(error)})",
+            code="unreadable_weights",
+            option="--model",
+            value=str(path.parent),
+            fix=advice(error) or "change its permissions, or run as its owner",
+        )
     return RequestError(
         f"{path.name} is damaged or cannot be read ({error})",
         code="damaged_weights",
