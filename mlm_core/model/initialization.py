@@ -164,11 +164,11 @@ def _check_output_matrix(
             same = [table for table in tables if table.shape == stored[name].shape]
             if same and not any(np.array_equal(table, stored[name]) for table in same):
                 raise RequestError(
-                    f"{name} differs from the word embeddings, which this backend uses instead",
+                    f"{name} differs from the word embeddings, which this model class uses instead",
                     code="untied_output",
                     option="--model",
                     value=source,
-                    fix="use --backend torch, or a model with tied embeddings",
+                    fix="use --backend torch with tie_word_embeddings false in config.json, or tied embeddings",
                 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -149,9 +149,14 @@ def _load_tokenizer(directory: Path, model: str, trusted: bool) -> Tokenizer:
             tokenizer: Tokenizer = transformers.AutoTokenizer.from_pretrained(
                 str(directory), local_files_only=True, trust_remote_code=trusted
             )
-        except TypeError as error:
-            # transformers raises a TypeError for a path that it did not find.
-            raise ValueError("its files are missing") from error
+        except Exception as error:
+            found = _by_its_file(directory, error)
+            if found is None and isinstance(error, TypeError):
+                # transformers raises a TypeError for a path that it did not find.
+                raise ValueError("its files are missing") from error
+            if found is None:
+                raise
+            tokenizer = found
         restore_backend(tokenizer, directory)
         if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
             # Without any files, transformers 5 makes a tokenizer of special tokens only.
@@ -159,6 +164,27 @@ def _load_tokenizer(directory: Path, model: str, trusted: bool) -> Tokenizer:
         # Names of special tokens may be wrong in a way that shows only when their ids are asked for.
         tokenizer.all_special_ids  # noqa: B018
         return tokenizer
+
+
+def _by_its_file(directory: Path, error: Exception) -> Tokenizer | None:
+    """The tokenizer in `tokenizer.json`, which is complete, where its class expects a file of another kind.
+
+    transformers 4.57 and 5 each open some of these; None: there is no such file, or it is damaged, too.
+    """
+    import tokenizers
+    import transformers
+
+    path = directory / "tokenizer.json"
+    if "trust_remote_code" in str(error) or not path.is_file():
+        return None
+    with suppress(Exception):
+        # Raises for a file that is no tokenizer; the class then has told more.
+        tokenizers.Tokenizer.from_file(str(path))
+        found: Tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(
+            str(directory), local_files_only=True
+        )
+        return found
+    return None
 
 
 @contextmanager

@@ -57,10 +57,16 @@ def not_taken(config: Config) -> list[str]:
     recorded = (facts or {}).get("config", {})
     said = []
     if recorded.get("push_to_hub") is True and not config.push_to_hub:
-        said.append("the run was started with --push-to-hub, this start is not: nothing is published")
+        said.append(
+            "the run was started with --push-to-hub, this start is not: nothing is published; "
+            "to publish, give --push-to-hub and --hub-model-id again"
+        )
     for name in _PERMISSIONS:
         if recorded.get(name) is True and not getattr(config, name):
-            said.append(f"the run was started with {Config.options()[name].flag}, this start is not")
+            said.append(
+                f"the run was started with {Config.options()[name].flag}, this start is not; give it again, with "
+                "--model, if the model still needs it"
+            )
     return said
 
 
