@@ -168,7 +168,7 @@ def _check_output_matrix(
                     code="untied_output",
                     option="--model",
                     value=source,
-                    fix="use --backend torch with tie_word_embeddings false in config.json, or tied embeddings",
+                    fix="set tie_word_embeddings to false and use --backend torch, or tie the embeddings",
                 )
 
 

@@ -64,8 +64,8 @@ def not_taken(config: Config) -> list[str]:
     for name in _PERMISSIONS:
         if recorded.get(name) is True and not getattr(config, name):
             said.append(
-                f"the run was started with {Config.options()[name].flag}, this start is not; give it again, with "
-                "--model, if the model still needs it"
+                f"the run was started with {Config.options()[name].flag}, this start is not; "
+                "give it again, with --model, if the model still needs it"
             )
     return said
 
