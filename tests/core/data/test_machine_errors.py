@@ -124,7 +124,7 @@ def test_a_damaged_copy_in_the_cache_is_made_again_and_said(tmp_path, cache, cap
             file.write_bytes(HARMS[harm](file.read_bytes()))
     documents, err = said(capsys, path)
     assert documents == ["one", "two"]
-    assert f"the copy of {path} in the cache is damaged; it is made again" in err
+    assert f"the copy of {path} in the cache is incomplete or damaged; it is made again" in err
     assert "damaged" not in said(capsys, path)[1]
 
 
