@@ -68,6 +68,8 @@ class Phase(Enum):
     def error(self, model: str, raised: BaseException) -> RequestError:
         """The error for what was raised in this phase; `model` is the model's name."""
         failed, code, fix = self.value
+        if isinstance(raised, ImportError):
+            code, fix = "missing_package", "install what is missing, or choose another model"
         return RequestError(
             f"{failed} ({reason_of(raised)})", code=code, option="--model", value=model, fix=fix
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -71,3 +73,16 @@ def ignore_accelerate() -> None:
 
 Tokenizer = Any
 """A transformers tokenizer; the library exports no type for it."""
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """A context in which transformers logs errors only."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlm_core.compat.model_errors import Phase, explained, shortened
-from mlm_core.compat.transformers import Tokenizer
+from mlm_core.compat.transformers import Tokenizer, quiet_transformers
 from mlm_core.compat.transformers_files import lost_setting, restore_backend
 from mlm_core.config.config import Config, required
 from mlm_core.data.documents import Documents
@@ -175,9 +175,10 @@ def _by_its_file(directory: Path, error: Exception) -> Tokenizer | None:
     import transformers
 
     path = directory / "tokenizer.json"
-    if "trust_remote_code" in str(error) or not path.is_file():
+    # A package that is missing splits words in a way that this file cannot hold (RoFormer's, with rjieba).
+    if "trust_remote_code" in str(error) or isinstance(error, ImportError) or not path.is_file():
         return None
-    with suppress(Exception):
+    with suppress(Exception), quiet_transformers():
         # Raises for a file that is no tokenizer; the class then has told more.
         tokenizers.Tokenizer.from_file(str(path))
         found: Tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(

@@ -51,3 +51,18 @@ def test_a_damaged_file_is_refused(written, tmp_path):
     (tmp_path / "model" / "config.json").write_text('{"model_type": "roberta"}')
     with pytest.raises(RequestError, match="tokenizer"):
         _load_tokenizer(tmp_path / "model", "model", False)
+
+
+def test_a_missing_package_is_named(written, tmp_path, monkeypatch):
+    """A tokenizer.json is no answer to it: it does not hold how the package splits words."""
+    import transformers
+
+    def refuse(*_words, **_options):
+        raise ImportError("You need to install rjieba to use RoFormerTokenizer.")
+
+    shutil.copytree(written / "bert", tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "roformer"}')
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuse)
+    with pytest.raises(RequestError, match=r"install rjieba") as raised:
+        _load_tokenizer(tmp_path / "model", "model", False)
+    assert raised.value.code == "missing_package" and raised.value.fix.startswith("install what is missing")
