@@ -139,3 +139,15 @@ def test_a_wide_table_is_read(tmp_path, cache):
     wide.write_text(",".join([*names, "text"]) + "\n" + ("1," * 20_000 + "words\n") * 2, encoding="utf-8")
     files = local_files(str(wide))
     assert files is not None and list(table_options(files, None)["features"]) == ["text"]
+
+
+def test_a_hidden_bar_starts_no_thread(monkeypatch):
+    from tqdm import tqdm
+
+    from mlm_core.data.quiet_library import quiet_library
+
+    monkeypatch.setattr(tqdm, "monitor", None)
+    before = tqdm.monitor_interval
+    with quiet_library():
+        list(tqdm(range(3), disable=True))
+    assert tqdm.monitor is None and tqdm.monitor_interval == before > 0
