@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from mlm_core.compat.transformers import stored_names
+from mlm_core.compat.transformers import converts_weights, quiet_transformers, stored_names
 from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.model.tied_names import under_model_names
 from mlm_core.training.checkpoint import Moments
@@ -18,7 +22,23 @@ from mlm_torch.model import second_biases
 def specs(model: Any) -> ParameterSpecs:
     """The specs of the model's parameters; tied parameters appear once, see `named_parameters`."""
     shapes = {name: tuple(parameter.shape) for name, parameter in _trained(model).items()}
-    return ParameterSpecs(shapes, model.base_model_prefix, list(_constants(model)))
+    # transformers 5 stores some models as their first code did, and renames and splits arrays while loading.
+    converted = partial(_loaded, type(model), model.config) if converts_weights() else None
+    return ParameterSpecs(shapes, model.base_model_prefix, list(_constants(model)), converted)
+
+
+def _loaded(model_class: Any, config: Any, stored: Mapping[str, NDArray[Any]]) -> Weights:
+    """The arrays that transformers loads from the stored ones, by its names; not what it draws."""
+    tensors = {name: torch.from_numpy(np.array(array, np.float32)) for name, array in stored.items()}
+    before = torch.get_rng_state()
+    with quiet_transformers():
+        model, told = model_class.from_pretrained(
+            None, config=deepcopy(config), state_dict=tensors, output_loading_info=True
+        )
+    torch.set_rng_state(before)
+    found = {name: tensor.detach().numpy() for name, tensor in (_trained(model) | _constants(model)).items()}
+    left = {name: tensors[name].numpy() for name in told["unexpected_keys"] if name in tensors}
+    return {name: array for name, array in found.items() if name not in told["missing_keys"]} | left
 
 
 def assign(model: Any, weights: Weights) -> None:

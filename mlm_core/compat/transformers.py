@@ -11,7 +11,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
+
+from packaging.version import Version
 
 _FRAMEWORKS = {"torch": "USE_TORCH", "tensorflow": "USE_TF"}
 """The environment variables that tell transformers 4 which frameworks to import."""
@@ -35,6 +38,11 @@ def stored_names(constant: str, layers: int | None) -> list[str]:
         return [constant]
     layer = f"{shared['model']}.encoder.layer.{{}}.attention.self.rotary_embeddings.inv_freq"
     return [layer.format(number) for number in range(layers)]
+
+
+def converts_weights() -> bool:
+    """Whether transformers renames, splits and joins arrays of a checkpoint while loading: version 5."""
+    return Version(version("transformers")).major >= 5
 
 
 def import_without_frameworks() -> None:
@@ -77,12 +85,15 @@ Tokenizer = Any
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """A context in which transformers logs errors only."""
+    """A context in which transformers logs errors only, and shows no progress bars."""
     from transformers.utils import logging
 
-    before = logging.get_verbosity()
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()

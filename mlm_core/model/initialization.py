@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,14 @@ class ParameterSpecs:
         base_prefix: the attribute of the encoder, for example "roberta"; other parameters belong to the head.
         constants: the names of arrays that the class computes from its config but stores with the parameters,
             for example ESM's rotary frequencies. They are taken from a checkpoint, and never drawn.
+        converted: gives the arrays of a checkpoint the names and shapes of the class, where the class's
+            library stores them in another way; None: it does not.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     base_prefix: str
     constants: Collection[str] = ()
+    converted: Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]] | None = None
 
     def in_encoder(self, name: str) -> bool:
         """Whether a parameter belongs to the encoder, by its canonical name."""
@@ -109,8 +112,10 @@ def initial_weights(
             tied to the word embeddings while the model's is.
     """
     stored = _canonical(checkpoint, specs) if checkpoint is not None else {}
+    if checkpoint is not None and specs.converted is not None and _absent(stored, specs):
+        stored = _canonical(specs.converted(checkpoint), specs)
     missing = [name for name in specs.shapes if name not in stored]
-    absent = [name for name in missing if specs.in_encoder(name)]
+    absent = _absent(stored, specs)
     if checkpoint is not None and absent:
         raise RequestError(
             f"checkpoint lacks {len(absent)} parameters of the encoder, for example {absent[0]}",
@@ -137,6 +142,11 @@ def initial_weights(
         weights[name] = np.asarray(stored[name], dtype=np.float32)
     weights |= {name: np.asarray(stored[name], np.float32) for name in specs.constants if name in stored}
     return InitialWeights(weights, missing, unused)
+
+
+def _absent(stored: Mapping[str, NDArray[Any]], specs: ParameterSpecs) -> list[str]:
+    """The names of the encoder's parameters that a checkpoint lacks."""
+    return [name for name in specs.shapes if name not in stored and specs.in_encoder(name)]
 
 
 def _canonical(checkpoint: Mapping[str, NDArray[Any]], specs: ParameterSpecs) -> dict[str, NDArray[Any]]:
