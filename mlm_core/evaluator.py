@@ -112,6 +112,9 @@ class Evaluator(ABC):
         if isinstance(self.setup, TrainingSetup):
             for line in [*left_out(initial.unused, model.weights), *self._advice(initial)]:
                 self._progress.say(line)
+        for name in initial.passed_over:
+            second = f"{name.removesuffix('bias')}decoder.bias"
+            self._progress.say(f"the model holds {name} and {second}, which differ: {second} is used")
         if initial.unused:
             self._progress.detail(f"in the model, not used: {', '.join(initial.unused)}")
         self.network.assign(initial.weights)

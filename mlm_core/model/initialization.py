@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlm_core.batches.randomness import Stream, key_of_name, normals
 from mlm_core.errors import RequestError
 from mlm_core.model.architectures import positions_follow_padding
-from mlm_core.model.tied_names import OUTPUT_MATRICES, under_model_names
+from mlm_core.model.tied_names import OUTPUT_MATRICES, passed_over, under_model_names
 from mlm_core.optimization.decay import is_normalization
 
 Weights = dict[str, NDArray[np.float32]]
@@ -53,11 +53,14 @@ class InitialWeights:
         weights: every parameter, and the constants that are in the checkpoint.
         drawn: names of the parameters that the checkpoint lacks.
         unused: names in the checkpoint that the model lacks.
+        passed_over: names of output biases that the checkpoint also holds under a second name, with other
+            values, which are taken.
     """
 
     weights: Weights
     drawn: list[str]
     unused: list[str]
+    passed_over: list[str]
 
     def untrained_error(self, source: str) -> RequestError:
         """The error where a model must predict but part of it was drawn; `source` is the model's name."""
@@ -141,7 +144,7 @@ def initial_weights(
             )
         weights[name] = np.asarray(stored[name], dtype=np.float32)
     weights |= {name: np.asarray(stored[name], np.float32) for name in specs.constants if name in stored}
-    return InitialWeights(weights, missing, unused)
+    return InitialWeights(weights, missing, unused, passed_over(checkpoint or {}, specs.shapes))
 
 
 def _absent(stored: Mapping[str, NDArray[Any]], specs: ParameterSpecs) -> list[str]:

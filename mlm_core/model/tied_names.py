@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -45,6 +46,17 @@ def under_model_names(stored: Arrays, shapes: Shapes) -> dict[str, NDArray[Any]]
             named.pop(name, None)
         named |= dict.fromkeys(wanted, held[0])
     return _with_word_table(named, shapes)
+
+
+def passed_over(stored: Arrays, shapes: Shapes) -> list[str]:
+    """The names of stored output biases whose second name holds other values, which are taken."""
+    return [
+        bias_beside(name)
+        for name in _decoder_biases(set(stored))
+        if bias_beside(name) in stored
+        and len({name, bias_beside(name)} & set(shapes)) == 1
+        and not np.array_equal(stored[name], stored[bias_beside(name)])
+    ]
 
 
 def bias_beside(decoder_bias: str) -> str:

@@ -40,12 +40,16 @@ def test_of_two_biases_that_differ_the_trained_one_counts(head, end):
     for order in (stored, dict(reversed(stored.items()))):
         initial = read(order, {f"{head}.{end}": (5,)})
         assert (initial.weights[f"{head}.{end}"] == TRAINED).all() and initial.unused == []
+        assert initial.passed_over == [f"{head}.bias"]
+    same = {f"{head}.bias": TRAINED, f"{head}.decoder.bias": TRAINED.copy()}
+    assert read(same, {f"{head}.{end}": (5,)}).passed_over == []
 
 
 def test_two_parameters_of_a_model_stay_two():
     stored = {"lm_head.bias": STALE, "lm_head.decoder.bias": TRAINED}
     named = under_model_names(stored, dict.fromkeys(stored, (5,)))
     assert all(named[name] is stored[name] for name in stored)
+    assert read(stored, dict.fromkeys(stored, (5,))).passed_over == []
 
 
 def test_biases_without_a_second_name_stay():
