@@ -46,6 +46,8 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
         # In transformers 5, two parameters if the output matrix is not tied; the first is never used there.
         owner, _, name = first.rpartition(".")
         setattr(model.get_submodule(owner), name, model.get_parameter(second))
+    if config.model_type == "esm":
+        _give_embeddings_the_mask(model.base_model)
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
             # With it the padding token's row would not be trained; TensorFlow has no such rule. It matters
@@ -73,6 +75,35 @@ def second_biases(model: Any) -> dict[str, str]:
         if first in parameters
         and (second in declared or first in declared or parameters[first] is parameters[second])
     }
+
+
+def _give_embeddings_the_mask(encoder: Any) -> None:
+    """Let ESM's embeddings know the padding, as in TensorFlow and in transformers 5; 4.57 does not tell them.
+
+    With `token_dropout` they scale by the share of masked tokens among the tokens that are no padding.
+    """
+
+    class Encoder(type(encoder)):  # type: ignore[misc]
+        def forward(
+            self,
+            input_ids: torch.Tensor | None = None,
+            attention_mask: torch.Tensor | None = None,
+            position_ids: torch.Tensor | None = None,
+            inputs_embeds: torch.Tensor | None = None,
+            **more: Any,
+        ) -> Any:
+            if inputs_embeds is None:
+                inputs_embeds = self.embeddings(
+                    input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids
+                )
+            return super().forward(
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                inputs_embeds=inputs_embeds,
+                **more,
+            )
+
+    encoder.__class__ = Encoder
 
 
 def add_up_lookups(model: Any) -> None:

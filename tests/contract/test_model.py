@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from tiny_models import FAMILIES, full_shapes
-from transformers import AutoConfig
+from transformers import AutoConfig, EsmConfig
 
 from mlm_core import RequestError
-from mlm_core.model.initialization import draw_parameter
+from mlm_core.model.initialization import draw_parameter, initial_weights
 from mlm_core.model.weight_files import read_weights
 
 
@@ -182,3 +182,33 @@ def test_a_family_without_a_masked_head_is_refused(lab, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(settings | {"model_type": "gpt2"}))
     with pytest.raises(RequestError, match="no masked-LM head"):
         lab.predictor(tmp_path).model()
+
+
+def test_padding_does_not_change_the_share_of_masked_tokens(numpy_engine):
+    """With token_dropout, ESM scales word vectors by that share, which padding is no part of."""
+    settings = EsmConfig(
+        vocab_size=30,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        pad_token_id=0,
+        mask_token_id=4,
+        token_dropout=True,
+        position_embedding_type="rotary",
+        initializer_range=0.2,
+    )
+    made = numpy_engine.Model(settings)
+    made.assign(initial_weights(made.specs, None, settings, 7, "esm").weights)
+    short = np.array([[5, 4, 6, 7]])
+    padded = np.concatenate([short, np.zeros((1, 4), int)], axis=1)
+    labels = np.where(short == 4, 9, -100)
+
+    alone = made.forward(slots(short, labels) | {"attention_mask": np.ones_like(short)})
+    beside = made.forward(
+        slots(padded, np.where(padded == 4, 9, -100)) | {"attention_mask": (padded != 0).astype(int)}
+    )
+    none = made.forward(slots(short, labels))
+
+    np.testing.assert_allclose(beside["logits"][:, 0], alone["logits"][:, 0], atol=1e-6)
+    np.testing.assert_allclose(none["logits"][:, 0], alone["logits"][:, 0], atol=1e-6)
