@@ -17,7 +17,7 @@ from mlm_core.training.recorder import check_metrics
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.run_directory import finished_result, from_the_root
 from mlm_core.training.run_files import METRICS
-from mlm_core.training.run_record import check_state, read_facts
+from mlm_core.training.run_record import RECORD, check_state, read_facts
 from mlm_core.training.setup import TrainingSetup
 
 _LENGTH = ("epochs", "max_steps")
@@ -117,6 +117,7 @@ def find_checkpoint(
             raise _no_checkpoint(config)
         if checkpoints.damaged:
             raise _all_damaged(config, checkpoints.damaged)
+        _check_sources(setup)
         progress.say("there is no checkpoint to resume from yet: starting at step 0")
         return None
     check_state(found.facts, found.path)
@@ -131,6 +132,20 @@ def find_checkpoint(
     rate = float(setup.learning_rates[min(found.step, setup.plan.steps - 1)])
     progress.say(f"resuming from step {found.step}, at learning rate {rate:.3g}{note}")
     return found
+
+
+def _check_sources(setup: TrainingSetup) -> None:
+    """Check the text and the model of a run that starts at step 0.
+
+    A record may come from somebody else and name any file of this user. Only who knows its content can record
+    its digest.
+    """
+    run = Path(str(setup.config.output_dir))
+    before, place = (read_facts(run) or {}).get("data", {}), f"{run}/{RECORD}"
+    if before.get("fingerprint") != setup.source.fingerprint:
+        _check_changed_text(setup, place, _allowed_changes(setup.config))
+    if before.get("model") != setup.model.digest:
+        raise _changed_model(setup, place)
 
 
 def _no_checkpoint(config: Config) -> RequestError:
@@ -192,13 +207,7 @@ def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> lis
             fix=_fix_for(changed, refused),
         )
     if before.get("model") != setup.model.digest:
-        raise RequestError(
-            f"its config.json has changed since {place} was written",
-            code="changed_model",
-            option="--model",
-            value=setup.config.model,
-            fix="restore it, or start a new run in another --output-dir",
-        )
+        raise _changed_model(setup, place)
     # Earlier versions did not record it.
     if before.get("masking") not in (None, rule_digest(setup.train.rule)):
         raise RequestError(
@@ -209,6 +218,16 @@ def _changes(setup: TrainingSetup, before: Mapping[str, Any], place: str) -> lis
             fix="restore its files, or use the version of transformers that the run was started with",
         )
     return changed
+
+
+def _changed_model(setup: TrainingSetup, place: str) -> RequestError:
+    return RequestError(
+        f"its config.json has changed since {place} was written",
+        code="changed_model",
+        option="--model",
+        value=setup.config.model,
+        fix="restore it, or start a new run in another --output-dir",
+    )
 
 
 def _text_changed(before: Mapping[str, Any], now: Mapping[str, Any], changed: Iterable[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import chdir
 from dataclasses import replace
 
@@ -75,3 +76,33 @@ def test_one_of_several_processes_is_refused(lab, monkeypatch, name, value):
         with pytest.raises(RequestError) as raised:
             begin(lab.config(model=str(lab.model("bert"))))
         assert (raised.value.code, raised.value.option) == ("several_processes", name)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("named", ["dataset", "model"])
+def test_a_record_cannot_name_another_text_or_model(lab, tmp_path, named, known):
+    """Without a checkpoint, too: the record of a run that somebody hands over may name any file."""
+    config = lab.config(model=str(lab.model("bert")), max_steps=2)
+    run = lab.directory / config.output_dir
+
+    def on_step(step):
+        raise ValueError("stop here")
+
+    with pytest.raises(ValueError, match="stop here"):
+        lab.engine.trainer(config).train(on_step)
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    own = tmp_path / "own.txt"
+    own.write_text("of another user\n" * 200, encoding="utf-8")
+    other = {"dataset": own, "model": lab.model("roberta")}
+    right = json.loads((run / "run.json").read_text())
+    record = right | {"config": right["config"] | {named: str(other[named])}}
+    if not known:
+        record["data"] = {}
+    (run / "run.json").write_text(json.dumps(record))
+    again = Config(output_dir=str(run), resume=True, quiet=True)
+
+    with pytest.raises(RequestError, match=r"changed since .*run\.json was written"):
+        lab.engine.trainer(again).train()
+
+    (run / "run.json").write_text(json.dumps(right))
+    assert lab.engine.trainer(again).train().steps == 2
