@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from mlm_core.compat.model_errors import Phase, explained
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.data.document_borders import DocumentBorders
-
-_AT_ONCE = 2**20
-"""Characters that are encoded together; an encoding takes some hundred bytes a token until it is read."""
+from mlm_core.data.long_documents import AT_ONCE, Encode, encode_long
 
 TokenIds = NDArray[np.int32]
 """Token ids of several texts, one after the other, `[tokens]` int32."""
@@ -90,15 +88,25 @@ def joined_token_ids(tokenizer: Tokenizer, texts: list[str], borders: DocumentBo
         return joined_in_parts(lambda part: token_ids(tokenizer, part, borders), texts)
 
 
-def joined_in_parts(encode: Callable[[list[str]], list[list[int]]], texts: list[str]) -> TokenIds:
-    """The token ids of all texts, one after the other; memory grows with the longest text, not with all."""
-    parts, start, size = [], 0, 0
-    for end, text in enumerate(texts, 1):
-        size += len(text)
-        if size >= _AT_ONCE or end == len(texts):
-            parts.append(joined(encode(texts[start:end])))
-            start, size = end, 0
+def joined_in_parts(encode: Encode, texts: list[str]) -> TokenIds:
+    """The token ids of all texts, one after the other; memory does not grow with the texts' length."""
+    parts = []
+    for group in _groups(texts):
+        long = len(group) == 1 and len(group[0]) > AT_ONCE
+        parts.append(encode_long(encode, group[0]) if long else joined(encode(group)))
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+
+
+def _groups(texts: list[str]) -> Iterator[list[str]]:
+    """The texts in groups of up to `AT_ONCE` characters; a longer text is alone."""
+    start, size = 0, 0
+    for end, text in enumerate(texts):
+        if size + len(text) > AT_ONCE and end > start:
+            yield texts[start:end]
+            start, size = end, 0
+        size += len(text)
+    if texts:
+        yield texts[start:]
 
 
 def joined(ids: list[list[int]]) -> TokenIds:
