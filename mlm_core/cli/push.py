@@ -19,7 +19,7 @@ def run(request: Request) -> dict[str, Any]:
     repository = request.arguments["repository"] or directory.absolute().name
     given: dict[str, Any] = {"hub_model_id": repository, "model": str(directory), "push_to_hub": True}
     config = Config(**request.given, **given)
-    from mlm_core.hub.model_files import has_tokenizer
+    from mlm_core.hub.model_files import has_tokenizer, published_files
     from mlm_core.hub.publisher import Publisher, Target
     from mlm_core.hub.request import check_publishing
     from mlm_core.model.find_model import find_model
@@ -50,6 +50,8 @@ def run(request: Request) -> dict[str, Any]:
     with progress.phase("looking at the model"):
         model = load_model_source(config, files) if has_tokenizer(directory) else None
     tokenizer = model.tokenizer if model is not None else None
+    # For its errors: a repository that exists would stay empty.
+    published_files(directory, tokenizer, repository, also_h5=also_h5)
     # Never as run.json says: who may see a model is for this user alone to say.
     target = Target(repository, config.hub_private, also_h5)
     publisher = Publisher(target, tokenizer, directory if facts is not None else None, progress)

@@ -55,7 +55,7 @@ def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5
         also_h5: include `tf_model.h5`.
 
     Raises:
-        RequestError: the directory has no weights, or a file is damaged.
+        RequestError: the directory has no weights, a file is damaged, or is a link that leaves the directory.
     """
     # The library expands ~ in a path to a home directory.
     directory = directory.absolute()
@@ -69,6 +69,7 @@ def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5
     try:
         names |= {path.name for path in code_files(directory)}
         present = [name for name in sorted(names) if (directory / name).is_file()]
+        _check_inside(directory, present)
         return {name: _prepared(directory / name, repository) for name in present}
     except (OSError, ValueError) as error:
         raise RequestError(
@@ -77,6 +78,19 @@ def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5
             option="RUN",
             value=str(directory),
         ) from None
+
+
+def _check_inside(directory: Path, names: Sequence[str]) -> None:
+    """Check that no link leads out of the directory: whoever made it could publish any file of this user."""
+    for name in names:
+        if not (directory / name).resolve().is_relative_to(directory.resolve()):
+            raise RequestError(
+                f"{name} is a link to a file outside of the directory, which would be published",
+                code="link_outside",
+                option="RUN",
+                value=str(directory),
+                fix="put a copy of the file in its place, if it may be published",
+            )
 
 
 def tokenizer_files(tokenizer: Any) -> set[str]:

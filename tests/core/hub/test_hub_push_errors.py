@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -35,6 +36,29 @@ def test_what_is_refused(push, hub, directory, words, environment, code, kind, s
     assert error["code"] == kind, error
     assert said in json.dumps(error)
     assert not hub.models
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "vocab.txt", "model.safetensors", "config.json", "tokenizer.json"]
+)
+def test_a_link_that_leaves_the_directory(push, hub, directory, tmp_path, name):
+    """A directory that somebody hands over could publish any file of this user."""
+    model = shutil.copytree(directory, tmp_path / "model")
+    original = directory / name if (directory / name).exists() else directory / "notes.txt"
+    secret = shutil.copy(original, tmp_path / "secret")
+    (model / name).unlink(missing_ok=True)
+    (model / name).symlink_to(secret)
+    error = push(model, REPOSITORY, code=2)
+    assert error["code"] == "link_outside" and name in error["message"], error
+    assert not hub.models
+
+
+def test_a_link_inside_the_directory(push, hub, directory, tmp_path):
+    model = shutil.copytree(directory, tmp_path / "model")
+    (model / "config.json").rename(model / "kept.json")
+    (model / "config.json").symlink_to("kept.json")
+    push(model, REPOSITORY)
+    assert REPOSITORY in hub.models
 
 
 def test_somebody_elses_repository(push, hub, directory):
