@@ -70,8 +70,16 @@ def _held_out_evaluator(engine: Engine, config: Config, data: dict[str, Any]) ->
             value=config.model,
             fix="give --dataset to evaluate on other text",
         )
+    if data.get("fingerprint") is None:
+        raise RequestError(
+            "its run.json does not record which text it was trained on",
+            code="no_dataset",
+            option="RUN",
+            value=config.model,
+            fix="give --dataset to evaluate on other text",
+        )
     try:
-        return engine.evaluator(config, fingerprint=data.get("fingerprint"))
+        return engine.evaluator(config, fingerprint=data["fingerprint"])
     except RequestError as error:
         if error.code == "missing_file":
             error.message = "the text of this run no longer exists"

@@ -82,6 +82,7 @@ ROWS = [
     run("shorter", lambda d: None, "changed_plan", "--max-steps", f"{RESUME} --max-steps 1"),
     run("other-text", lambda d: (d / "text.jsonl").write_text('{"text": "another"}\n' * 40), "changed_data"),
     run("trust-without-model", lambda d: None, "usage", "requires --model", f"{RESUME} --trust-remote-code"),
+    run("record-no-text", record(data={}), "no_dataset", "does not record which text", "evaluate run"),
     run("text-gone", lambda d: (d / "text.jsonl").unlink(), "missing_file", "no longer exists", "evaluate run"),
     run("model-gone", lambda d: (d / "run" / "model.safetensors").unlink(), "missing_weights", words="evaluate run"),
     run("not-a-run", lambda d: None, "not_a_run", words="evaluate model"),
