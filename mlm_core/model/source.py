@@ -24,6 +24,7 @@ from mlm_core.model.config_checks import check_config, check_memory, check_setti
 from mlm_core.model.find_model import ModelFiles
 from mlm_core.model.initialization import InitialWeights, ParameterSpecs, Weights, initial_weights
 from mlm_core.model.scratch import scratch_model
+from mlm_core.model.tokenizer_checks import check_tokenizer_paths
 from mlm_core.model.weight_files import ReadPickled, read_weights, weight_files
 
 
@@ -105,6 +106,7 @@ def load_model_source(
     _check_settings(files.settings, model_config, name)
     check_config(model_config, name)
     check_memory(model_config, name)
+    check_tokenizer_paths(directory, name)
     tokenizer = _load_tokenizer(directory, name, trusted)
     weights = None if config.from_scratch else directory
     digest = fingerprint_of([json.dumps(files.settings, sort_keys=True)])
