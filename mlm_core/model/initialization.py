@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from mlm_core.batches.randomness import Stream, key_of_name, normals
 from mlm_core.errors import RequestError
 from mlm_core.model.architectures import positions_follow_padding
-from mlm_core.model.tied_names import OUTPUT_MATRICES, passed_over, under_model_names
+from mlm_core.model.tied_names import (
+    OUTPUT_MATRICES,
+    passed_over,
+    under_model_names,
+    with_output_matrix,
+)
 from mlm_core.optimization.decay import is_normalization
 
 Weights = dict[str, NDArray[np.float32]]
@@ -117,6 +122,8 @@ def initial_weights(
     stored = _canonical(checkpoint, specs) if checkpoint is not None else {}
     if checkpoint is not None and specs.converted is not None and _absent(stored, specs):
         stored = _canonical(specs.converted(checkpoint), specs)
+    if getattr(config, "tie_word_embeddings", True):
+        stored = with_output_matrix(stored, specs.shapes)
     missing = [name for name in specs.shapes if name not in stored]
     absent = _absent(stored, specs)
     if checkpoint is not None and absent:

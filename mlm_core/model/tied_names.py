@@ -64,6 +64,22 @@ def bias_beside(decoder_bias: str) -> str:
     return decoder_bias.removesuffix(_DECODER_BIAS) + _BIAS
 
 
+def with_output_matrix(stored: Arrays, shapes: Shapes) -> dict[str, NDArray[Any]]:
+    """The arrays with an output matrix, where the model has one of its own and the checkpoint's is tied.
+
+    LUKE's class ties it to the word table in transformers 4, and does not in version 5.
+
+    Args:
+        stored: arrays by the model's names.
+        shapes: the shape of every parameter of the model.
+    """
+    absent = [name for name in shapes if name.endswith(OUTPUT_MATRICES) and name not in stored]
+    tables = [name for name in shapes if name.endswith(_WORD_TABLES) and name in stored]
+    if len(absent) == 1 and len(tables) == 1 and stored[tables[0]].shape == shapes[absent[0]]:
+        return {**stored, absent[0]: stored[tables[0]]}
+    return dict(stored)
+
+
 def _decoder_biases(names: set[str]) -> list[str]:
     """The names `X.decoder.bias`."""
     return sorted(name for name in names if name.endswith(f".{_DECODER_BIAS}"))

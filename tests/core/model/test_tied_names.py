@@ -67,3 +67,18 @@ def test_a_tied_table_may_be_stored_as_the_output_matrix_alone(matrix):
 def test_an_output_matrix_of_another_size_is_no_word_table():
     with pytest.raises(RequestError, match="lacks 1 parameters of the encoder"):
         read({"lm_head.decoder.weight": np.zeros((4, 2), np.float32)}, {TABLE: (5, 2)})
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_matrix_of_its_own_begins_as_the_table_it_was_tied_to(tied):
+    table = np.arange(10, dtype=np.float32).reshape(5, 2)
+    settings = SimpleNamespace(
+        initializer_range=0.02, pad_token_id=0, model_type="bert", tie_word_embeddings=tied
+    )
+    shapes = {TABLE: (5, 2), "lm_head.decoder.weight": (5, 2)}
+    initial = initial_weights(ParameterSpecs(shapes, "bert"), {TABLE: table}, settings, 0, "m")
+    assert initial.drawn == ([] if tied else ["lm_head.decoder.weight"])
+    assert (initial.weights["lm_head.decoder.weight"] == table).all() == tied
+    own = {TABLE: table, "lm_head.decoder.weight": table + 1}
+    kept = initial_weights(ParameterSpecs(shapes, "bert"), own, settings, 0, "m")
+    assert (kept.weights["lm_head.decoder.weight"] == table + 1).all()
