@@ -186,6 +186,7 @@ def _size(config: Any, key: str) -> int:
 
 def _has_position_table(config: Any) -> bool:
     kind = _value(config, "position_embedding_type")
-    if isinstance(kind, str) and "rotary" in kind:
-        return False
+    if isinstance(kind, str) and ("rotary" in kind or kind == "absolute"):
+        # ESM has settings of both.
+        return kind == "absolute"
     return _value(config, "rope_theta") is None and _value(config, "rope_parameters") is None

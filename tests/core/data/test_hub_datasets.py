@@ -99,7 +99,9 @@ def prepare(model, tmp_path):
         if code == 0:
             return results
         assert time.monotonic() - begun < 30
-        assert done.stderr.startswith("mlm: error: ") and done.stderr.count("\n") == 1, done.stderr
+        # On a slow machine, the phase is named first.
+        *phases, line = done.stderr.splitlines()
+        assert line.startswith("mlm: error: ") and len(phases) <= 1, done.stderr
         return results["error"]
 
     return run

@@ -46,7 +46,8 @@ def test_usual_settings_pass():
 )  # fmt: skip
 def test_a_value_that_no_model_has_is_refused(key, value):
     config = RobertaConfig(vocab_size=100, **SIZES)
-    setattr(config, key, value)
+    # Around the checks of transformers 5, which refuses some of these itself.
+    vars(config)[key] = value
     with pytest.raises(RequestError, match=key) as caught:
         check_config(config, "MODEL")
     assert caught.value.value == "MODEL"
