@@ -8,7 +8,9 @@ from contextlib import suppress
 
 from mlm_core.cli.parser import build_parser, parse_request
 from mlm_core.cli.request import Request
-from mlm_core.errors import MlmError, RunError, first_line
+from mlm_core.errors import MlmError, RequestError, RunError, first_line
+from mlm_core.ranks.errors import OtherRankError
+from mlm_core.ranks.launch import launched
 from mlm_core.system.machine import check_system
 from mlm_core.system.os_errors import advice, reason
 from mlm_core.system.streams import (
@@ -19,6 +21,9 @@ from mlm_core.system.streams import (
     write_output,
 )
 from mlm_core.visible import visible
+
+_SEVERAL_RANKS = ("train", "evaluate")
+"""The commands that several ranks may run together."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,6 +85,15 @@ def _run(request: Request) -> int:
     from importlib import import_module
 
     command = import_module(f"mlm_core.cli.{request.command}")
+    place = launched()
+    if place.count > 1 and request.command not in _SEVERAL_RANKS:
+        raise RequestError(
+            f"mlm {request.command} works in one process",
+            code="several_processes",
+            option=place.by,
+            value=place.count,
+            fix="start one process",
+        )
     try:
         results: dict[str, object] = command.run(request)
     except MlmError as error:
@@ -87,6 +101,8 @@ def _run(request: Request) -> int:
             # In this command the model is the argument RUN.
             error.option = "RUN"
         raise
+    if not place.first:
+        return 0
     if request.json:
         import json
 
@@ -121,7 +137,9 @@ def _show_traceback(words: list[str]) -> None:
 
 
 def _report(error: MlmError, as_json: bool) -> int:
-    print(f"mlm: error: {visible(str(error))}", file=sys.stderr)
+    if isinstance(error, OtherRankError):
+        return error.exit_code
+    print(f"mlm: error: {_speaker()}{visible(str(error))}", file=sys.stderr)
     if as_json:
         import json
 
@@ -132,6 +150,15 @@ def _report(error: MlmError, as_json: bool) -> int:
         with suppress(OSError):
             write_output(json.dumps({"error": facts}) + "\n", plain=False)
     return error.exit_code
+
+
+def _speaker() -> str:
+    """Which rank speaks, if it is not the first."""
+    try:
+        place = launched()
+    except RequestError:
+        return ""
+    return "" if place.first else f"rank {place.rank}: "
 
 
 if __name__ == "__main__":

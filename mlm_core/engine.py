@@ -38,6 +38,14 @@ class Engine(Framework):
             RequestError: the data, the model or the output directory is wrong.
             RunError: see `prepare_process`.
         """
+        from mlm_core.training.same_setup import check_same_setup
+
+        self.join(config.device, config.rank_timeout)
+        setup = self.ranks.in_turn(lambda: self._training_setup(config, dataset))
+        check_same_setup(setup, self.ranks)
+        return self._trainer_of(setup)
+
+    def _training_setup(self, config: Config, dataset: Any) -> TrainingSetup:
         from mlm_core.model.find_model import find_model
         from mlm_core.training.recorded_options import with_recorded
         from mlm_core.training.setup import training_setup
@@ -57,7 +65,7 @@ class Engine(Framework):
         if dataset is not None:
             config = replace(config, dataset=None)
         progress, source = self._source(config, dataset)
-        return self._trainer_of(training_setup(config, source, progress, framework=self, files=files))
+        return training_setup(config, source, progress, framework=self, files=files)
 
     def _check(self, config: Config) -> None:
         """Raise the errors that show before the text is read."""
@@ -83,12 +91,15 @@ class Engine(Framework):
         from mlm_core.model.find_model import find_model
         from mlm_core.training.setup import evaluation_setup
 
-        files = find_model(config)
-        progress, source = self._source(config, dataset)
-        setup = evaluation_setup(
-            config, source, progress, framework=self, files=files, whole=whole, fingerprint=fingerprint
-        )
-        return self._trainer_of(setup)
+        def prepared() -> EvaluationSetup:
+            files = find_model(config)
+            progress, source = self._source(config, dataset)
+            return evaluation_setup(
+                config, source, progress, framework=self, files=files, whole=whole, fingerprint=fingerprint
+            )
+
+        self.join(config.device, config.rank_timeout)
+        return self._trainer_of(self.ranks.in_turn(prepared))
 
     def _source(self, config: Config, dataset: Any) -> tuple[Progress, Source]:
         """Read the text, then prepare the process; the framework is not loaded yet."""

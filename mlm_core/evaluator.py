@@ -37,12 +37,16 @@ class Evaluator(ABC):
         framework: computes.
         setup: the model and the text, every option resolved.
         network: the framework's model, not built yet.
+
+    Attributes:
+        ranks: the processes that work together; each evaluates its rows.
     """
 
     def __init__(self, framework: Framework, setup: EvaluationSetup, network: Network) -> None:
         self.framework = framework
         self.setup = setup
         self.network = network
+        self.ranks = framework.ranks
         self._progress = Progress.of(setup.config)
         self._specs: ParameterSpecs | None = None
 
@@ -61,6 +65,7 @@ class Evaluator(ABC):
         with self._memory_errors_explained():
             self._load()
             keys = self.setup.evaluation_keys
+            # Every rank all of it: a metric may need the whole.
             for row in self._progress.track(keys, "measuring held-out batches", len(keys)):
                 batch = self.setup.test(row)
                 metrics.add(self.network.logits(batch).argmax(-1), batch["labels"])
@@ -74,7 +79,10 @@ class Evaluator(ABC):
     def save(self, directory: str | Path) -> None:
         """Write config, tokenizer and the current weights (`model.safetensors` in PyTorch's layout)."""
         self._load()
-        self._write_model(Path(directory), self.network.weights())
+        weights = self.network.weights()
+        with self.ranks.together():
+            if self.ranks.first:
+                self._write_model(Path(directory), weights)
 
     def _load(self, checkpoint: Checkpoint | None = None) -> ParameterSpecs:
         """Build the model and assign its first weights, once; a later call assigns only a checkpoint's."""

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from packaging.specifiers import SpecifierSet
 
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
+from mlm_core.ranks.errors import lost_rank
+from mlm_core.ranks.launch import Launched, launched
+from mlm_core.ranks.ranks import Ranks
 from mlm_core.system.machine import has_fast_bf16, processor_name
 from mlm_core.system.versions import installed_versions
 
@@ -38,6 +41,7 @@ class Framework(ABC):
         environment: variables that transformers and the framework read on import.
         transformers_check: the function of `transformers.utils` that tells whether it sees the framework.
         writes_h5: whether it can write `tf_model.h5`.
+        ranks: the ranks that this process belongs to; alone until it has joined them.
     """
 
     name: ClassVar[str]
@@ -48,6 +52,7 @@ class Framework(ABC):
     environment: ClassVar[Mapping[str, str]]
     transformers_check: ClassVar[str]
     writes_h5: ClassVar[bool] = False
+    ranks: Ranks = Ranks()
 
     def missing(self) -> list[str]:
         """Modules and packages that are absent or have an unsupported version; nothing is imported."""
@@ -106,6 +111,49 @@ class Framework(ABC):
                 fix="use cpu",
             )
 
+    @property
+    def replicas(self) -> int:
+        """How many shares a micro-batch is cut into, once the process has joined the ranks."""
+        return self.ranks.count
+
+    def join(self, device: Device, timeout: float) -> None:
+        """Join the other ranks, if a launcher has started several; without effect if that is done.
+
+        Args:
+            device: see `--device`.
+            timeout: seconds to wait for a rank that does not come, or no longer answers.
+
+        Raises:
+            RequestError: the framework cannot join, or the launcher's variables are wrong.
+            RunError: the ranks did not find each other.
+        """
+        place = launched()
+        if place.count == self.ranks.count:
+            return
+        self.prepare_process()
+        self.check_device(device)
+        self.ranks = Ranks(place, self._gather_bytes(place, device, timeout))
+
+    def _gather_bytes(
+        self, place: Launched, device: Device, timeout: float
+    ) -> Callable[[bytes], list[bytes]]:
+        """Connect to the other ranks; see `Ranks.gather_bytes`, and `join` for the rest.
+
+        Raises:
+            RequestError: the framework works in one process only.
+        """
+        raise RequestError(
+            f"{self.name} trains in one process only",
+            code="several_processes",
+            option=place.by,
+            value=place.count,
+            fix="start one process",
+        )
+
+    def _is_lost_rank(self, error: Exception) -> bool:
+        """Whether an exception of the framework means that another rank has ended or does not answer."""
+        return False
+
     @contextmanager
     def memory_errors_as(self, error: MlmError) -> Iterator[None]:
         """While inside, raise `error` when memory runs out, and an error with a fix when compiling fails."""
@@ -116,6 +164,8 @@ class Framework(ABC):
         except Exception as raised:
             if isinstance(raised, MemoryError) or self._is_memory_error(raised):
                 raise error from None
+            if self.ranks.count > 1 and self._is_lost_rank(raised):
+                raise lost_rank(self.ranks.rank, self.ranks.count) from None
             if self._is_compile_error(raised):
                 raise RunError(
                     f"the model cannot be compiled here ({first_line(raised)})",

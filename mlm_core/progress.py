@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mlm_core.ranks.launch import launched
 from mlm_core.visible import visible
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ class Progress:
 
     Attributes:
         quiet: show only warnings.
+        silent: show nothing: another rank speaks for all.
         running_bar: the bar of the run, while it is shown; else None.
     """
 
-    def __init__(self, *, quiet: bool, verbose: bool, logging_steps: int) -> None:
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool, verbose: bool, logging_steps: int, silent: bool = False) -> None:
+        self.quiet = quiet or silent
+        self.silent = silent
         self._verbose = verbose
         self._logging_steps = logging_steps
         self.running_bar: Any = None
@@ -49,7 +52,12 @@ class Progress:
     @classmethod
     def of(cls, config: RuntimeConfig) -> Progress:
         """Make the progress display that a run's options request."""
-        return cls(quiet=config.quiet, verbose=config.verbose, logging_steps=config.logging_steps)
+        return cls(
+            quiet=config.quiet,
+            verbose=config.verbose,
+            logging_steps=config.logging_steps,
+            silent=not launched().first,
+        )
 
     def say(self, text: str) -> None:
         """Show a line."""
@@ -63,6 +71,8 @@ class Progress:
 
     def warn(self, text: str) -> None:
         """Show a warning, even if `quiet`."""
+        if self.silent:
+            return
         if self.quiet:
             show(f"mlm: {text}")
         else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mlm_core.errors import RequestError
 from mlm_core.evaluator import Evaluator
 from mlm_core.framework import Framework
 from mlm_core.network import Network
+from mlm_core.ranks.errors import ranks_differ
 from mlm_core.training.checkpoint import Checkpoint, Moments
 from mlm_core.training.first_batch import FirstBatch
 from mlm_core.training.loop import DoneStep, TrainedModel, TrainingLoop
@@ -23,6 +25,7 @@ from mlm_core.training.run_card import write_run_card
 from mlm_core.training.run_directory import RunDirectory
 from mlm_core.training.run_errors import writing
 from mlm_core.training.run_facts import all_versions, announce, run_facts
+from mlm_core.training.same_setup import check_same_weights, check_shared_run
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
 
 
@@ -61,9 +64,8 @@ class Trainer(Evaluator):
         self._trained = True
         self._on_step = on_step
         with self._memory_errors_explained():
-            run = RunDirectory.reopen(setup.config)
-            place, versions = run.path if run is not None else None, all_versions(self.framework)
-            self._publication = Publication.of(setup, place, self._write_model, versions, self._progress)
+            with self.ranks.together():
+                run = self._reopened(setup)
             return self._begin(setup) if run is None else self._resume(setup, run)
 
     def first_batch(self) -> FirstBatch:
@@ -92,9 +94,18 @@ class Trainer(Evaluator):
             RunError: the model did not reach the Hub.
         """
         run = self._result.run_dir if self._result is not None else None
-        return publish_on_request(
-            self.setup, run, self._save_all, self._progress, hub_model_id=hub_model_id, private=private
-        )
+        write = self._save_all
+        if self.ranks.count > 1:
+            # Every rank may hold a part of them.
+            self._load()
+            write = partial(self._save_all, weights=self.network.weights())
+        address = ""
+        with self.ranks.together():
+            if self.ranks.first:
+                address = publish_on_request(
+                    self.setup, run, write, self._progress, hub_model_id=hub_model_id, private=private
+                )
+        return str(self.ranks.from_first(address))
 
     def _training_setup(self) -> TrainingSetup:
         if isinstance(self.setup, TrainingSetup):
@@ -105,31 +116,56 @@ class Trainer(Evaluator):
             fix="create one with Engine.trainer",
         )
 
+    def _reopened(self, setup: TrainingSetup) -> RunDirectory | None:
+        """The directory of the run that resumes; None: a new run begins."""
+        run = RunDirectory.reopen(setup.config)
+        if not self.ranks.first:
+            return RunDirectory.shared(run.path) if run is not None else None
+        place, versions = run.path if run is not None else None, all_versions(self.framework)
+        self._publication = Publication.of(setup, place, self._write_model, versions, self._progress)
+        return run
+
+    def _claimed(self, setup: TrainingSetup) -> RunDirectory:
+        """The directory of a new run: the first rank makes it, the others learn where it is."""
+        run: RunDirectory | None = None
+        with self.ranks.together():
+            if self.ranks.first:
+                run = RunDirectory.claim(setup.config, self.framework.name)
+        path = self.ranks.from_first(str(run.path.absolute()) if run is not None else None)
+        return run if run is not None else RunDirectory.shared(Path(str(path)))
+
     def _begin(self, setup: TrainingSetup) -> TrainingResult:
         if setup.config.resume:
             self._progress.say("there is no run to resume yet: starting at step 0")
         announce(setup, self.framework, self._progress)
         self._load()
-        with RunDirectory.claim(setup.config, self.framework.name) as run:
+        with self._claimed(setup) as run:
             self._say_left_behind(run)
-            with writing(run.path):
-                run.write_facts(self._facts(setup) | {"results": None})
+            self._write_first_facts(setup, run)
             return self._published(self._run(setup, run, None))
+
+    def _write_first_facts(self, setup: TrainingSetup, run: RunDirectory) -> None:
+        with self.ranks.together(), writing(run.path):
+            run.write_facts(self._facts(setup) | {"results": None})
+        check_shared_run(run.path, self.ranks)
 
     def _resume(self, setup: TrainingSetup, run: RunDirectory) -> TrainingResult:
         with run:
             self._say_left_behind(run)
             for said in not_taken(setup.config):
                 self._progress.warn(said)
-            finished = finished_run(setup, self._progress)
+            check_shared_run(run.path, self.ranks)
+            finished = self.ranks.in_turn(lambda: finished_run(setup, self._progress))
             if finished is not None:
                 return self._published(finished)
             announce(setup, self.framework, self._progress)
-            checkpoint = find_checkpoint(setup, all_versions(self.framework), self._progress)
+            checkpoint = self.ranks.in_turn(
+                lambda: find_checkpoint(setup, all_versions(self.framework), self._progress)
+            )
+            self.ranks.check_same([("--resume", checkpoint and checkpoint.step)], ranks_differ)
             self._load(checkpoint)
             if checkpoint is None:
-                with writing(run.path):
-                    run.write_facts(self._facts(setup) | {"results": None})
+                self._write_first_facts(setup, run)
             return self._published(self._run(setup, run, checkpoint))
 
     def _say_left_behind(self, run: RunDirectory) -> None:
@@ -139,13 +175,15 @@ class Trainer(Evaluator):
     def _published(self, result: TrainingResult) -> TrainingResult:
         """Publish the final model, if requested, while the run's directory is still locked."""
         self._result = result
-        return result if self._publication is None else self._publication.finish(result)
+        with self.ranks.together():
+            return result if self._publication is None else self._publication.finish(result)
 
     def _run(self, setup: TrainingSetup, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         """Train in a run's directory; if that fails, abandon a version that is being uploaded."""
         try:
             if self._publication is not None:
                 self._publication.keep_in(run.path)
+            check_same_weights(self.network.weights() if self.ranks.count > 1 else {}, self.ranks, 0)
             loop = self._loop(setup, run, checkpoint)
             with loop:
                 if loop.first_step < setup.plan.steps:
@@ -153,8 +191,10 @@ class Trainer(Evaluator):
                     loop.check_done()
                 before, (step, after) = loop.recorder.evaluations[0][1], loop.end()
             result = TrainingResult(run.path, self.framework.name, setup.plan.steps, before, after, step)
-            with writing(run.path):
-                self._keep(setup, run, result, loop.seconds)
+            weights = self.network.weights()
+            with self.ranks.together(), writing(run.path):
+                if run.writes:
+                    self._keep(setup, run, result, loop.seconds, weights)
             return result
         except BaseException:
             if self._publication is not None:
@@ -169,6 +209,7 @@ class Trainer(Evaluator):
             TrainedModel(self._evaluate, network.weights, self._moments, network.assign),
             run,
             checkpoint,
+            self.ranks,
             versions=all_versions(self.framework),
             progress=self._progress,
             verify=config.verify_batches if config.verify_batches is not None else verified_by_default,
@@ -177,11 +218,16 @@ class Trainer(Evaluator):
         )
 
     def _keep(
-        self, setup: TrainingSetup, run: RunDirectory, result: TrainingResult, seconds: tuple[float, float]
+        self,
+        setup: TrainingSetup,
+        run: RunDirectory,
+        result: TrainingResult,
+        seconds: tuple[float, float],
+        weights: Mapping[str, Any],
     ) -> None:
         """Write the model, its card and `run.json` of a finished run."""
         run.before_saving()
-        self._save_all(run.path)
+        self._save_all(run.path, weights)
         versions = all_versions(self.framework)
         write_run_card(run.path, setup, result.model_step, result.after, versions, run.metrics)
         training, batches = seconds
@@ -193,9 +239,10 @@ class Trainer(Evaluator):
         if left:
             self._progress.warn(f"not the replaced run's own, so still there: {', '.join(left)}")
 
-    def _save_all(self, directory: Path) -> None:
-        """Save the model, and `tf_model.h5` where the config asks for it."""
-        self.save(directory)
+    def _save_all(self, directory: Path, weights: Mapping[str, Any] | None = None) -> None:
+        """Save the model, and `tf_model.h5` where the config asks for it; None: the current weights."""
+        self._load()
+        self._write_model(directory, self.network.weights() if weights is None else weights)
         if self.setup.config.also_h5:
             self.framework.write_h5(directory)
 

@@ -11,25 +11,22 @@ import torch
 from torch.nn.functional import dropout, scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
-from mlm_core.optimization.dropout import DropoutNoise, noise_seed
+from mlm_core.optimization.dropout import DropoutNoise
 
 
 @contextmanager
-def keyed_dropout(
-    device: torch.device, seed: int, step: int, micro_batch: int, *, fast: bool = True
-) -> Iterator[None]:
-    """While inside, a forward pass draws its noise with this key; a compiled pass requires `fast=False`.
+def keyed_dropout(key: int, noise: DropoutNoise | None) -> Iterator[None]:
+    """While inside, a forward pass draws its noise with this key.
 
     PyTorch draws noise from its global generator in the order of the layers, so seeding the generator before
-    each forward pass keys every layer. On a CPU that is slow; with `fast`, most layers draw their noise with
-    `mlm_core.optimization.dropout`.
+    each forward pass keys every layer. On a CPU that is slow; most layers draw their noise from `noise`, if
+    it is given. A compiled pass cannot.
     """
-    key = noise_seed(seed, step, micro_batch)
     torch.manual_seed(key)
-    if device.type != "cpu" or not fast:
+    if noise is None:
         yield
         return
-    with _FastDropout(DropoutNoise(key)):
+    with _FastDropout(noise):
         yield
 
 
@@ -94,7 +91,7 @@ class _FastDropout(TorchFunctionMode):
 
     def _kept(self, values: torch.Tensor, dropped: int) -> torch.Tensor:
         """1 where a value is kept, else 0, in the shape and dtype of `values`."""
-        bits = torch.from_numpy(self._noise.draw(values.numel())).view(values.shape)
+        bits = torch.from_numpy(self._noise.draw_for(values.shape)).view(values.shape)
         lowest = dropped - DropoutNoise.LEVELS // 2
         if values.dtype.itemsize != 2:
             return (bits >= lowest).to(values.dtype)

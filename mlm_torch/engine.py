@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 from mlm_core.config.runtime import Device
 from mlm_core.engine import Engine
 from mlm_core.network import Network
+from mlm_core.ranks.launch import Launched
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -59,6 +60,18 @@ class TorchEngine(Engine):
 
         # On a CPU PyTorch has no exception type for it.
         return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+    def _is_lost_rank(self, error: Exception) -> bool:
+        from mlm_torch.ranks import is_lost_rank
+
+        return is_lost_rank(error)
+
+    def _gather_bytes(
+        self, place: Launched, device: Device, timeout: float
+    ) -> Callable[[bytes], list[bytes]]:
+        from mlm_torch.ranks import join
+
+        return join(place, device, timeout)
 
     def _is_compile_error(self, error: Exception) -> bool:
         return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from mlm_core.batches.batch import Batch, BatchAssembler
 from mlm_core.batches.collator import MaskingCollator as NumpyCollator
 from mlm_core.batches.plan import BatchPlan
+from mlm_core.ranks.ranks import Ranks
 
 Keys = NDArray[np.int64]
 
@@ -31,10 +32,11 @@ class _Batches(Dataset[Batch]):
 
 
 class _PlannedKeys(Sampler[Keys]):
-    """The block keys of each micro-batch of the plan, from `first_step` on."""
+    """The block keys of this rank's rows of each micro-batch of the plan, from `first_step` on."""
 
-    def __init__(self, plan: BatchPlan, micro_batches: int, first_step: int) -> None:
+    def __init__(self, plan: BatchPlan, micro_batches: int, first_step: int, ranks: Ranks) -> None:
         self._plan = plan
+        self._rows = ranks.rows(plan.batch_size // micro_batches)
         self._micro_batches = micro_batches
         self._first_step = first_step
 
@@ -43,7 +45,7 @@ class _PlannedKeys(Sampler[Keys]):
 
     def __iter__(self) -> Iterator[Keys]:
         for step in range(self._first_step, self._plan.steps):
-            yield from self._plan.keys(step).reshape(self._micro_batches, -1)
+            yield from self._plan.keys(step).reshape(self._micro_batches, -1)[:, self._rows]
 
 
 class PlannedLoader(DataLoader[Batch]):
@@ -53,16 +55,17 @@ class PlannedLoader(DataLoader[Batch]):
     """
 
     def __init__(
-        self, assemble: BatchAssembler, plan: BatchPlan, micro_batches: int, first_step: int
+        self, assemble: BatchAssembler, plan: BatchPlan, micro_batches: int, first_step: int, ranks: Ranks
     ) -> None:
-        keys = _PlannedKeys(plan, micro_batches, first_step)
+        keys = _PlannedKeys(plan, micro_batches, first_step, ranks)
         # An item of the dataset is already a batch.
         super().__init__(_Batches(assemble), batch_size=None, sampler=keys, collate_fn=_tensors)
 
 
-def evaluation_loader(assemble: BatchAssembler, keys: Keys) -> DataLoader[Batch]:
-    """The batches of an evaluation, from block keys `[batches, batch]` int64."""
-    return DataLoader(_Batches(assemble), batch_size=None, sampler=list(keys), collate_fn=_tensors)
+def evaluation_loader(assemble: BatchAssembler, keys: Keys, ranks: Ranks) -> DataLoader[Batch]:
+    """This rank's rows of the batches of an evaluation, from block keys `[batches, batch]` int64."""
+    own = list(keys[:, ranks.rows(keys.shape[1])])
+    return DataLoader(_Batches(assemble), batch_size=None, sampler=own, collate_fn=_tensors)
 
 
 @final

@@ -12,7 +12,10 @@ def set_up(device: str, threads: int | None) -> torch.device:
     """Set PyTorch's threads (None: unchanged) and return the device, which must exist."""
     if threads is not None:
         torch.set_num_threads(threads)
-    return torch.device("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu")
+    if torch.cuda.is_available() and device != "cpu":
+        # Each rank has chosen its own.
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4

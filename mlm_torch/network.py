@@ -42,7 +42,8 @@ class TorchNetwork(Network):
             speed_up_matmul(self.model)
             if options.training:
                 keep_freed_memory()
-                if not options.compile:
+                if not options.compile and not torch.distributed.is_initialized():
+                    # With several ranks PyTorch sums up the gradients as autograd makes them.
                     add_up_lookups(self.model)
         if options.compile:
             # Not the head: its positions come from a hook, and it is one large product, which compiling does

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LRScheduler
 
 from mlm_core.config.optimization import OptimizationConfig
-from mlm_core.optimization.adamw import BETA_1, BETA_2, EPSILON
+from mlm_core.optimization.adamw import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
 from mlm_core.optimization.decay import is_decayed
 from mlm_core.optimization.loss_scale import LossScale
+from mlm_torch.replicas import is_shared_out, local
 from mlm_torch.weights import named_parameters
 
 
@@ -42,14 +43,16 @@ class ClippedAdamW(torch.optim.AdamW):
             for parameter in group["params"]
             if parameter.grad is not None
         ]
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [local(parameter.grad) for parameter in parameters if parameter.grad is not None]
         if self.loss_scale is not None:
             torch._foreach_div_(gradients, self.loss_scale.value)
-        self.grad_norm = _global_norm(gradients)
+        self.grad_norm = _global_norm(gradients, shared_out=any(map(is_shared_out, parameters)))
         if self.loss_scale is not None and not self.grad_norm.isfinite():
             return self._count(parameters)
         if self.max_grad_norm > 0:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.max_grad_norm, self.grad_norm)
+            # As torch.nn.utils.clip_grads_with_norm_, which takes no shares.
+            scale = torch.clamp(self.max_grad_norm / (self.grad_norm + CLIP_EPSILON), max=1.0)
+            torch._foreach_mul_(gradients, scale)
         return super().step(closure)
 
     def _count(self, parameters: list[torch.nn.Parameter]) -> None:
@@ -67,12 +70,12 @@ class ClippedAdamW(torch.optim.AdamW):
 _CHUNK = 1024
 
 
-def _global_norm(gradients: list[torch.Tensor]) -> torch.Tensor:
+def _global_norm(gradients: list[torch.Tensor], *, shared_out: bool = False) -> torch.Tensor:
     """The global norm of all gradients, a float32 scalar, accurate to 1e-7.
 
     On a CPU, PyTorch's own norms add float32 numbers one by one: at a million elements the error is 2e-4.
     Here a matrix product multiplies each chunk with itself, as fast as memory is read, and the sums of the
-    chunks are added in float64.
+    chunks are added in float64. Where each rank has a share of the gradients, over all ranks.
     """
     sums = []
     for gradient in gradients:
@@ -80,7 +83,10 @@ def _global_norm(gradients: list[torch.Tensor]) -> torch.Tensor:
         whole = flat.numel() // _CHUNK * _CHUNK
         chunks, rest = flat[:whole].view(-1, 1, _CHUNK), flat[whole:]
         sums += [torch.bmm(chunks, chunks.mT).double().sum(), torch.dot(rest, rest).double()]
-    return torch.stack(sums).sum().sqrt().float()
+    total = torch.stack(sums).sum()
+    if shared_out:
+        torch.distributed.all_reduce(total)
+    return total.sqrt().float()
 
 
 class TableSchedule(LRScheduler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import torch
@@ -11,7 +12,9 @@ import transformers
 
 from mlm_core.config.config import Config, required
 from mlm_core.metrics.sums import MaskedSums
+from mlm_core.optimization.dropout import DropoutNoise, RowNoise, noise_seed
 from mlm_core.optimization.loss_scale import LossScale
+from mlm_core.ranks.ranks import Ranks
 from mlm_core.trainer import Trainer
 from mlm_core.training.checkpoint import Moments
 from mlm_core.training.loop import TrainingLoop
@@ -19,6 +22,7 @@ from mlm_core.training.setup import EvaluationSetup, TrainingSetup
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
 from mlm_torch.optimizer import TableSchedule, build_optimizer
+from mlm_torch.replicas import leaves_parameters_out, repeated_layers, replicate, reshard, shard
 from mlm_torch.weights import (
     assign_moments,
     export_moments,
@@ -31,9 +35,16 @@ class TorchTrainer(Trainer):
 
     _optimizer: Any = None
 
+    def _prepare(self) -> None:
+        if self.setup.config.shard and self.ranks.count > 1:
+            model = self.network.model
+            shard(model, repeated_layers(model.base_model))
+
     def _fit(self, loop: TrainingLoop, moments: Moments | None) -> None:
         setup, first_step, model = loop.setup, loop.first_step, self.network.model
         model.verifier = loop.recorder.verifier
+        # The optimizer takes the parameters as they are now.
+        reshard(model)
         self._optimizer = build_optimizer(model, setup.config)
         self._optimizer.loss_scale = loop.loss_scale
         if moments is not None:
@@ -42,8 +53,9 @@ class TorchTrainer(Trainer):
             arguments = _training_arguments(
                 setup, setup.plan.steps - first_step, scratch, self.network.on_cpu()
             )
-            trainer = MaskedLMTrainer(model, arguments, setup, self._evaluated_batch)
+            trainer = self._trainer(arguments, setup)
             trainer.first_step = first_step
+            trainer.noise_by_row = loop.noise_by_row
             trainer.loss_scale = loop.loss_scale
             schedule = TableSchedule(self._optimizer, setup.learning_rates[first_step:])
             trainer.optimizer, trainer.lr_scheduler = self._optimizer, schedule
@@ -56,15 +68,20 @@ class TorchTrainer(Trainer):
     def _evaluate(self) -> MaskedSums:
         with tempfile.TemporaryDirectory() as scratch:
             arguments = _arguments(self.setup.config, scratch, self.network.on_cpu())
-            trainer = MaskedLMTrainer(self.network.model, arguments, self.setup, self._evaluated_batch)
+            trainer = self._trainer(arguments, self.setup)
             trainer.evaluate()
+            reshard(self.network.model)
             return trainer.evaluated
+
+    def _trainer(self, arguments: transformers.TrainingArguments, setup: EvaluationSetup) -> MaskedLMTrainer:
+        return MaskedLMTrainer(self.network.model, arguments, setup, self.ranks, self._evaluated_batch)
 
 
 class MaskedLMTrainer(transformers.Trainer):
     """`transformers.Trainer` with the plan's batches; it reports sums, not means of means.
 
     Attributes:
+        noise_by_row: whether dropout noise belongs to the row; runs of earlier versions drew it by the pass.
         first_step: optimizer steps done before this process.
         loss_scale: multiplies the loss; None: no scale.
         evaluated: the sums of the last evaluation.
@@ -75,9 +92,11 @@ class MaskedLMTrainer(transformers.Trainer):
         model: Any,
         arguments: transformers.TrainingArguments,
         setup: EvaluationSetup,
+        ranks: Ranks,
         evaluated_batch: Callable[[], None],
     ) -> None:
-        self._loader = evaluation_loader(setup.test, setup.evaluation_keys)
+        self._loader = evaluation_loader(setup.test, setup.evaluation_keys, ranks)
+        self._ranks = ranks
         super().__init__(model, arguments, eval_dataset=self._loader.dataset, compute_metrics=self._sum_up)
         self.remove_callback(transformers.PrinterCallback)
         # The model divides the loss by the masked tokens of the whole accumulated batch; Trainer must not
@@ -86,6 +105,8 @@ class MaskedLMTrainer(transformers.Trainer):
         self._setup = setup
         self._evaluated_batch = evaluated_batch
         self._micro_batch = 0
+        self._heads = int(getattr(model.config, "num_attention_heads", None) or 1)
+        self.noise_by_row = True
         self.first_step = 0
         self.loss_scale: LossScale | None = None
         self._sums: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
@@ -95,7 +116,7 @@ class MaskedLMTrainer(transformers.Trainer):
         """The plan's batches in the plan's order."""
         assert isinstance(self._setup, TrainingSetup)
         accumulated = self._setup.config.gradient_accumulation_steps
-        return PlannedLoader(self._setup.train, self._setup.plan, accumulated, self.first_step)
+        return PlannedLoader(self._setup.train, self._setup.plan, accumulated, self.first_step, self._ranks)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """The held-out blocks with their fixed masks."""
@@ -103,12 +124,36 @@ class MaskedLMTrainer(transformers.Trainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Train on a micro-batch, with keyed dropout."""
-        step = self.first_step + self.state.global_step
-        config = self._setup.config
-        fast = not config.compile
-        with keyed_dropout(self.args.device, config.seed, step, self._micro_batch, fast=fast):
+        with self._keyed_dropout(inputs):
             self._micro_batch += 1
             return super().training_step(model, inputs, num_items_in_batch)
+
+    def _keyed_dropout(self, inputs: Any) -> AbstractContextManager[None]:
+        step, seed = self.first_step + self.state.global_step, self._setup.config.seed
+        if self.args.device.type != "cpu" or self._setup.config.compile:
+            # PyTorch's own noise is drawn for all rows at once, so each rank has its own.
+            return keyed_dropout(noise_seed(seed, step, self._micro_batch, self._ranks.rank), None)
+        key = noise_seed(seed, step, self._micro_batch)
+        if not self.noise_by_row:
+            return keyed_dropout(key, DropoutNoise(key))
+        return keyed_dropout(
+            key, RowNoise(seed, step, self._micro_batch, inputs["block_key"].numpy(), self._heads)
+        )
+
+    def _wrap_model(self, model: Any, training: bool = True, dataloader: Any = None) -> Any:
+        # Trainer would wrap it through accelerate, which averages the gradients; and not at all if an
+        # evaluation has prepared the model before.
+        if self._ranks.count == 1 or not training or self._setup.config.shard:
+            return super()._wrap_model(model, training, dataloader)
+        return replicate(model, unused=self._leaves_parameters_out())
+
+    def _leaves_parameters_out(self) -> bool:
+        config = self.model.config
+        if self._setup.config.compile or getattr(config, "layerdrop", None):
+            # Trying would compile a pass that is never used; layers are dropped at random.
+            return True
+        probe = next(iter(self.get_eval_dataloader()))
+        return leaves_parameters_out(self.model, self._prepare_inputs(probe))
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -126,7 +171,8 @@ class MaskedLMTrainer(transformers.Trainer):
         """The sums of the micro-batches since the last call."""
         taken, self._sums, self._micro_batch = self._sums, [], 0
         losses, correct, counts = (torch.stack(column) for column in zip(*taken, strict=True))
-        return MaskedSums(float(losses.double().sum()), int(correct.sum()), int(counts.sum()))
+        sums = MaskedSums(float(losses.double().sum()), int(correct.sum()), int(counts.sum()))
+        return sums.over(self._ranks)
 
     def prediction_step(
         self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
@@ -137,8 +183,10 @@ class MaskedLMTrainer(transformers.Trainer):
         parts = (output.loss_sum.double(), output.correct.double(), output.masked_tokens.double())
         sums = torch.stack(parts)[None]
         self._evaluated_batch()
-        # Trainer calls compute_metrics only if there are labels, so the sums are passed as labels as well.
-        return output.loss.detach(), sums, sums
+        # Trainer gathers them from all ranks. It calls compute_metrics only if there are labels, so the sums
+        # are passed as labels as well. It would gather a loss for each row, of which ranks may have
+        # different numbers.
+        return None, sums, sums
 
     def _sum_up(self, prediction: transformers.EvalPrediction) -> dict[str, float]:
         loss, correct, count = prediction.predictions.sum(axis=0)

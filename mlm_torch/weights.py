@@ -17,6 +17,7 @@ from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.model.tied_names import under_model_names
 from mlm_core.training.checkpoint import Moments
 from mlm_torch.model import second_biases
+from mlm_torch.replicas import placed_like, reshard, whole
 
 
 def specs(model: Any) -> ParameterSpecs:
@@ -48,7 +49,7 @@ def assign(model: Any, weights: Weights) -> None:
     with torch.no_grad():
         for name, tensor in (_trained(model) | constants).items():
             # A copy: the array may be read-only.
-            tensor.copy_(torch.from_numpy(np.array(weights[name])))
+            tensor.copy_(placed_like(torch.from_numpy(np.array(weights[name])), tensor))
 
 
 def export(model: Any) -> Weights:
@@ -56,10 +57,15 @@ def export(model: Any) -> Weights:
 
     If the output matrix is not tied, its bias has both names: transformers 5 reads only the second.
     """
+    reshard(model)
     tensors = _trained(model) | _constants(model)
     if not getattr(model.config, "tie_word_embeddings", True):
         tensors |= {second: tensors[first] for second, first in second_biases(model).items()}
-    return {name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()}
+    return {name: _exported(tensor.detach()) for name, tensor in tensors.items()}
+
+
+def _exported(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return whole(tensor).float().cpu().numpy()
 
 
 def read_pickled(path: Path) -> Weights:
@@ -77,15 +83,16 @@ def export_gradients(model: Any) -> Weights:
     parameters = _trained(model)
     none = {name: np.zeros(parameter.shape, np.float32) for name, parameter in parameters.items()}
     found = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
-    return none | {name: gradient.float().cpu().numpy() for name, gradient in found.items()}
+    return none | {name: _exported(gradient) for name, gradient in found.items()}
 
 
 def export_moments(optimizer: Any, model: Any) -> Moments:
     """AdamW's moments of every parameter that has been updated."""
+    reshard(model)
     named = {name: optimizer.state[parameter] for name, parameter in _trained(model).items()}
     return Moments(
-        first={name: state["exp_avg"].float().cpu().numpy() for name, state in named.items() if state},
-        second={name: state["exp_avg_sq"].float().cpu().numpy() for name, state in named.items() if state},
+        first={name: _exported(state["exp_avg"]) for name, state in named.items() if state},
+        second={name: _exported(state["exp_avg_sq"]) for name, state in named.items() if state},
     )
 
 
@@ -97,9 +104,13 @@ def assign_moments(optimizer: Any, model: Any, moments: Moments, step: int) -> N
             optimizer.state[parameter] = {
                 # The fused AdamW keeps its step count on the parameter's device.
                 "step": torch.tensor(float(step), device=parameter.device),
-                "exp_avg": torch.from_numpy(np.array(moments.first[name])).to(parameter.device),
-                "exp_avg_sq": torch.from_numpy(np.array(moments.second[name])).to(parameter.device),
+                "exp_avg": _moment(moments.first[name], parameter),
+                "exp_avg_sq": _moment(moments.second[name], parameter),
             }
+
+
+def _moment(array: NDArray[np.float32], parameter: torch.Tensor) -> torch.Tensor:
+    return placed_like(torch.from_numpy(np.array(array)).to(parameter.device), parameter)
 
 
 def named_parameters(model: Any) -> dict[str, torch.nn.Parameter]:

@@ -25,6 +25,8 @@ def run(request: Request) -> dict[str, Any]:
     engine = find_engine(config.backend)
     trainer = engine.trainer(config)
     result = trainer.train()
+    if not trainer.ranks.first:
+        return result.as_results() | {"example": None}
     assert isinstance(trainer.setup, TrainingSetup)
     example = example_for(trainer.setup)
     predictor = engine.predictor(result.run_dir, device=config.device, threads=config.threads)

@@ -41,6 +41,18 @@ class RuntimeConfig:
     threads: int | None = option(
         None, "processor threads", affects="rounding", minimum=1, maximum=1024, default_text="one per core"
     )
+    shard: bool = option(
+        False,
+        "with several ranks, give each a share of every parameter, gradient and moment (PyTorch's FSDP2)",
+        affects="rounding",
+    )
+    rank_timeout: float = option(
+        600.0,
+        "seconds to wait for another rank that does not start or does not answer",
+        affects="nothing",
+        above=0,
+        per_start=True,
+    )
     output_dir: str | None = option(
         None, "directory of the run", affects="nothing", default_text="a new one under runs/", per_start=True
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlm_core.metrics.json_values import finite
+from mlm_core.ranks.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class MaskedSums:
         return MaskedSums(
             self.loss + other.loss, self.correct + other.correct, self.masked_tokens + other.masked_tokens
         )
+
+    def over(self, ranks: Ranks) -> MaskedSums:
+        """The sums over all ranks, which each of them must ask for."""
+        if ranks.count == 1:
+            return self
+        loss, correct, masked_tokens = ranks.add_up([self.loss, self.correct, self.masked_tokens])
+        return MaskedSums(loss, int(correct), int(masked_tokens))
 
     @property
     def mean_loss(self) -> float:

@@ -1,17 +1,20 @@
-"""The key of dropout noise: (seed, rank), then (step, micro-batch), then the layer.
+"""The key of dropout noise: the seed, then the row's block or (step, micro-batch), then the layer.
 
-A framework that draws noise in the order of the layers seeds it with `noise_seed` before each forward pass. A
-framework that draws noise from keys inside a graph combines `noise_key`, the position and the layer itself.
+Noise by rows does not depend on how rows are shared out to ranks and micro-batches. A framework that draws
+all noise in the order of the layers seeds it with `noise_seed` before each forward pass. A framework that
+draws noise from keys inside a graph combines `noise_key`, the position and the layer itself.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlm_core.batches.randomness import Stream, raw_draws
+from mlm_core.batches.randomness import Stream, raw_draws, raw_rows
 
 MICRO_BATCHES = 2**20
 """More micro-batches than a step can have, so the positions of different steps never coincide."""
@@ -49,6 +52,10 @@ class DropoutNoise:
     def __init__(self, seed: int) -> None:
         self._bits = np.random.SFC64(seed)
 
+    def draw_for(self, shape: Sequence[int]) -> NDArray[np.int16]:
+        """The next draws for values of a shape, flat int16."""
+        return self.draw(math.prod(shape))
+
     def draw(self, count: int) -> NDArray[np.int16]:
         """The next draws, `[count]` int16; every level is equally likely."""
         return self._bits.random_raw(-(-count // 4)).view(np.int16)[:count]
@@ -57,3 +64,35 @@ class DropoutNoise:
     def dropped_levels(cls, rate: float) -> int:
         """How many of the lowest levels mean that a value is dropped, for a rate between 0 and 1."""
         return round(rate * cls.LEVELS)
+
+
+class RowNoise(DropoutNoise):
+    """The noise of one forward pass on a CPU, of each row's own: the row's block decides it, in an epoch.
+
+    So it is the same in whatever rank and micro-batch a row is. Values that belong to no row, such as a table
+    of relative positions, have noise of the micro-batch's own, equal in all ranks.
+
+    Args:
+        seed: the run's seed.
+        step: the optimizer step, from 0.
+        micro_batch: its micro-batch, from 0.
+        keys: `[rows]` int64, the rows' block keys.
+        heads: of the model's attention; a first axis of rows times heads is of rows, too.
+    """
+
+    def __init__(self, seed: int, step: int, micro_batch: int, keys: NDArray[np.int64], heads: int) -> None:
+        super().__init__(noise_seed(seed, step, micro_batch))
+        seeds = raw_rows(noise_key(seed), Stream.DROPOUT, keys, 1)[:, 0]
+        self._rows = [np.random.SFC64(int(row)) for row in seeds]
+        self._first_axes = (len(keys), len(keys) * heads)
+
+    def draw_for(self, shape: Sequence[int]) -> NDArray[np.int16]:
+        """The next draws for values of a shape, flat int16; the first axis is of the rows."""
+        if len(shape) < 2 or shape[0] not in self._first_axes:
+            return self.draw(math.prod(shape))
+        each = math.prod(shape) // len(self._rows)
+        drawn = np.empty((len(self._rows), -(-each // 4)), dtype=np.uint64)
+        for row, bits in zip(drawn, self._rows, strict=True):
+            row[:] = bits.random_raw(len(row))
+        # A copy only where a row's values do not fill its draws.
+        return np.ascontiguousarray(drawn.view(np.int16)[:, :each]).reshape(-1)

@@ -12,19 +12,25 @@ from typing import Any, Self
 import numpy as np
 
 from mlm_core.batches.batch import TimedAssembler
+from mlm_core.batches.verifier import digest_of_shares
 from mlm_core.config.config import required
-from mlm_core.errors import RunError
+from mlm_core.errors import MlmError, RunError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.initialization import Weights
 from mlm_core.optimization.loss_scale import LEAST, LossScale
 from mlm_core.progress import Progress
+from mlm_core.ranks.errors import OtherRankError
+from mlm_core.ranks.ranks import Ranks
 from mlm_core.system.interruption import InterruptedRunError, Interruption
 from mlm_core.training.checkpoint import Checkpoint, Checkpoints, Moments
 from mlm_core.training.recorder import Recorder
 from mlm_core.training.resume import checkpoint_facts
 from mlm_core.training.run_directory import RunDirectory
 from mlm_core.training.run_errors import not_finite, without_best, writing
+from mlm_core.training.same_setup import check_same_weights
 from mlm_core.training.setup import TrainingSetup
+
+_NOISE = "rows"
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class TrainingLoop:
         model: functions of the framework's model.
         run: the run's directory.
         checkpoint: where the run resumes; None: at step 0.
+        ranks: the processes that train.
         versions: of packages, recorded in checkpoints.
         progress: shows the progress.
         verify: whether the model records the batches it receives.
@@ -80,6 +87,7 @@ class TrainingLoop:
         recorder: records steps and evaluations.
         loss_scale: with `--precision fp16`, else None.
         first_step: number of steps already done.
+        noise_by_row: whether dropout noise belongs to the row; runs of earlier versions drew it by the pass.
         interruption: records a signal that asks the run to end.
     """
 
@@ -89,6 +97,7 @@ class TrainingLoop:
         model: TrainedModel,
         run: RunDirectory,
         checkpoint: Checkpoint | None,
+        ranks: Ranks,
         *,
         versions: Mapping[str, str],
         progress: Progress,
@@ -104,10 +113,14 @@ class TrainingLoop:
         self._versions = versions
         self._progress = progress
         self._run = run
+        self._ranks = ranks
         self._checkpoints = Checkpoints(run.path, setup.config.keep_checkpoints)
         facts: Mapping[str, Any] = checkpoint.facts if checkpoint is not None else {"recorder": {}}
         self.first_step = checkpoint.step if checkpoint is not None else 0
-        self.recorder = Recorder(self.setup, run.metrics, progress, verify=verify, state=facts["recorder"])
+        metrics = run.metrics if run.writes else None
+        self.recorder = Recorder(self.setup, metrics, progress, verify=verify, state=facts["recorder"])
+        # In several ranks such a run could not go on as it was.
+        self.noise_by_row = checkpoint is None or facts.get("noise") == _NOISE or ranks.count > 1
         self.loss_scale: LossScale | None = None
         if setup.config.precision == "fp16":
             scale = facts.get("loss_scale")
@@ -141,15 +154,26 @@ class TrainingLoop:
     def step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
         """Record optimizer step `step`, counted from 1, with the sums of its batch; evaluate and save if due.
 
+        Every rank calls it, with the sums and the norm over all ranks.
+
         Raises:
             RunError: a loss, gradient or weight is not finite, or a checkpoint cannot be written.
-            InterruptedRunError: a signal asked the run to end; it is saved.
+            InterruptedRunError: a signal asked a rank to end; the run is saved.
+            OtherRankError: in all ranks but the first, instead of the others.
         """
+        try:
+            self._step_done(step, sums, grad_norm)
+        except MlmError as error:
+            if self._ranks.first:
+                raise
+            # The first rank has it, too, and says it.
+            raise OtherRankError(0, str(error), error.exit_code) from error
+
+    def _step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
         plan = self.setup.plan
-        # Two system calls. Another run may be at this path by now, and files are written by path.
-        self._run.check_in_place()
+        interrupted, digest = self._agreed()
         before = self.recorder.seconds
-        line = self.recorder.step(step, sums, grad_norm)
+        line = self.recorder.step(step, sums, grad_norm, digest)
         if not _is_finite(sums, grad_norm) and not self._overflowed(sums):
             # A step's loss is the loss of the weights before the step.
             good = step - 1 if math.isfinite(sums.loss) else step - 2
@@ -160,7 +184,7 @@ class TrainingLoop:
         last = step == plan.steps
         if last or step % plan.steps_per_epoch == 0:
             self._evaluate(step)
-        interrupted, best = self.interruption.received, self._best_step()
+        best = self._best_step()
         if last or best == step or self._is_saved(step) or interrupted is not None:
             self._save(step, best)
         if not last and self._publish is not None and self._is_published(step):
@@ -182,6 +206,29 @@ class TrainingLoop:
                 self._failure = error
                 raise
             self.recorder.restart_clock()
+
+    def _agreed(self) -> tuple[int | None, str | None]:
+        """The signal that a rank has received, and the digest of the global batch, or None.
+
+        Raises:
+            RunError: the run's directory was moved.
+        """
+        verifier, problem = self.recorder.verifier, None
+        try:
+            # Two system calls. Another run may be at this path by now, and files are written by path.
+            self._run.check_in_place()
+        except RunError as error:
+            if self._ranks.count == 1:
+                raise
+            problem = error
+        note = bytes([self.interruption.received or 0, problem is not None])
+        notes = self._ranks.gather_bytes(note + (verifier.take() if verifier is not None else b""))
+        if problem is not None:
+            raise problem
+        if any(note[1] for note in notes):
+            raise OtherRankError(0, "the run's directory was moved", 1)
+        shares = [note[2:] for note in notes]
+        return max(note[0] for note in notes) or None, digest_of_shares(shares) if shares[0] else None
 
     def check_done(self) -> None:
         """Check that all steps were done, whatever ended the framework's loop.
@@ -248,14 +295,21 @@ class TrainingLoop:
 
     def _save(self, step: int, best: int | None) -> None:
         scale = {"loss_scale": self.loss_scale.state()} if self.loss_scale is not None else {}
-        noted = scale | {"versions": self._versions, "recorder": self.recorder.state()}
+        noted = (
+            scale
+            | ({"noise": _NOISE} if self.noise_by_row else {})
+            | {"versions": self._versions, "recorder": self.recorder.state()}
+        )
         weights = self._model.weights()
         if not all(np.isfinite(array).all() for array in weights.values()):
             reason = f"the update of step {step} left weights that are not finite"
             raise not_finite(self._checkpoints, reason, step - 1)
-        facts = checkpoint_facts(self.setup) | noted
-        with writing(self._checkpoints.directory, f"the checkpoint of step {step} "):
-            self._checkpoints.save(step, weights, self._model.moments(), facts, best=best)
+        check_same_weights(weights, self._ranks, step)
+        facts, moments = checkpoint_facts(self.setup) | noted, self._model.moments()
+        with self._ranks.together():
+            if self._run.writes:
+                with writing(self._checkpoints.directory, f"the checkpoint of step {step} "):
+                    self._checkpoints.save(step, weights, moments, facts, best=best)
 
     def _best_step(self) -> int | None:
         """The step of the best evaluation so far, if the run ends with the best weights; else None."""

@@ -30,7 +30,7 @@ class Recorder:
 
     Args:
         setup: of the run.
-        metrics: path of `metrics.jsonl`.
+        metrics: path of `metrics.jsonl`; None: another rank writes it.
         progress: shows the lines.
         verify: whether batches are verified.
         state: of an earlier recorder, from its `state`; empty for a new run.
@@ -45,7 +45,7 @@ class Recorder:
     def __init__(
         self,
         setup: TrainingSetup,
-        metrics: Path,
+        metrics: Path | None,
         progress: Progress,
         *,
         verify: bool,
@@ -55,7 +55,7 @@ class Recorder:
         self.evaluations = [(step, MaskedSums(*sums)) for step, sums in state.get("evaluations", [])]
         self._setup = setup
         self._progress = progress
-        self._file = _opened_at(metrics, state.get("metrics_bytes", 0))
+        self._file = _opened_at(metrics, state.get("metrics_bytes", 0)) if metrics is not None else None
         self._last = time.perf_counter()
         self.seconds = 0.0
 
@@ -68,10 +68,13 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def state(self) -> dict[str, Any]:
         """The state from which a later recorder resumes; the metrics so far are flushed to disk first."""
+        if self._file is None:
+            return {}
         with writing(Path(self._file.name)):
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -88,8 +91,8 @@ class Recorder:
         ]
         return min(trained, key=lambda evaluation: evaluation[1].mean_loss, default=None)
 
-    def step(self, step: int, sums: MaskedSums, grad_norm: float) -> dict[str, Any]:
-        """Record optimizer step `step`, counted from 1, with the sums of its global batch.
+    def step(self, step: int, sums: MaskedSums, grad_norm: float, digest: str | None) -> dict[str, Any]:
+        """Record optimizer step `step`, counted from 1, with the sums and the digest of its global batch.
 
         Returns:
             The step's line in `metrics.jsonl`.
@@ -105,7 +108,7 @@ class Recorder:
             "learning_rate": float(self._setup.learning_rates[step - 1]),
             "grad_norm": finite(grad_norm),
             "tokens_per_second": tokens / max(now - self._last, 1e-9),
-            "batch_digest": self.verifier.digest() if self.verifier is not None else None,
+            "batch_digest": digest,
         }
         self.seconds += now - self._last
         self._last = now
@@ -126,6 +129,8 @@ class Recorder:
         self._last = time.perf_counter()
 
     def _write(self, line: dict[str, Any]) -> None:
+        if self._file is None:
+            return
         with writing(Path(self._file.name)):
             self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
             self._file.flush()

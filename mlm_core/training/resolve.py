@@ -39,7 +39,7 @@ def resolve(config: Config, framework: Framework | None, files: ModelFiles, sour
         config = replace(
             config,
             backend=framework.name,
-            threads=config.threads or cores(),
+            threads=config.threads or max(1, cores() // framework.ranks.place.local_count),
             precision=framework.auto_precision(config.device)
             if config.precision == "auto"
             else config.precision,

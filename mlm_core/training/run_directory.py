@@ -29,7 +29,7 @@ from mlm_core.training.output_directory import (
 )
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.run_files import METRICS, Seen, remove_run, seen_files, written_since
-from mlm_core.training.run_lock import RunLock
+from mlm_core.training.run_lock import NoLock, RunLock
 from mlm_core.training.run_record import RECORD, read_facts
 
 
@@ -43,10 +43,15 @@ class RunDirectory:
         lock: on the directory; held if the directory is new.
         path: the directory.
         replaced: where the replaced run is; None: there was none.
+
+    Attributes:
+        path: the directory.
+        writes: whether this process writes in it; of several ranks, only the first does.
     """
 
     def __init__(self, lock: RunLock, path: Path, replaced: Path | None) -> None:
         self.path = path
+        self.writes = not isinstance(lock, NoLock)
         self._replaced = replaced
         self._lock = lock
         self._before: Seen = {}
@@ -81,6 +86,11 @@ class RunDirectory:
         except OSError as error:
             raise unwritable_place(error, config) from None
         raise in_use(str(path))
+
+    @classmethod
+    def shared(cls, path: Path) -> RunDirectory:
+        """The directory of a run in which another rank writes; this one only reads."""
+        return cls(NoLock(path), path, None)
 
     @classmethod
     def _attempt(cls, path: Path, overwrite: bool) -> RunDirectory | None:
@@ -158,6 +168,8 @@ class RunDirectory:
 
     def left_behind(self) -> list[Path]:
         """Runs that earlier processes had moved aside when they were killed."""
+        if not self.writes:
+            return []
         found = sorted(self.path.absolute().parent.glob(f"{escape(self.path.absolute().name)}.replaced*"))
         own = self._replaced.absolute() if self._replaced is not None else None
         return [path for path in found if path != own and path.is_dir()]
@@ -168,6 +180,8 @@ class RunDirectory:
         Raises:
             RunError: see `check_in_place`.
         """
+        if not self.writes:
+            return
         self.check_in_place()
         content = json.dumps(facts, indent=2, allow_nan=False, default=str) + "\n"
         write_atomically(self.path / RECORD, content.encode())

@@ -96,3 +96,14 @@ class RunLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+class NoLock(RunLock):
+    """Stands for the lock in a rank that writes nothing; the first rank holds the real one."""
+
+    def take(self) -> None:
+        """Nothing to take."""
+
+    def is_in_place(self) -> bool:
+        """The first rank looks after it."""
+        return True

@@ -24,7 +24,7 @@ from mlm_core.model.find_model import ModelFiles, find_model
 from mlm_core.model.source import ModelSource, load_model_source
 from mlm_core.optimization.schedule import learning_rates
 from mlm_core.progress import Progress
-from mlm_core.training.processes import check_single_process
+from mlm_core.ranks.errors import too_many_ranks
 from mlm_core.training.resolve import fit_block_size, fit_warmup, resolve
 
 
@@ -88,9 +88,9 @@ def training_setup(
     Raises:
         RequestError: the data, the model or their combination is wrong.
     """
-    check_single_process()
     files = (files or find_model(config)).fetched(config)
     resolved = resolve(config, framework, files, source)
+    _check_rows(resolved, framework)
     split = _split(resolved, source)
     model = _load_model(resolved, files, split.train, progress)
     resolved = fit_block_size(resolved, config, model.config)
@@ -142,7 +142,6 @@ def evaluation_setup(
     Raises:
         RequestError: the data, the model or their combination is wrong, or the fingerprint differs.
     """
-    check_single_process()
     if fingerprint is not None and source.fingerprint != fingerprint:
         raise RequestError(
             "the text has changed since this model was trained, so its held-out part is unknown",
@@ -157,10 +156,16 @@ def evaluation_setup(
         )
     files = files.fetched(config)
     resolved = resolve(config, framework, files, source)
+    _check_rows(resolved, framework)
     test = (source.held_out or source.documents) if whole else _split(resolved, source).test
     model = _load_model(resolved, files, None, progress)
     resolved = fit_block_size(resolved, config, model.config)
     return _evaluation(resolved, source, model, _prepare(None, test, model, resolved, progress))
+
+
+def _check_rows(resolved: Config, framework: Framework | None) -> None:
+    if framework is not None and required(resolved.batch_size) < framework.replicas:
+        raise too_many_ranks(framework.replicas, required(resolved.batch_size))
 
 
 def _split(resolved: Config, source: Source) -> Split:
