@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mlm_core.errors import RequestError
+from mlm_core.errors import MlmError, RequestError
 from mlm_core.framework import Framework
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Engine(Framework):
         """
         from mlm_core.training.same_setup import check_same_setup
 
-        self.join(config.device, config.rank_timeout)
+        self.join(_as_recorded(config))
         setup = self.ranks.in_turn(lambda: self._training_setup(config, dataset))
         check_same_setup(setup, self.ranks)
         return self._trainer_of(setup)
@@ -98,7 +98,7 @@ class Engine(Framework):
                 config, source, progress, framework=self, files=files, whole=whole, fingerprint=fingerprint
             )
 
-        self.join(config.device, config.rank_timeout)
+        self.join(config)
         return self._trainer_of(self.ranks.in_turn(prepared))
 
     def _source(self, config: Config, dataset: Any) -> tuple[Progress, Source]:
@@ -189,3 +189,13 @@ class Engine(Framework):
     @abstractmethod
     def _trainer_class(self) -> type[Trainer]:
         """The engine's trainer class; imports the framework."""
+
+
+def _as_recorded(config: Config) -> Config:
+    """The config with the threads of the run that it resumes; if that is wrong, the setup says so."""
+    from mlm_core.training.recorded_options import with_recorded
+
+    try:
+        return with_recorded(config)
+    except MlmError:
+        return config

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mlm_core.config.runtime import Device
+    from mlm_core.config.runtime import Device, RuntimeConfig
 
 
 class Framework(ABC):
@@ -111,17 +111,15 @@ class Framework(ABC):
                 fix="use cpu",
             )
 
-    @property
-    def replicas(self) -> int:
+    def replicas(self, device: Device) -> int:
         """How many shares a micro-batch is cut into, once the process has joined the ranks."""
         return self.ranks.count
 
-    def join(self, device: Device, timeout: float) -> None:
+    def join(self, config: RuntimeConfig) -> None:
         """Join the other ranks, if a launcher has started several; without effect if that is done.
 
         Args:
-            device: see `--device`.
-            timeout: seconds to wait for a rank that does not come, or no longer answers.
+            config: device, threads and patience.
 
         Raises:
             RequestError: the framework cannot join, or the launcher's variables are wrong.
@@ -131,12 +129,10 @@ class Framework(ABC):
         if place.count == self.ranks.count:
             return
         self.prepare_process()
-        self.check_device(device)
-        self.ranks = Ranks(place, self._gather_bytes(place, device, timeout))
+        self.check_device(config.device)
+        self.ranks = Ranks(place, self._gather_bytes(place, config))
 
-    def _gather_bytes(
-        self, place: Launched, device: Device, timeout: float
-    ) -> Callable[[bytes], list[bytes]]:
+    def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes]]:
         """Connect to the other ranks; see `Ranks.gather_bytes`, and `join` for the rest.
 
         Raises:

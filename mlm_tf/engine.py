@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
 from mlm_core.compat.transformers import ignore_accelerate
-from mlm_core.config.runtime import Device
+from mlm_core.config.runtime import Device, RuntimeConfig
 from mlm_core.engine import Engine
 from mlm_core.hub.model_files import H5
 from mlm_core.network import Network
+from mlm_core.ranks.launch import Launched
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -80,6 +81,27 @@ class TensorFlowEngine(Engine):
         import tensorflow as tf
 
         return isinstance(error, tf.errors.ResourceExhaustedError)
+
+    def _is_lost_rank(self, error: Exception) -> bool:
+        from mlm_tf.ranks import is_lost_rank
+
+        return is_lost_rank(error)
+
+    def replicas(self, device: Device) -> int:
+        """See `Framework.replicas`: each rank has one for each of its devices."""
+        with _silent_import():
+            from mlm_tf.replicas import replicas_for
+
+        return replicas_for(device)
+
+    def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes]]:
+        with _silent_import():
+            from mlm_tf.ranks import join
+            from mlm_tf.replicas import keep_joined
+
+            strategy, gather_bytes = join(place, config)
+        keep_joined(strategy)
+        return gather_bytes
 
     def matmul(
         self, shapes: Sequence[tuple[int, int, int]], precision: str, device: Device

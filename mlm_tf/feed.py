@@ -10,13 +10,46 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mlm_core.batches.batch import Batch, BatchAssembler
+from mlm_core.ranks.ranks import rows_of
 
 CHUNK = 2**17
 """Tokens per call: a call from TensorFlow into Python takes longer than assembling a small batch."""
 
 
-def planned_dataset(model: Any, assemble: BatchAssembler, keys: NDArray[np.int64]) -> tf.data.Dataset:
-    """The batches of block keys `[batches, batch]`, in that order.
+def distributed_dataset(
+    model: Any,
+    assemble: BatchAssembler,
+    keys: NDArray[np.int64],
+    micro_batches: int,
+    strategy: tf.distribute.Strategy,
+) -> Any:
+    """The batches of block keys `[batches, batch]`, in that order; each replica gets its rows of them.
+
+    With several replicas the dataset has no end: ranks would ask each other at every step for one.
+    """
+    count = strategy.num_replicas_in_sync
+    if count == 1:
+        return planned_dataset(model, assemble, keys)
+    parts = keys.reshape(len(keys), micro_batches, -1)
+
+    def own(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        local = count // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+        shares = [parts[:, :, rows_of(first + place, count, parts.shape[2])] for place in range(local)]
+        flat = [share.reshape(len(keys), -1) for share in shares]
+        return planned_dataset(
+            model, assemble, np.concatenate(flat, axis=1), [share.shape[1] for share in flat]
+        ).repeat()
+
+    return strategy.distribute_datasets_from_function(own)
+
+
+def planned_dataset(
+    model: Any, assemble: BatchAssembler, keys: NDArray[np.int64], shares: list[int] | None = None
+) -> tf.data.Dataset:
+    """The batches of block keys `[batches, batch]`, in that order, each cut into shares of so many rows.
+
+    None: not cut.
 
     The underlying dataset has one column, the block keys in plan order; the collator turns a batch of keys
     into a batch of masked blocks. `prepare_tf_dataset` drops columns that the model's `call` does not name,
@@ -31,4 +64,6 @@ def planned_dataset(model: Any, assemble: BatchAssembler, keys: NDArray[np.int64
     batch = keys.shape[1]
     at_once = max(1, CHUNK // (batch * assemble.blocks.shape[1])) * batch
     chunks = model.prepare_tf_dataset(rows, batch_size=at_once, shuffle=False, collate_fn=collate)
-    return chunks.rebatch(batch, drop_remainder=True)
+    sizes = shares or [batch]
+    # A number where there is one: shapes are then static.
+    return chunks.rebatch(sizes[0] if len(set(sizes)) == 1 else sizes, drop_remainder=True)

@@ -73,7 +73,7 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
     finally:
         keras.mixed_precision.set_global_policy(before)
     _correct(model)
-    model.dropout_key = DropoutKey(seed)
+    model.dropout_key = DropoutKey(seed, int(getattr(config, "num_attention_heads", None) or 1))
     key_dropout_layers(model, model.dropout_key)
     return model
 

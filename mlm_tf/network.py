@@ -12,26 +12,39 @@ from numpy.typing import NDArray
 from mlm_core.batches.batch import Batch
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.initialization import ParameterSpecs, Weights
-from mlm_core.network import Network
+from mlm_core.model.source import ModelSource
+from mlm_core.network import Network, NetworkOptions
 from mlm_core.training.first_batch import FirstBatch
 from mlm_tf.head import SparseHead
 from mlm_tf.machine import set_up
 from mlm_tf.model import CLASS_PREFIX, build_model
+from mlm_tf.replicas import strategy_for
 from mlm_tf.weights import assign, export, export_gradients, specs
 
 
 @final
 class TensorFlowNetwork(Network):
-    """A slot model. TensorFlow chooses its device."""
+    """A slot model. TensorFlow chooses its device.
+
+    Attributes:
+        strategy: over the devices that train it; the default one if it only predicts.
+    """
 
     class_prefix = CLASS_PREFIX
     _cpu = True
+
+    def __init__(self, source: ModelSource, options: NetworkOptions) -> None:
+        super().__init__(source, options)
+        self.strategy = tf.distribute.get_strategy()
 
     def build(self) -> ParameterSpecs:
         """See `Network.build`."""
         options = self.options
         self._cpu = set_up(options.device, options.threads)
-        self.model = build_model(self.source.config, self.source.name, options.seed, options.precision)
+        if options.training:
+            self.strategy = strategy_for(options.device)
+        with self.strategy.scope():
+            self.model = build_model(self.source.config, self.source.name, options.seed, options.precision)
         return specs(self.model)
 
     def assign(self, weights: Weights) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -32,6 +33,9 @@ class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return {"table": self._table.tolist()}
 
 
+_REPLICA = re.compile(r"/replica_\d+(?=:)")
+
+
 class ClippedAdamWeightDecay(AdamWeightDecay):
     """`AdamWeightDecay` with the clipping and the epsilon of PyTorch's AdamW, and decay by canonical name.
 
@@ -57,13 +61,20 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
     ) -> None:
         super().__init__(learning_rate, BETA_1, BETA_2, EPSILON, weight_decay_rate=weight_decay_rate)
         self.max_grad_norm = max_grad_norm
-        self.grad_norm = tf.Variable(0.0, trainable=False, name="grad_norm")
+        self.grad_norm = tf.Variable(
+            0.0,
+            trainable=False,
+            name="grad_norm",
+            # Every replica assigns the same.
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
         self._canonical_names = dict(canonical_names)
 
     def apply_gradients(
         self, grads_and_vars: Iterable[tuple[Any, tf.Variable]], name: str | None = None, **kwargs: Any
     ) -> Any:
-        """Clip, then update."""
+        """Clip, then update. Of several replicas each has the sums of their gradients already."""
+        kwargs["experimental_aggregate_gradients"] = False
         gradients, variables = zip(*grads_and_vars, strict=True)
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if self.loss_scale is None:
@@ -99,7 +110,9 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
         local["epsilon"] *= tf.sqrt(1.0 - local["beta_2_power"])
 
     def _do_use_weight_decay(self, param_name: str) -> bool:
-        return self.weight_decay_rate != 0 and is_decayed(self._canonical_names[param_name])
+        # A replica's copy of a variable has a name of its own.
+        name = _REPLICA.sub("", param_name)
+        return self.weight_decay_rate != 0 and is_decayed(self._canonical_names[name])
 
 
 def build_optimizer(

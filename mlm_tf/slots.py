@@ -13,8 +13,9 @@ from transformers.modeling_tf_utils import unpack_inputs
 from transformers.utils import ModelOutput
 
 from mlm_core.batches.masking import IGNORED
-from mlm_tf.dropout import DropoutKey
+from mlm_tf.dropout import DropoutKey, Share
 from mlm_tf.head import SparseHead, gather_slots
+from mlm_tf.replicas import add_up, replica
 from mlm_tf.weights import trained_variables
 
 if TYPE_CHECKING:
@@ -52,12 +53,14 @@ class SlotCall:
         verifier: records the batches received in training; None: nothing is recorded.
         sparse_head: computes logits only at the masked positions; None: at every position.
         micro_batches: micro-batches per optimizer step.
+        micro_batch_rows: rows of a micro-batch, of all replicas; 0: unknown, in a stock `fit`.
         dropout_key: keys the dropout noise.
     """
 
     verifier: BatchVerifier | None = None
     sparse_head: SparseHead | None = None
     micro_batches: int = 1
+    micro_batch_rows: int = 0
     dropout_key: DropoutKey
     # Set by Keras.
     optimizer: Any
@@ -69,6 +72,7 @@ class SlotCall:
         block_key = inputs.pop("block_key", None)
         if self.verifier is not None and inputs["training"] and block_key is not None:
             received = [inputs["input_ids"], positions, labels, block_key]
+            received.append(tf.convert_to_tensor(replica()[0]))
             tf.numpy_function(self.verifier.receive, received, Tout=[], stateful=True)
         sparse = self.sparse_head if positions is not None else None
         with sparse.at(positions) if sparse is not None else nullcontext():
@@ -82,14 +86,20 @@ class SlotCall:
         return SlotOutput(logits=logits, **sums, **extras)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Train on a global batch, micro-batch by micro-batch; all its masked tokens divide the loss."""
+        """Train on a global batch, micro-batch by micro-batch; all its masked tokens divide the loss.
+
+        Each replica has its rows of every micro-batch; counts, sums and gradients are added up over replicas.
+        """
         batch = _as_inputs(data)
-        count = tf.math.count_nonzero(batch["labels"] != IGNORED)
+        count = add_up(tf.math.count_nonzero(batch["labels"] != IGNORED))
         divisor = tf.cast(tf.maximum(count, 1), tf.float32)
         if self.micro_batches == 1:
             loss_sum, correct, gradients = self._micro_step(batch, divisor, tf.constant(0, tf.int64))
         else:
             loss_sum, correct, gradients = self._accumulate(batch, divisor)
+        gradients, loss_sum = add_up((gradients, loss_sum))
+        # Tensors of one dtype travel together.
+        correct = add_up(correct)
         self.optimizer.apply_gradients(zip(gradients, trained_variables(self), strict=True))
         shown = {"loss": loss_sum / divisor, "loss_sum": loss_sum, "correct": correct, "masked_tokens": count}
         norm = getattr(self.optimizer, "grad_norm", None)
@@ -138,9 +148,17 @@ class SlotCall:
         return output, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _micro_step(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor, micro_batch: tf.Tensor) -> Any:
-        self.dropout_key.advance(self.optimizer.iterations, micro_batch)
+        self.dropout_key.advance(self.optimizer.iterations, micro_batch, self._share(batch))
         output, gradients = self.loss_gradients(batch, divisor, training=True)
         return output.loss_sum, output.correct, gradients
+
+    def _share(self, batch: dict[str, tf.Tensor]) -> Share:
+        number, count = replica()
+        if count == 1 or not self.micro_batch_rows:
+            return Share()
+        # As `rows_of` of the core; the number may be a tensor.
+        first = tf.cast(number, tf.int64) * self.micro_batch_rows // count
+        return Share(tf.shape(batch["labels"], tf.int64)[0], first)
 
     def _accumulate(self, batch: dict[str, tf.Tensor], divisor: tf.Tensor) -> Any:
         # Reshaped, not sliced: XLA must know the number of rows of a micro-batch.

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
-import tensorflow as tf
 import tf_keras as keras
 
+from mlm_core.config.config import Config, required
 from mlm_core.errors import RequestError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.trainer import Trainer
 from mlm_core.training.checkpoint import Moments
 from mlm_core.training.loop import TrainingLoop
-from mlm_core.training.setup import TrainingSetup
-from mlm_tf.feed import planned_dataset
+from mlm_core.training.setup import EvaluationSetup, TrainingSetup
+from mlm_tf.feed import distributed_dataset
 from mlm_tf.model import check_trainable
+from mlm_tf.network import TensorFlowNetwork
 from mlm_tf.optimizer import build_optimizer
 from mlm_tf.weights import (
     assign_moments,
@@ -29,17 +30,29 @@ from mlm_tf.weights import (
 class TensorFlowTrainer(Trainer):
     """The core's trainer in TensorFlow."""
 
+    network: TensorFlowNetwork
     _test_data: Any = None
 
     def _prepare(self) -> None:
         setup, model = self.setup, self.network.model
-        _check_replicas()
-        self._test_data = planned_dataset(model, setup.test, setup.evaluation_keys)
+        _check_replicas(setup.config, self.network.strategy.num_replicas_in_sync)
+        self._test_data = distributed_dataset(
+            model, setup.test, setup.evaluation_keys, 1, self.network.strategy
+        )
+        with self.network.strategy.scope():
+            self._compile(setup, model)
+
+    def _compile(self, setup: EvaluationSetup, model: Any) -> None:
+        # Keras makes them where they are first asked for, which would be in a replica.
+        _ = model.totals
+        # A step's sums are the same in all replicas; Keras would add them up.
+        model.distribute_reduction_method = "first"
         if not isinstance(setup, TrainingSetup):
             model.compile()
             return
         check_trainable(setup.model.config, setup.model.name)
         model.micro_batches = setup.config.gradient_accumulation_steps
+        model.micro_batch_rows = required(setup.config.batch_size)
         optimizer = build_optimizer(canonical_names(model), setup.config, setup.learning_rates)
         model.compile(optimizer, jit_compile=setup.config.compile)
         # With float16, compile wraps the optimizer in Keras's own loss scaling; this undoes it.
@@ -48,15 +61,22 @@ class TensorFlowTrainer(Trainer):
     def _fit(self, loop: TrainingLoop, moments: Moments | None) -> None:
         plan, first_step, model = loop.setup.plan, loop.first_step, self.network.model
         model.verifier = loop.recorder.verifier
-        # Otherwise Keras creates the moments while it traces the first step, and traces the step twice.
-        model.optimizer._create_all_weights(trained_variables(model))
+        with self.network.strategy.scope():
+            # Otherwise Keras creates the moments while it traces the first step, and traces the step twice.
+            model.optimizer._create_all_weights(trained_variables(model))
         if moments is not None:
             assign_moments(model, moments, first_step)
         if loop.loss_scale is not None:
             model.optimizer.scale_loss(loop.loss_scale.value)
         # For Keras the run, or the rest of it, is one epoch; the plan holds the real epochs.
         model.fit(
-            planned_dataset(model, loop.setup.train, plan.all_keys(first_step)),
+            distributed_dataset(
+                model,
+                loop.setup.train,
+                plan.all_keys(first_step),
+                model.micro_batches,
+                self.network.strategy,
+            ),
             steps_per_epoch=plan.steps - first_step,
             callbacks=[_Report(loop)],
             shuffle=False,
@@ -68,9 +88,14 @@ class TensorFlowTrainer(Trainer):
 
     def _evaluate(self) -> MaskedSums:
         shown = [_Evaluation(self._evaluated_batch)]
-        return _sums(
-            self.network.model.evaluate(self._test_data, callbacks=shown, return_dict=True, verbose=0)
+        sums = self.network.model.evaluate(
+            self._test_data,
+            steps=len(self.setup.evaluation_keys),
+            callbacks=shown,
+            return_dict=True,
+            verbose=0,
         )
+        return _sums(sums)
 
 
 class _Report(keras.callbacks.Callback):
@@ -105,13 +130,13 @@ def _sums(logs: Mapping[str, Any]) -> MaskedSums:
     return MaskedSums(float(logs["loss_sum"]), int(logs["correct"]), int(logs["masked_tokens"]))
 
 
-def _check_replicas() -> None:
-    """Check that no strategy with several replicas is in scope: each would get a part of a planned batch."""
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1:
+def _check_replicas(config: Config, replicas: int) -> None:
+    """Check that several replicas can train: fp16 needs a branch in a step, which they cannot take."""
+    if replicas > 1 and config.precision == "fp16":
         raise RequestError(
-            f"a strategy with {replicas} replicas is in scope, which is not supported",
+            f"TensorFlow cannot train in it with {replicas} replicas",
             code="several_replicas",
-            option="tf.distribute",
-            fix="leave the scope of the strategy",
+            option="--precision",
+            value=config.precision,
+            fix="give --precision bf16 or float32, or use --backend torch",
         )

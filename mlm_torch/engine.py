@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
-from mlm_core.config.runtime import Device
+from mlm_core.config.runtime import Device, RuntimeConfig
 from mlm_core.engine import Engine
 from mlm_core.network import Network
 from mlm_core.ranks.launch import Launched
@@ -66,12 +66,10 @@ class TorchEngine(Engine):
 
         return is_lost_rank(error)
 
-    def _gather_bytes(
-        self, place: Launched, device: Device, timeout: float
-    ) -> Callable[[bytes], list[bytes]]:
+    def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes]]:
         from mlm_torch.ranks import join
 
-        return join(place, device, timeout)
+        return join(place, config.device, config.rank_timeout)
 
     def _is_compile_error(self, error: Exception) -> bool:
         return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

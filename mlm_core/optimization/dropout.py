@@ -66,6 +66,14 @@ class DropoutNoise:
         return round(rate * cls.LEVELS)
 
 
+def belongs_to_rows(shape: Sequence[Any], rows: Any, heads: int) -> Any:
+    """Whether the first axis of values is of the batch's rows, or of rows times attention heads.
+
+    Others belong to no row, such as a table of relative positions. Sizes are integers or tensors.
+    """
+    return False if len(shape) < 2 else (shape[0] == rows) | (shape[0] == rows * heads)
+
+
 class RowNoise(DropoutNoise):
     """The noise of one forward pass on a CPU, of each row's own: the row's block decides it, in an epoch.
 
@@ -84,11 +92,11 @@ class RowNoise(DropoutNoise):
         super().__init__(noise_seed(seed, step, micro_batch))
         seeds = raw_rows(noise_key(seed), Stream.DROPOUT, keys, 1)[:, 0]
         self._rows = [np.random.SFC64(int(row)) for row in seeds]
-        self._first_axes = (len(keys), len(keys) * heads)
+        self._heads = heads
 
     def draw_for(self, shape: Sequence[int]) -> NDArray[np.int16]:
         """The next draws for values of a shape, flat int16; the first axis is of the rows."""
-        if len(shape) < 2 or shape[0] not in self._first_axes:
+        if not belongs_to_rows(shape, len(self._rows), self._heads):
             return self.draw(math.prod(shape))
         each = math.prod(shape) // len(self._rows)
         drawn = np.empty((len(self._rows), -(-each // 4)), dtype=np.uint64)

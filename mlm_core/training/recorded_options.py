@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
+from mlm_core.ranks.launch import launched
 from mlm_core.training.run_record import config_of, read_facts
 
 TEXT_OPTIONS = ("dataset", "dataset_config", "dataset_revision", "split", "text_column")
@@ -38,6 +39,9 @@ def with_recorded(config: Config) -> Config:
     if "epochs" in chosen:
         # The length is given in epochs now.
         recorded.pop("max_steps", None)
+    if facts is not None and facts.get("ranks", 1) != launched().count:
+        # The ranks of a machine share its cores.
+        recorded.pop("threads", None)
     for name in _PERMISSIONS:
         if chosen.get(name) and recorded and "model" not in chosen:
             raise _model_not_named(name, recorded.get("model"))

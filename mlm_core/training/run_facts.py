@@ -10,6 +10,7 @@ from mlm_core.training.resume import checkpoint_facts
 from mlm_core.training.setup import TrainingSetup
 
 if TYPE_CHECKING:
+    from mlm_core.config.runtime import Device
     from mlm_core.framework import Framework
 
 
@@ -24,9 +25,16 @@ def announce(setup: TrainingSetup, framework: Framework, progress: Progress) -> 
         f"learning rate {config.learning_rate:g} ({config.lr_scheduler}, {config.warmup_steps} steps "
         f"of warm-up), weight decay {config.weight_decay:g}, clipping {config.max_grad_norm:g}, "
         f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
-        f"{config.threads} threads, {config.precision}"
+        f"{config.threads} threads, {config.precision}{_shares(framework, config.device)}"
     )
     progress.detail(", ".join(f"{name} {number}" for name, number in all_versions(framework).items()))
+
+
+def _shares(framework: Framework, device: Device) -> str:
+    ranks, replicas = framework.ranks.count, framework.replicas(device)
+    if replicas == 1:
+        return ""
+    return f", {ranks} ranks" if replicas == ranks else f", {replicas} replicas in {ranks} process(es)"
 
 
 def all_versions(framework: Framework) -> dict[str, str]:
@@ -49,4 +57,5 @@ def run_facts(setup: TrainingSetup, framework: Framework) -> dict[str, Any]:
         },
         "versions": all_versions(framework),
         "devices": framework.devices(),
+        "ranks": framework.ranks.count,
     }

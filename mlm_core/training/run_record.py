@@ -35,6 +35,7 @@ class _Record:
     data: _Data
     versions: dict[str, str] = field(default_factory=dict)
     devices: list[str] = field(default_factory=list)
+    ranks: int = 1
     mlm_head: str | None = None
     results: dict[str, Any] | None = None
     evaluations: list[Sums] | None = None

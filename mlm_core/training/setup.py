@@ -164,8 +164,9 @@ def evaluation_setup(
 
 
 def _check_rows(resolved: Config, framework: Framework | None) -> None:
-    if framework is not None and required(resolved.batch_size) < framework.replicas:
-        raise too_many_ranks(framework.replicas, required(resolved.batch_size))
+    replicas = framework.replicas(resolved.device) if framework is not None else 1
+    if required(resolved.batch_size) < replicas:
+        raise too_many_ranks(replicas, required(resolved.batch_size))
 
 
 def _split(resolved: Config, source: Source) -> Split:
