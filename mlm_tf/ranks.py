@@ -14,7 +14,6 @@ from mlm_core.config.runtime import RuntimeConfig
 from mlm_core.errors import RequestError, first_line
 from mlm_core.ranks.errors import not_joined
 from mlm_core.ranks.launch import Launched
-from mlm_core.system.machine import cores
 from mlm_tf.machine import set_up
 
 _HEARTBEAT = 10.0
@@ -37,7 +36,7 @@ def join(
             option="TF_CONFIG",
             fix="start the ranks with mlm train --nproc, or set TF_CONFIG for each of them",
         )
-    set_up(config.device, config.threads or max(1, cores() // place.local_count))
+    set_up(config.device, place.threads(config.threads))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     _set_patience(config.rank_timeout)
     on_gpu = bool(tf.config.get_visible_devices("GPU"))

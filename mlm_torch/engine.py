@@ -69,7 +69,7 @@ class TorchEngine(Engine):
     def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes]]:
         from mlm_torch.ranks import join
 
-        return join(place, config.device, config.rank_timeout)
+        return join(place, config)
 
     def _is_compile_error(self, error: Exception) -> bool:
         return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

@@ -9,7 +9,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from mlm_core.config.runtime import Device
+from mlm_core.config.runtime import RuntimeConfig
 from mlm_core.errors import RequestError, first_line
 from mlm_core.ranks.errors import not_joined
 from mlm_core.ranks.launch import Launched
@@ -20,18 +20,20 @@ _AT_WORK = timedelta(days=30)
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
 
 
-def join(place: Launched, device: Device, timeout: float) -> Callable[[bytes], list[bytes]]:
+def join(place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes]]:
     """Join the ranks; return what gathers bytes from all of them.
 
     Raises:
         RequestError: the launcher gave no address, or there are fewer GPUs than ranks on this machine.
-        RunError: the ranks did not find each other within `timeout` seconds.
+        RunError: the ranks did not find each other within `--rank-timeout`.
     """
-    on_gpu = device != "cpu" and torch.cuda.is_available()
+    # accelerate would choose the threads itself, and say so.
+    os.environ.setdefault("OMP_NUM_THREADS", str(place.threads(config.threads)))
+    on_gpu = config.device != "cpu" and torch.cuda.is_available()
     if on_gpu:
         _choose_gpu(place)
     if not dist.is_initialized():
-        _initialize(place, "cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout)
+        _initialize(place, "cpu:gloo,cuda:nccl" if on_gpu else "gloo", config.rank_timeout)
     patient = dist.new_group(backend="gloo", timeout=_AT_WORK)
 
     def gather_bytes(content: bytes) -> list[bytes]:

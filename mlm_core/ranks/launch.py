@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlm_core.errors import RequestError
+from mlm_core.system.machine import cores
 
 _LAUNCHERS = (
     # torchrun, accelerate and `mlm train --nproc`.
@@ -48,6 +49,10 @@ class Launched:
     def first(self) -> bool:
         """Whether this is the rank that writes, logs, publishes and prepares data."""
         return self.rank == 0
+
+    def threads(self, given: int | None) -> int:
+        """Processor threads of this rank: the given number, else its share of the cores."""
+        return given or max(1, cores() // self.local_count)
 
 
 def launched(environment: Mapping[str, str] | None = None) -> Launched:

@@ -17,7 +17,6 @@ from mlm_core.framework import Framework
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import ModelFiles
 from mlm_core.model.scratch import rates_from_scratch
-from mlm_core.system.machine import cores
 
 _SHORTEST_RUN_IN_WARMUPS = 5
 """A run is at least this many times as long as a recommended warm-up: a run of 100 steps has at most 20."""
@@ -39,7 +38,7 @@ def resolve(config: Config, framework: Framework | None, files: ModelFiles, sour
         config = replace(
             config,
             backend=framework.name,
-            threads=config.threads or max(1, cores() // framework.ranks.place.local_count),
+            threads=framework.ranks.place.threads(config.threads),
             precision=framework.auto_precision(config.device)
             if config.precision == "auto"
             else config.precision,

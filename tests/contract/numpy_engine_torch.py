@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from mlm_core.optimization.dropout import DropoutNoise, noise_seed
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.head import SparseHead, gather_slots
 from mlm_torch.machine import set_up
@@ -78,6 +79,12 @@ def optimize(weights, gradients_by_step, config, table):
     return {name: parameter.detach().cpu().numpy() for name, parameter in names.items()}, norms
 
 
+def _keyed(seed, step=0, micro_batch=0):
+    """Noise of a pass as a run draws it on the device, for rows that have no keys."""
+    key = noise_seed(seed, step, micro_batch)
+    return keyed_dropout(key, DropoutNoise(key) if _device.type == "cpu" else None)
+
+
 def noisy_model(directory):
     """A function: ids, seed, step and micro-batch -> logits of a forward pass in training mode."""
     import mlm_torch
@@ -85,14 +92,14 @@ def noisy_model(directory):
     network = mlm_torch.from_pretrained(directory).to(_device).train()
 
     def forward(ids, seed, step, micro_batch):
-        with torch.no_grad(), keyed_dropout(network.device, seed, step, micro_batch):
+        with torch.no_grad(), _keyed(seed, step, micro_batch):
             return network(torch.from_numpy(ids).to(_device)).logits.cpu().numpy()
 
     return forward
 
 
 def dropout(values, rate, seed, half):
-    with keyed_dropout(torch.device(_device), seed, 0, 0):
+    with _keyed(seed):
         given = torch.from_numpy(values).to(_device, torch.bfloat16 if half else torch.float32)
         return torch.nn.Dropout(rate).train()(given).float().cpu().numpy()
 
@@ -107,7 +114,7 @@ def attention(query, key, value, mask, rate, seed, half, least=False):
     if least:
         visible = torch.where(visible, 0.0, torch.finfo(torch.float32).min)
     reduced = torch.autocast(torch.device(_device).type, torch.bfloat16, enabled=half)
-    with keyed_dropout(torch.device(_device), seed, 0, 0), reduced:
+    with _keyed(seed), reduced:
         attended = torch.nn.functional.scaled_dot_product_attention
         return attended(*given, attn_mask=visible, dropout_p=rate).float().cpu().numpy()
 

@@ -66,18 +66,6 @@ def test_prepared_text_that_changes_stops_the_run_and_is_prepared_again(lab, mon
     assert result.steps == 300
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("WORLD_SIZE", "2"), ("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}))],
-)
-def test_one_of_several_processes_is_refused(lab, monkeypatch, name, value):
-    monkeypatch.setenv(name, value)
-    for begin in (lambda config: lab.engine.trainer(config), lambda config: lab.engine.evaluator(config)):
-        with pytest.raises(RequestError) as raised:
-            begin(lab.config(model=str(lab.model("bert"))))
-        assert (raised.value.code, raised.value.option) == ("several_processes", name)
-
-
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("named", ["dataset", "model"])
 def test_a_record_cannot_name_another_text_or_model(lab, tmp_path, named, known):
