@@ -9,7 +9,6 @@ from contextlib import suppress
 from mlm_core.cli.parser import build_parser, parse_request
 from mlm_core.cli.request import Request
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
-from mlm_core.ranks.errors import OtherRankError
 from mlm_core.ranks.launch import launched
 from mlm_core.system.machine import check_system
 from mlm_core.system.os_errors import advice, reason
@@ -137,9 +136,11 @@ def _show_traceback(words: list[str]) -> None:
 
 
 def _report(error: MlmError, as_json: bool) -> int:
-    if isinstance(error, OtherRankError):
+    rank = _rank()
+    if error.said_by not in (None, rank):
         return error.exit_code
-    print(f"mlm: error: {_speaker()}{visible(str(error))}", file=sys.stderr)
+    speaker = f"rank {rank}: " if rank else ""
+    print(f"mlm: error: {speaker}{visible(str(error))}", file=sys.stderr)
     if as_json:
         import json
 
@@ -152,13 +153,11 @@ def _report(error: MlmError, as_json: bool) -> int:
     return error.exit_code
 
 
-def _speaker() -> str:
-    """Which rank speaks, if it is not the first."""
+def _rank() -> int:
     try:
-        place = launched()
+        return launched().rank
     except RequestError:
-        return ""
-    return "" if place.first else f"rank {place.rank}: "
+        return 0
 
 
 if __name__ == "__main__":

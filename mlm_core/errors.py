@@ -53,6 +53,8 @@ class MlmError(Exception):
         self.option = option
         self.value = value
         self.fix = fix
+        self.said_by: int | None = None
+        """The rank that says it for all, where several train one model; None: each process for itself."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle an error with all its parts, so that it comes back from another process."""

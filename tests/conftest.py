@@ -23,6 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--device", choices=("cpu", "gpu"), default="cpu", help="where it computes, for tests/contract"
     )
+    parser.addoption(
+        "--ranks", type=int, default=1, help="processes that train together, for tests/contract; see ranks.py"
+    )
     parser.addoption("--other-python", help="interpreter of another environment, for tests/environments")
 
 

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from mlm_core.errors import MlmError, RequestError, RunError
+from collections.abc import Mapping
+from typing import Any
+
+from mlm_core.errors import MlmError, RequestError, RunError, first_line
 
 
-class OtherRankError(MlmError):
-    """Another rank has failed and says why; this one ends with the same exit code and says nothing."""
+def described(failure: BaseException) -> dict[str, Any]:
+    """A failure for the other ranks, in JSON's values."""
+    if isinstance(failure, MlmError):
+        return failure.as_dict() | {"exit_code": failure.exit_code}
+    shown: dict[str, Any] = {"code": "other_rank", "message": first_line(failure), "exit_code": 1}
+    if isinstance(failure, KeyboardInterrupt):
+        return shown | {"message": "interrupted", "exit_code": 130}
+    if isinstance(failure, SystemExit) and isinstance(failure.code, int):
+        return shown | {"message": "interrupted", "exit_code": failure.code}
+    return shown
 
-    def __init__(self, rank: int, message: str, exit_code: int) -> None:
-        super().__init__(f"rank {rank} ended: {message}", code="other_rank")
-        self.exit_code = exit_code
+
+def as_in(rank: int, facts: Mapping[str, Any]) -> MlmError:
+    """The error of another rank, which says it; this one ends with the same exit code and says nothing."""
+    kind = RequestError if facts["exit_code"] == RequestError.exit_code else RunError
+    error = kind(
+        facts["message"],
+        code=facts["code"],
+        option=facts.get("option"),
+        value=facts.get("value"),
+        fix=facts.get("fix"),
+    )
+    error.exit_code, error.said_by = facts["exit_code"], rank
+    return error
 
 
 def lost_rank(rank: int, count: int) -> RunError:

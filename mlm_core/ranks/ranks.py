@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from mlm_core.errors import MlmError, first_line
-from mlm_core.ranks.errors import OtherRankError
+from mlm_core.errors import MlmError
+from mlm_core.ranks.errors import as_in, described
 from mlm_core.ranks.launch import Launched
 
 T = TypeVar("T")
@@ -75,11 +75,11 @@ class Ranks:
     def together(self) -> Iterator[None]:
         """Every rank must enter; if one of them fails inside, all fail.
 
-        The first of the ranks that failed raises its own error; the others end silently. Inside, no rank may
-        wait for another.
+        The first of the ranks that failed raises its own error; the others raise an MlmError with the same
+        message, whose `said_by` names that rank. Inside, no rank may wait for another.
 
         Raises:
-            OtherRankError: another rank failed.
+            MlmError: another rank failed.
         """
         if self.count == 1:
             yield
@@ -89,20 +89,19 @@ class Ranks:
             yield
         except BaseException as error:
             failure = error
-        outcomes = self.gather(None if failure is None else _described(failure))
+        outcomes = self.gather(None if failure is None else described(failure))
         failed = next((rank for rank, outcome in enumerate(outcomes) if outcome is not None), None)
         if failed is None:
             return
         if failed == self.rank and failure is not None:
             raise failure
-        message, exit_code = outcomes[failed]
-        raise OtherRankError(failed, message, exit_code) from failure
+        raise as_in(failed, outcomes[failed]) from None
 
     def in_turn(self, work: Callable[[], T]) -> T:
         """The first rank works while the others wait; then they do, and find what it has prepared.
 
         Raises:
-            OtherRankError: another rank failed.
+            MlmError: another rank failed.
         """
         done: list[T] = []
         for turn in (True, False) if self.count > 1 else (True,):
@@ -129,13 +128,3 @@ class Ranks:
                     for (name, mine), (_, other) in zip(everyone[0], theirs, strict=True):
                         if mine != other:
                             raise error(name, rank)
-
-
-def _described(failure: BaseException) -> tuple[str, int]:
-    if isinstance(failure, MlmError):
-        return str(failure), failure.exit_code
-    if isinstance(failure, KeyboardInterrupt):
-        return "interrupted", 130
-    if isinstance(failure, SystemExit):
-        return "interrupted", failure.code if isinstance(failure.code, int) else 1
-    return first_line(failure), 1

@@ -19,7 +19,6 @@ from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.initialization import Weights
 from mlm_core.optimization.loss_scale import LEAST, LossScale
 from mlm_core.progress import Progress
-from mlm_core.ranks.errors import OtherRankError
 from mlm_core.ranks.ranks import Ranks
 from mlm_core.system.interruption import InterruptedRunError, Interruption
 from mlm_core.training.checkpoint import Checkpoint, Checkpoints, Moments
@@ -159,15 +158,13 @@ class TrainingLoop:
         Raises:
             RunError: a loss, gradient or weight is not finite, or a checkpoint cannot be written.
             InterruptedRunError: a signal asked a rank to end; the run is saved.
-            OtherRankError: in all ranks but the first, instead of the others.
         """
         try:
             self._step_done(step, sums, grad_norm)
         except MlmError as error:
-            if self._ranks.first:
-                raise
-            # The first rank has it, too, and says it.
-            raise OtherRankError(0, str(error), error.exit_code) from error
+            # All ranks have it.
+            error.said_by = 0
+            raise
 
     def _step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
         plan = self.setup.plan
@@ -226,7 +223,7 @@ class TrainingLoop:
         if problem is not None:
             raise problem
         if any(note[1] for note in notes):
-            raise OtherRankError(0, "the run's directory was moved", 1)
+            raise self._run.moved()
         shares = [note[2:] for note in notes]
         return max(note[0] for note in notes) or None, digest_of_shares(shares) if shares[0] else None
 

@@ -158,13 +158,17 @@ class RunDirectory:
             RunError: the directory was moved, removed or replaced; what is at its path now is not this run's.
         """
         if not self._lock.is_in_place():
-            raise RunError(
-                "the run's directory was moved, removed or replaced while it trained, so the run stops",
-                code="run_moved",
-                option="--output-dir",
-                value=str(self.path),
-                fix="--resume with the directory's new place as --output-dir continues from its checkpoint",
-            )
+            raise self.moved()
+
+    def moved(self) -> RunError:
+        """Error: the directory is no longer at its path."""
+        return RunError(
+            "the run's directory was moved, removed or replaced while it trained, so the run stops",
+            code="run_moved",
+            option="--output-dir",
+            value=str(self.path),
+            fix="--resume with the directory's new place as --output-dir continues from its checkpoint",
+        )
 
     def left_behind(self) -> list[Path]:
         """Runs that earlier processes had moved aside when they were killed."""

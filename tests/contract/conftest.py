@@ -1,4 +1,7 @@
-"""Fixtures of the contract suite: the engine under test and tiny runs."""
+"""Fixtures of the contract suite: the engine under test and tiny runs.
+
+With `--ranks N` the tests marked `any_ranks` run in N processes at once, which train every run together.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from suite_ranks import end_ranks, shared_directory, start_ranks
 from tiny_models import write_model
 
 from mlm_core import Config, load_engine
@@ -26,11 +30,31 @@ _engine: Engine | None = None
 def pytest_sessionstart(session: pytest.Session) -> None:
     # A missing engine or device fails the run; nothing is skipped.
     global _engine
+    backend, ranks = session.config.getoption("--backend"), session.config.getoption("--ranks")
+    if ranks > 1:
+        start_ranks(session.config, backend, ranks)
     try:
-        _engine = load_engine(session.config.getoption("--backend"))
+        _engine = load_engine(backend)
         _engine.check_device(session.config.getoption("--device"))
+        _engine.join(Config(threads=THREADS // ranks, device=session.config.getoption("--device")))
     except MlmError as error:
         pytest.exit(str(error), returncode=2)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--ranks") > 1:
+        # Chosen by their mark, so that a test that cannot run in several ranks is not run there by accident.
+        kept = [
+            item
+            for item in items
+            if item.get_closest_marker("any_ranks") and not item.get_closest_marker("one_rank")
+        ]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    end_ranks(session)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +90,9 @@ class Lab:
     def model(self, family: str, **options: object) -> Path:
         name = "-".join([family, *(f"{key}{value}" for key, value in sorted(options.items()))])
         path = self.directory / name
-        return path if path.exists() else write_model(path, family, **options)
+        return self.engine.ranks.in_turn(
+            lambda: path if path.exists() else write_model(path, family, **options)
+        )
 
     def config(self, **options: object) -> Config:
         self._runs += 1
@@ -74,7 +100,7 @@ class Lab:
             "dataset": str(self.jsonl),
             "block_size": 16,
             "batch_size": 8,
-            "threads": THREADS,
+            "threads": THREADS // self.engine.ranks.count,
             "device": self.device,
             # The default on a GPU is not to verify.
             "verify_batches": True,
@@ -90,11 +116,11 @@ class Lab:
         return self.trainer(**options).train()
 
     def predictor(self, run: Path):
-        return self.engine.predictor(run, device=self.device, threads=THREADS)
+        return self.engine.predictor(run, device=self.device, threads=THREADS // self.engine.ranks.count)
 
 
 @pytest.fixture(scope="session")
 def lab(
     engine: Engine, device: Device, jsonl: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lab]:
-    yield Lab(engine, device, jsonl, tmp_path_factory.mktemp("lab"))
+    yield Lab(engine, device, jsonl, shared_directory() or tmp_path_factory.mktemp("lab"))

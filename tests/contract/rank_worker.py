@@ -43,7 +43,8 @@ def outcome(engine, rank: int, job: dict) -> dict:
     try:
         result = engine.trainer(Config(**options)).train(on_step)
     except MlmError as error:
-        return {"error": error.code, "option": error.option, "message": str(error), "exit": error.exit_code}
+        facts = {"error": error.code, "option": error.option, "message": str(error)}
+        return facts | {"exit": error.exit_code, "said_by": error.said_by}
     return {"run": str(result.run_dir), "loss": result.after.mean_loss, "steps": result.steps}
 
 

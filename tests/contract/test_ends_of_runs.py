@@ -13,10 +13,13 @@ from training_runs import metrics, steps
 from mlm_core import Config, RequestError, RunError
 from mlm_core.model.weight_files import read_weights
 
+pytestmark = pytest.mark.any_ranks
+
 
 @pytest.mark.parametrize(
     "error", [StopIteration(3), OSError(28, "of my own"), ValueError("mine"), KeyboardInterrupt()]
 )
+@pytest.mark.one_rank
 def test_an_error_in_on_step_passes_unchanged_and_the_run_can_go_on(lab, error):
     config = lab.config(model=str(lab.model("bert")), max_steps=4, save_steps=1)
     run = lab.directory / config.output_dir
@@ -49,6 +52,7 @@ def test_a_second_training_is_the_same(lab):
         assert all((one[name] == other[name]).all() for name in one)
 
 
+@pytest.mark.one_rank
 def test_prepared_text_that_changes_stops_the_run_and_is_prepared_again(lab, monkeypatch, tmp_path):
     monkeypatch.setenv("MLM_CACHE", str(tmp_path / "cache"))
     config = lab.config(model=str(lab.model("bert")), max_steps=300, save_steps=1)
@@ -66,6 +70,7 @@ def test_prepared_text_that_changes_stops_the_run_and_is_prepared_again(lab, mon
     assert result.steps == 300
 
 
+@pytest.mark.one_rank
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("named", ["dataset", "model"])
 def test_a_record_cannot_name_another_text_or_model(lab, tmp_path, named, known):

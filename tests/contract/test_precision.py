@@ -12,6 +12,8 @@ from mlm_core import RequestError
 from mlm_core.model.weight_files import read_weights
 from mlm_core.optimization.loss_scale import LossScale
 
+pytestmark = pytest.mark.any_ranks
+
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_16_bits_train_float32_weights(lab, precision):

@@ -114,7 +114,7 @@ def test_a_run_resumes_with_another_number_of_ranks(lab, trained, place, before,
     for rank, (said,) in group.ended().items():
         # It is agreed on in the step after the signal; only the first rank speaks.
         assert said["exit"] == 128 + signal.SIGTERM, group.text(rank)
-        assert said["error"] == ("interrupted" if rank == 0 else "other_rank")
+        assert said["error"] == "interrupted" and said["said_by"] == 0
         assert "after step 7" in said["message"]
     group = RankGroup(lab.engine.name, after, [{"options": options | {"resume": True}}])
     assert all("run" in said for (said,) in group.ended().values()), group.text(0)
@@ -143,15 +143,15 @@ def test_wrong_ranks_are_refused_in_one_line(lab, place, tmp_path):
         {"options": place("uneven", "right", max_steps=1)},
     ]
     said = wrong(lab, jobs)
-    first, second = said[0], said[1]
-    assert [job.get("error") for job in first] == [
-        "too_many_ranks", "ranks_differ", "ranks_differ", "other_rank", None
-    ]  # fmt: skip
-    assert [job.get("option") for job in first][:3] == ["--batch-size", "--seed", "--dataset"]
-    assert [job.get("error") for job in second] == [
-        "other_rank", "other_rank", "other_rank", "missing_file", None
-    ]  # fmt: skip
-    assert [job.get("exit") for job in first] == [job.get("exit") for job in second] == [2, 2, 2, 2, None]
+    wanted = ["too_many_ranks", "ranks_differ", "ranks_differ", "missing_file", None]
+    for rank in said:
+        assert [job.get("error") for job in said[rank]] == wanted
+        assert [job.get("option") for job in said[rank]][:3] == ["--batch-size", "--seed", "--dataset"]
+        assert [job.get("exit") for job in said[rank]] == [2, 2, 2, 2, None]
+        # One rank says it.
+        speaker = [0, 0, 0, 1, None]
+        silent = [who if who != rank else None for who in speaker]
+        assert [job.get("said_by") for job in said[rank]] == silent
     # Nothing was written.
     for name in ("rows", "seed", "data", "none"):
         assert not (lab.directory / f"uneven-{name}").exists()

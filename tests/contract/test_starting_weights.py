@@ -12,6 +12,8 @@ from mlm_core import RequestError
 from mlm_core.model.initialization import draw_parameter
 from mlm_core.model.weight_files import read_weights
 
+pytestmark = pytest.mark.any_ranks
+
 
 def test_a_missing_head_is_drawn_by_the_core(lab):
     directory = lab.model("roberta", head=False, dropout=0.0)
@@ -52,6 +54,7 @@ def test_no_model_from_scratch_is_a_small_roberta_and_its_tokenizer(lab):
     assert lab.predictor(result.run_dir).fill(["the <mask> sat."], top_k=2)
 
 
+@pytest.mark.one_rank
 def test_random_weights_of_an_architecture_have_rates_that_learn(lab, capsys):
     model = str(lab.model("bert"))
     assert lab.trainer(model=model, max_steps=50).setup.config.learning_rate == 2e-5
@@ -67,6 +70,7 @@ def test_random_weights_of_an_architecture_have_rates_that_learn(lab, capsys):
     )
 
 
+@pytest.mark.one_rank
 def test_a_new_head_at_a_low_rate_and_what_is_left_out_are_said(lab, tmp_path, capsys):
     model = shutil.copytree(lab.model("roberta", head=False), tmp_path / "model")
     weights = load_file(model / "model.safetensors")

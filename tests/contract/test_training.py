@@ -16,6 +16,8 @@ from mlm_core.batches.verifier import batch_digest
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import read_weights
 
+pytestmark = pytest.mark.any_ranks
+
 STEPS = 50
 """Several epochs, the last one incomplete."""
 
@@ -119,6 +121,7 @@ def test_logits_of_texts(run, lab):
         assert logits.dtype == np.float32
 
 
+@pytest.mark.one_rank
 def test_fill_targets_and_errors(run, lab, capsys):
     predictor = lab.predictor(run[1].run_dir)
     with pytest.raises(RequestError, match="at least 1"):
@@ -185,6 +188,7 @@ def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
     assert wanted == [line["loss"] for line in steps(runs["fallen back"].run_dir)]
 
 
+@pytest.mark.one_rank
 def test_a_trainer_evaluates_and_saves_without_training(lab, tmp_path):
     trainer = lab.trainer(model=str(lab.model("bert")), output_dir=None)
     sums = trainer.evaluate()

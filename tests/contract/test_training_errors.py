@@ -11,6 +11,8 @@ from training_runs import metrics
 
 from mlm_core import Config, RequestError, RunError
 
+pytestmark = pytest.mark.any_ranks
+
 
 def test_evaluators_refuse(lab):
     config = lab.config(model=str(lab.model("bert")), output_dir=None)
@@ -77,6 +79,7 @@ def test_errors_leave_nothing_behind(lab, tmp_path, options, change, message):
     assert not (lab.directory / config.output_dir).exists()
 
 
+@pytest.mark.one_rank
 def test_a_gpu_that_is_not_there_is_refused(lab, monkeypatch):
     if lab.device == "gpu":
         monkeypatch.setattr(lab.engine, "devices", lambda: ["cpu"])
@@ -110,6 +113,7 @@ class _Publisher:
         return "an address"
 
 
+@pytest.mark.one_rank
 def test_a_run_is_locked_until_it_is_published(lab, monkeypatch):
     publisher = _Publisher()
     monkeypatch.setattr("mlm_core.training.publication.publisher_of", lambda *arguments: publisher)

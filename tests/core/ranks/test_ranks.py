@@ -12,7 +12,7 @@ from mlm_core.batches.plan import PADDING_KEY
 from mlm_core.batches.verifier import batch_digest, digest_of_shares, packed
 from mlm_core.errors import RequestError, RunError
 from mlm_core.metrics.sums import MaskedSums
-from mlm_core.ranks.errors import OtherRankError, ranks_differ
+from mlm_core.ranks.errors import ranks_differ
 from mlm_core.ranks.launch import Launched
 from mlm_core.ranks.ranks import Ranks, rows_of
 
@@ -67,9 +67,10 @@ def test_if_one_rank_fails_all_fail_and_the_first_of_them_speaks():
 
     first, second, third = together(3, work)
     assert isinstance(second, RequestError)
+    assert second.said_by is None
     for other in (first, third):
-        assert isinstance(other, OtherRankError)
-        assert (other.exit_code, str(other)) == (2, "rank 1 ended: no such file")
+        assert isinstance(other, RequestError)
+        assert (other.said_by, str(other), other.code) == (1, "no such file", "missing_file")
 
 
 @pytest.mark.parametrize(("error", "code"), [(RunError("x", code="x"), 1), (ValueError("odd"), 1)])
@@ -95,7 +96,7 @@ def test_a_difference_is_named_by_one_rank():
     first, *others = together(3, work)
     assert (first.code, first.option) == ("ranks_differ", "--epochs")
     assert "rank 2" in str(first)
-    assert all(isinstance(other, OtherRankError) for other in others)
+    assert [(other.code, other.said_by) for other in others] == [("ranks_differ", 0)] * 2
 
 
 @given(st.integers(1, 5), st.integers(1, 3), st.integers(1, 11), st.integers(0, 2**32 - 1))
