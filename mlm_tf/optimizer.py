@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from transformers import AdamWeightDecay
 from mlm_core.config.optimization import OptimizationConfig
 from mlm_core.optimization.adamw import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
 from mlm_core.optimization.decay import is_decayed
+from mlm_tf.replicas import replica
 
 
 class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -82,11 +83,25 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
             return self._update(dense, variables, norm, name=name, **kwargs)
         dense = [gradient / self.loss_scale for gradient in dense]
         norm = self.grad_norm.assign(tf.linalg.global_norm(dense))
-        return tf.cond(
-            tf.math.is_finite(norm),
-            lambda: tf.group(self._update(dense, variables, norm, name=name, **kwargs)),
-            lambda: tf.group(self.iterations.assign_add(1)),
-        )
+
+        def update(dense: list[tf.Tensor], norm: tf.Tensor) -> tf.Operation:
+            return tf.group(self._update(dense, variables, norm, name=name, **kwargs))
+
+        if replica()[1] == 1:
+            return self._if_finite(norm, lambda: update(dense, norm))
+
+        def over_all(strategy: Any, dense: Any, norms: Any) -> tf.Operation:
+            # A branch of one replica may not change the variables of all; a branch around all replicas may.
+            # The norm is the same in each.
+            every = strategy.extended.call_for_each_replica
+            (first, *_) = strategy.experimental_local_results(norms)
+            return self._if_finite(first, lambda: strategy.group(every(update, args=(dense, norms))))
+
+        return tf.distribute.get_replica_context().merge_call(over_all, args=(dense, norm))
+
+    def _if_finite(self, norm: tf.Tensor, update: Callable[[], tf.Operation]) -> tf.Operation:
+        """Update if the norm is finite; else the step only counts."""
+        return tf.cond(tf.math.is_finite(norm), update, lambda: tf.group(self.iterations.assign_add(1)))
 
     def scale_loss(self, value: float) -> None:
         """Set the loss scale; it is a variable, so that the step is not traced again."""

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import tf_keras as keras
 
-from mlm_core.config.config import Config, required
+from mlm_core.config.config import required
 from mlm_core.errors import RequestError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.trainer import Trainer
@@ -35,7 +35,13 @@ class TensorFlowTrainer(Trainer):
 
     def _prepare(self) -> None:
         setup, model = self.setup, self.network.model
-        _check_replicas(setup.config, self.network.strategy.num_replicas_in_sync)
+        if setup.config.compile and self.network.on_cpu() and self.network.strategy.num_replicas_in_sync > 1:
+            raise RequestError(
+                "XLA cannot compile a sum over several replicas on a CPU",
+                code="not_compiled",
+                option="--compile",
+                fix="leave it out, or train in one process",
+            )
         self._test_data = distributed_dataset(
             model, setup.test, setup.evaluation_keys, 1, self.network.strategy
         )
@@ -67,7 +73,8 @@ class TensorFlowTrainer(Trainer):
         if moments is not None:
             assign_moments(model, moments, first_step)
         if loop.loss_scale is not None:
-            model.optimizer.scale_loss(loop.loss_scale.value)
+            with self.network.strategy.scope():
+                model.optimizer.scale_loss(loop.loss_scale.value)
         # For Keras the run, or the rest of it, is one epoch; the plan holds the real epochs.
         model.fit(
             distributed_dataset(
@@ -128,15 +135,3 @@ class _Evaluation(keras.callbacks.Callback):
 
 def _sums(logs: Mapping[str, Any]) -> MaskedSums:
     return MaskedSums(float(logs["loss_sum"]), int(logs["correct"]), int(logs["masked_tokens"]))
-
-
-def _check_replicas(config: Config, replicas: int) -> None:
-    """Check that several replicas can train: fp16 needs a branch in a step, which they cannot take."""
-    if replicas > 1 and config.precision == "fp16":
-        raise RequestError(
-            f"TensorFlow cannot train in it with {replicas} replicas",
-            code="several_replicas",
-            option="--precision",
-            value=config.precision,
-            fix="give --precision bf16 or float32, or use --backend torch",
-        )
