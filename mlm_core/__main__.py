@@ -6,10 +6,12 @@ import signal
 import sys
 from contextlib import suppress
 
+from mlm_core.cli.launch import launch, ranks_asked
 from mlm_core.cli.parser import build_parser, parse_request
 from mlm_core.cli.request import Request
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
 from mlm_core.ranks.launch import launched
+from mlm_core.ranks.notes import begin_watched, notes
 from mlm_core.system.machine import check_system
 from mlm_core.system.os_errors import advice, reason
 from mlm_core.system.streams import (
@@ -51,14 +53,16 @@ def _guarded(words: list[str]) -> int:
     as_json = "--json" in words
     try:
         check_system()
-        return _run(parse_request(build_parser(), words))
+        begin_watched()
+        return _run(parse_request(build_parser(), words), words)
     except MlmError as error:
         if error.__cause__ is not None:
             # What a library raised on the files of a model.
             _show_traceback(words)
         return _report(error, as_json)
     except KeyboardInterrupt:
-        print("mlm: interrupted", file=sys.stderr)
+        if notes() is None:
+            print("mlm: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of the output has gone, so there is nobody to tell.
@@ -80,7 +84,7 @@ def _guarded(words: list[str]) -> int:
         return _report(_unforeseen(error, shown="--verbose" in words), as_json)
 
 
-def _run(request: Request) -> int:
+def _run(request: Request, words: list[str]) -> int:
     from importlib import import_module
 
     command = import_module(f"mlm_core.cli.{request.command}")
@@ -93,6 +97,9 @@ def _run(request: Request) -> int:
             value=place.count,
             fix="start one process",
         )
+    count = ranks_asked(request, place)
+    if count > 1:
+        return launch(request, words, count, command.given_config(request))
     try:
         results: dict[str, object] = command.run(request)
     except MlmError as error:
@@ -136,8 +143,10 @@ def _show_traceback(words: list[str]) -> None:
 
 
 def _report(error: MlmError, as_json: bool) -> int:
-    rank = _rank()
-    if error.said_by not in (None, rank):
+    rank, launcher = _rank(), notes()
+    told = launcher is not None and launcher.write_error(rank, error)
+    # The rank that failed says it, or the launcher that watches all.
+    if told or error.said_by not in (None, rank):
         return error.exit_code
     speaker = f"rank {rank}: " if rank else ""
     print(f"mlm: error: {speaker}{visible(str(error))}", file=sys.stderr)

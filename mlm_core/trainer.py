@@ -14,6 +14,7 @@ from mlm_core.evaluator import Evaluator
 from mlm_core.framework import Framework
 from mlm_core.network import Network
 from mlm_core.ranks.errors import ranks_differ
+from mlm_core.ranks.notes import notes
 from mlm_core.training.checkpoint import Checkpoint, Moments
 from mlm_core.training.first_batch import FirstBatch
 from mlm_core.training.loop import DoneStep, TrainedModel, TrainingLoop
@@ -180,6 +181,9 @@ class Trainer(Evaluator):
 
     def _run(self, setup: TrainingSetup, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingResult:
         """Train in a run's directory; if that fails, abandon a version that is being uploaded."""
+        launcher = notes()
+        if launcher is not None and self.ranks.first:
+            launcher.write_run(run.path)
         try:
             if self._publication is not None:
                 self._publication.keep_in(run.path)

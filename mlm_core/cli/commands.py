@@ -107,6 +107,9 @@ _COMPARE = (
     *("mlm_head", "compile", "output_dir", "overwrite"),
 )
 
+_NPROC = Argument(
+    "--nproc", "processes on this machine that share the work, one for each GPU (default: 1)", metavar="N"
+)
 _RUN = Argument("run", "directory of a run or of a model, or a model on the Hub", metavar="RUN")
 
 COMMANDS: Mapping[str, Command] = {
@@ -115,6 +118,13 @@ COMMANDS: Mapping[str, Command] = {
         options=tuple(_OPTIONS),
         arguments=(
             Argument("--config", "YAML file of options; the command line overrides it", metavar="FILE"),
+            _NPROC,
+            Argument(
+                "--max-restarts",
+                "with --nproc: how often a run goes on from its newest checkpoint after a process died",
+                metavar="K",
+                default="0",
+            ),
         ),
         notes="A model may recommend its own learning rate, warm-up, epochs, batch size and block size; the "
         "bundled starter does. An on/off option has a --no- form, for example --no-compile, to override a "
@@ -124,6 +134,7 @@ COMMANDS: Mapping[str, Command] = {
             "mlm train --dataset posts.jsonl --output-dir run",
             "mlm train --dataset posts.jsonl --model distilbert/distilroberta-base",
             "mlm train --output-dir run --resume",
+            "mlm train --dataset posts.jsonl --output-dir run --nproc 4 --max-restarts 2",
         ),
     ),
     "evaluate": Command(
@@ -131,6 +142,7 @@ COMMANDS: Mapping[str, Command] = {
         options=_EVALUATE,
         arguments=(
             _RUN,
+            _NPROC,
             Argument(
                 "--metric",
                 "metric of the evaluate library for the masked positions; repeat the option for several",

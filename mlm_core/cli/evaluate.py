@@ -23,7 +23,7 @@ _CUT = ("block_size", "last_block")
 
 def run(request: Request) -> dict[str, Any]:
     """Evaluate a run on its held-out text, or any model directory on a given text."""
-    given = Config.from_dict(request.given)
+    given = given_config(request)
     from mlm_core.model.find_model import find_model
     from mlm_core.progress import Progress
     from mlm_core.registry import find_engine
@@ -56,6 +56,15 @@ def run(request: Request) -> dict[str, Any]:
         return _results(engine.evaluator(config, whole=True), request.arguments)
     assert facts is not None
     return _results(_held_out_evaluator(engine, config, facts["data"]), request.arguments)
+
+
+def given_config(request: Request) -> Config:
+    """The options that a request gives.
+
+    Raises:
+        RequestError: an option is wrong.
+    """
+    return Config.from_dict(request.given)
 
 
 def _held_out_evaluator(engine: Engine, config: Config, data: dict[str, Any]) -> Trainer:

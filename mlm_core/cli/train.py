@@ -13,8 +13,7 @@ from mlm_core.system.os_errors import reason
 
 def run(request: Request) -> dict[str, Any]:
     """Train, then fill a blank."""
-    given = _file_options(request.arguments["config"]) | request.given
-    config = Config(**given)
+    config = given_config(request)
     # Imported only now: a wrong option is reported at once.
     from mlm_core.registry import find_engine
     from mlm_core.training.example import example_for
@@ -36,6 +35,15 @@ def run(request: Request) -> dict[str, Any]:
         # The sentence does not suit every model; it may be too long. The run is complete all the same.
         return result.as_results() | {"example": None}
     return result.as_results() | {"example": {"text": example.text, "word": example.word, "fills": fills}}
+
+
+def given_config(request: Request) -> Config:
+    """The options that a request gives, in its words and its file.
+
+    Raises:
+        RequestError: the file cannot be used, or an option is wrong.
+    """
+    return Config(**_file_options(request.arguments["config"]) | request.given)
 
 
 def show(results: dict[str, Any]) -> None:

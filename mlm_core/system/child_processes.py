@@ -34,9 +34,13 @@ def child_environment(**more: str) -> dict[str, str]:
 
 def end_with_parent() -> None:
     """End this process soon after its parent has ended, even if that was killed."""
-    parent = os.environ.get(_PARENT, "")
-    if parent.isdecimal() and int(parent) == os.getppid():
-        threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
+    if parent_runs():
+        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def parent_runs() -> bool:
+    """Whether this is a process from `child_environment`, and the one that started it still runs."""
+    return os.environ.get(_PARENT) == str(os.getppid())
 
 
 def _watch(parent: int) -> None:

@@ -63,12 +63,16 @@ def _heard() -> list[signal.Signals]:
 class Interruption:
     """While inside, the first signal is only recorded; a second signal has its usual effect.
 
+    Args:
+        passed_on: whether a launcher passes signals on: what it sends with the first is no second signal.
+
     Attributes:
         received: the number of the first signal; None: no signal came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, passed_on: bool = False) -> None:
         self.received: int | None = None
+        self._passed_on = passed_on
         self._at = 0.0
         self._before: dict[int, Any] = {}
 
@@ -87,11 +91,29 @@ class Interruption:
         now = time.monotonic()
         if self.received is None:
             self.received, self._at = number, now
-        elif number == self.received or now - self._at > _TOGETHER:
-            self._restore()
-            os.kill(os.getpid(), number)
+        elif (number == self.received and not self._passed_on) or now - self._at > _TOGETHER:
+            self._second(number)
+
+    def _second(self, number: int) -> None:
+        self._restore()
+        os.kill(os.getpid(), number)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+class PassedOn(Interruption):
+    """While inside, signals are only recorded, for a launcher that passes the first one on.
+
+    Attributes:
+        impatient: whether a second signal came: all must end now.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(passed_on=True)
+        self.impatient = False
+
+    def _second(self, number: int) -> None:
+        self.impatient = True

@@ -192,6 +192,11 @@ class Checkpoints:
                 return found
         return None
 
+    def newest_step(self) -> int | None:
+        """The step of the newest checkpoint, by its name; None: there is none. Its content is not checked."""
+        found = self._all()
+        return _step_of(found[-1]) if found else None
+
     def weights_at(self, step: int) -> Weights | None:
         """The parameters of a step's checkpoint; None: they are missing or damaged.
 

@@ -19,6 +19,7 @@ from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.initialization import Weights
 from mlm_core.optimization.loss_scale import LEAST, LossScale
 from mlm_core.progress import Progress
+from mlm_core.ranks.notes import notes
 from mlm_core.ranks.ranks import Ranks
 from mlm_core.system.interruption import InterruptedRunError, Interruption
 from mlm_core.training.checkpoint import Checkpoint, Checkpoints, Moments
@@ -124,7 +125,7 @@ class TrainingLoop:
         if setup.config.precision == "fp16":
             scale = facts.get("loss_scale")
             self.loss_scale = LossScale.of(scale) if scale is not None else LossScale()
-        self.interruption = Interruption()
+        self.interruption = Interruption(passed_on=notes() is not None)
         self._done = self.first_step
         self._failure: Exception | None = None
 

@@ -121,7 +121,7 @@ def test_the_command_line_takes_every_option():
         words += [spec.flag] if spec.type is bool else [spec.flag, "1"]
     request = parse_request(build_parser(), words)
     assert set(request.given) == set(Config.options())
-    assert request.arguments == {"config": "run.yaml"}
+    assert request.arguments == {"config": "run.yaml", "nproc": None, "max_restarts": "0"}
 
 
 @pytest.mark.parametrize(
