@@ -67,6 +67,8 @@ def _guarded(words: list[str]) -> int:
     except BrokenPipeError:
         # The reader of the output has gone, so there is nobody to tell.
         give_up_output()
+        if notes() is not None:
+            _report(RunError("nobody reads the output any more", code="output_failed"), as_json)
         return 1
     except MemoryError:
         fix = "use less text or a smaller --batch-size"
