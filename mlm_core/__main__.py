@@ -42,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
         if arguments is not None:
             raise
         code = end.code if isinstance(end.code, int) else 1
+    launcher = notes()
+    if launcher is not None and code == 0:
+        launcher.write_done(launched().rank)
     if arguments is None:
         # The process ends: another interrupt could only break its end.
         with suppress(ValueError):

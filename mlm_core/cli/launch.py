@@ -78,7 +78,6 @@ def launch(request: Request, words: Sequence[str], count: int, config: Config) -
             ended = run_ranks(start.words, count, notes, signals)
             error = failure(ended, signals.received)
             if error is None:
-                _warn_late(ended, config)
                 return 0
             start = start.known(notes.run())
             if done == restarts or error.exit_code != 1 or start.run is None or signals.received:
@@ -163,18 +162,6 @@ def _clause(error: MlmError) -> str:
     """An error without its advice, which is for the end."""
     error.fix = None
     return str(error)
-
-
-def _warn_late(ended: Sequence[Ended], config: Config) -> None:
-    """Tell of a rank that failed once the first had finished the work of all."""
-    from mlm_core.progress import show
-    from mlm_core.ranks.outcome import first_cause
-
-    late = first_cause(ended)
-    if late is not None:
-        show(f"mlm: rank {late.rank} of {len(ended)} {late.how}, after the work was done")
-        if config.verbose:
-            _show_said(ended)
 
 
 def _show_said(ended: Sequence[Ended]) -> None:

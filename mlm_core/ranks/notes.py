@@ -1,4 +1,4 @@
-"""What a rank tells the launcher that started it and watches it: the run's directory, and its error."""
+"""What a rank tells the launcher that started it and watches it: the run's directory, how its work ended."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Notes:
     def write_run(self, run: Path) -> None:
         """The run's record is written, so the run can be resumed."""
         with suppress(OSError):
-            (self.directory / _RUN).write_text(str(run.absolute()), encoding="utf-8")
+            (self.directory / _RUN).write_text(str(run), encoding="utf-8")
 
     def run(self) -> Path | None:
         """The directory of the run, once its record is written."""
@@ -42,11 +42,20 @@ class Notes:
         except (OSError, ValueError):
             return None
 
+    def write_done(self, rank: int) -> None:
+        """A rank has done its work; a framework may still fail while its process ends."""
+        with suppress(OSError):
+            (self.directory / f"done-{rank}").touch()
+
+    def done(self, rank: int) -> bool:
+        """Whether a rank has done its work."""
+        return (self.directory / f"done-{rank}").exists()
+
     def write_error(self, rank: int, error: MlmError) -> bool:
         """A rank ends with an error; returns whether the note is written."""
         try:
             more = {"exit_code": error.exit_code, "said_by": error.said_by}
-            self._of(rank).write_text(json.dumps(error.as_dict() | more))
+            self._error(rank).write_text(json.dumps(error.as_dict() | more))
             return True
         except OSError:
             return False
@@ -54,13 +63,13 @@ class Notes:
     def error(self, rank: int) -> dict[str, Any] | None:
         """The error that a rank ended with: `MlmError.as_dict`, its `exit_code` and `said_by`."""
         try:
-            found = json.loads(self._of(rank).read_text())
+            found = json.loads(self._error(rank).read_text())
         except (OSError, ValueError):
             # It may have been killed while it wrote.
             return None
         return found if isinstance(found, dict) else None
 
-    def _of(self, rank: int) -> Path:
+    def _error(self, rank: int) -> Path:
         return self.directory / f"error-{rank}.json"
 
 

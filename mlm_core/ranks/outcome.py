@@ -43,7 +43,7 @@ class Ended:
 
     Attributes:
         rank: its number.
-        code: its exit code, or minus the signal that killed it.
+        code: its exit code, or minus the signal that killed it; 0 if its work was done before.
         error: the error it noted; None: it noted none.
         said: the end of its stderr; "" for rank 0.
         by_launcher: whether the launcher has ended it.

@@ -51,19 +51,20 @@ def run_ranks(words: Sequence[str], count: int, notes: Notes, signals: PassedOn)
     try:
         with _blocked_interrupt():
             for number in range(count):
-                ranks.append(_Rank(number, words, _environment(number, ports, notes)))
-        _watch(ranks, signals, notes)
+                ranks.append(_Rank(number, words, _environment(number, ports, notes), notes))
+        _watch(ranks, signals)
     finally:
         for rank in ranks:
             rank.kill()
-    return [rank.ended(notes) for rank in ranks]
+    return [rank.ended() for rank in ranks]
 
 
 class _Rank:
     """A process; rank 0 has this process's stdout and stderr, of the others the end of stderr is kept."""
 
-    def __init__(self, number: int, words: Sequence[str], environment: dict[str, str]) -> None:
-        self.number = number
+    def __init__(self, number: int, words: Sequence[str], environment: dict[str, str], notes: Notes) -> None:
+        self._number = number
+        self._notes = notes
         self._by_launcher = False
         self._process = subprocess.Popen(
             python_command("-m", "mlm_core", *words),
@@ -76,8 +77,9 @@ class _Rank:
 
     @property
     def code(self) -> int | None:
-        """The exit code, or minus a signal; None: it runs."""
-        return self._process.poll()
+        """The exit code, or minus a signal; 0 if its work was done; None: it runs."""
+        code = self._process.poll()
+        return 0 if code and self._notes.done(self._number) else code
 
     def send(self, number: int) -> None:
         """Send a signal, if it still runs."""
@@ -94,10 +96,17 @@ class _Rank:
         self.end(signal.SIGKILL)
         self._process.wait()
 
-    def ended(self, notes: Notes) -> Ended:
+    def ended(self) -> Ended:
         """How it ended."""
-        code = self._process.wait()
-        return Ended(self.number, code, notes.error(self.number), self._said.text(), self._by_launcher)
+        assert self.code is not None
+        error, said = self._notes.error(self._number), self._said.text()
+        return Ended(self._number, self.code, error, said, self._by_launcher)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it outside of the training, so the others do not know."""
+        code = self.code
+        return bool(code) and interrupting(code or 0) is not None and self._notes.error(self._number) is None
 
 
 class _Tail:
@@ -120,7 +129,7 @@ class _Tail:
         return self._kept.decode(errors="replace")
 
 
-def _watch(ranks: Sequence[_Rank], signals: PassedOn, notes: Notes) -> None:
+def _watch(ranks: Sequence[_Rank], signals: PassedOn) -> None:
     """Wait until all ranks have ended, or must be killed."""
     passed_on, until = False, float("inf")
     while running := [rank for rank in ranks if rank.code is None]:
@@ -133,8 +142,7 @@ def _watch(ranks: Sequence[_Rank], signals: PassedOn, notes: Notes) -> None:
         # Once the first rank is done, the others have nothing left to do.
         if until == float("inf") and (any(codes) or codes[0] == 0):
             until = time.monotonic() + _GRACE
-        # A rank that is interrupted before or after the training ends alone, without telling the others.
-        if any(code and interrupting(code) and not notes.error(rank) for rank, code in enumerate(codes)):
+        if any(rank.interrupted for rank in ranks):
             for rank in running:
                 rank.end(signal.SIGTERM)
         time.sleep(_INTERVAL)
