@@ -10,7 +10,7 @@ from mlm_core.cli.launch import launch, ranks_asked
 from mlm_core.cli.parser import build_parser, parse_request
 from mlm_core.cli.request import Request
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
-from mlm_core.ranks.launch import launched
+from mlm_core.ranks.launch import Launched, launched
 from mlm_core.ranks.notes import begin_watched, notes
 from mlm_core.system.machine import check_system
 from mlm_core.system.os_errors import advice, reason
@@ -23,8 +23,8 @@ from mlm_core.system.streams import (
 )
 from mlm_core.visible import visible
 
-_SEVERAL_RANKS = ("train", "evaluate")
-"""The commands that several ranks may run together."""
+_TOGETHER, _EACH = ("train", "evaluate"), ("doctor",)
+"""The commands that several ranks run together, and those that each rank runs for itself."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,8 +93,8 @@ def _run(request: Request, words: list[str]) -> int:
     from importlib import import_module
 
     command = import_module(f"mlm_core.cli.{request.command}")
-    place = launched()
-    if place.count > 1 and request.command not in _SEVERAL_RANKS:
+    place = launched() if request.command not in _EACH else Launched()
+    if place.count > 1 and request.command not in _TOGETHER:
         raise RequestError(
             f"mlm {request.command} works in one process",
             code="several_processes",

@@ -193,6 +193,14 @@ class Framework(ABC):
     def devices(self) -> list[str]:
         """The devices that the framework sees, "cpu" and "gpu"; imports the framework."""
 
+    def gpus(self) -> list[str]:
+        """The product names of the GPUs that this process sees; imports the framework."""
+        return []
+
+    def collectives(self) -> str:
+        """What carries sums between ranks, with versions, for people; imports the framework."""
+        return "nothing"
+
     def device_name(self, device: Device) -> str:
         """The product name of the processor or GPU that `--device` selects."""
         return processor_name()

@@ -53,6 +53,17 @@ class TensorFlowEngine(Engine):
 
             return ["cpu", "gpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
 
+    def gpus(self) -> list[str]:
+        """See `Framework.gpus`."""
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        return [str(details(gpu).get("device_name", "GPU")) for gpu in tf.config.list_physical_devices("GPU")]
+
+    def collectives(self) -> str:
+        """See `Framework.collectives`."""
+        return "gRPC and NCCL" if self.gpus() else "gRPC"
+
     def device_name(self, device: Device) -> str:
         """See `Framework.device_name`."""
         import tensorflow as tf

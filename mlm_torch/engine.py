@@ -37,6 +37,22 @@ class TorchEngine(Engine):
 
         return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
 
+    def gpus(self) -> list[str]:
+        """See `Framework.gpus`."""
+        import torch
+
+        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+
+    def collectives(self) -> str:
+        """See `Framework.collectives`."""
+        import torch
+        import torch.distributed as dist
+
+        found = ["gloo"] if dist.is_available() and dist.is_gloo_available() else []
+        if dist.is_available() and dist.is_nccl_available() and torch.cuda.is_available():
+            found.append(f"NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}")
+        return " and ".join(found) or super().collectives()
+
     def device_name(self, device: Device) -> str:
         """See `Framework.device_name`."""
         import torch

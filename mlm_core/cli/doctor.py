@@ -11,6 +11,7 @@ from typing import Any
 
 from mlm_core.cli.request import Request
 from mlm_core.errors import RequestError
+from mlm_core.ranks.node import node_facts
 from mlm_core.registry import engine_names, load
 from mlm_core.system.cache import cache_directory
 from mlm_core.system.child_processes import child_environment, python_command
@@ -20,7 +21,8 @@ from mlm_core.system.versions import core_versions
 _PROBE = """
 import json, sys
 from mlm_core import load_engine
-print(json.dumps(load_engine(sys.argv[1]).devices()))
+engine = load_engine(sys.argv[1])
+print(json.dumps({"devices": engine.devices(), "gpus": engine.gpus(), "collectives": engine.collectives()}))
 """
 
 
@@ -31,11 +33,15 @@ def run(request: Request) -> dict[str, Any]:
     problems = [f"{name}: {facts['problem']}" for name, facts in found.items() if facts["problem"]]
     if not any(facts["works"] for facts in found.values()):
         problems.append("no backend works: pip install 'mlm[torch]' or 'mlm[tf]'")
+    ranks = node_facts()
+    if ranks["problem"]:
+        problems.append(ranks["problem"])
     if not _can_write(cache):
         problems.append(f"the cache {cache} is not writable: set MLM_CACHE to a writable directory")
     return {
         "versions": core_versions(),
         "cores": cores(),
+        "ranks": ranks,
         "cache": str(cache),
         "backends": found,
         "problems": problems,
@@ -52,13 +58,27 @@ def show(results: dict[str, Any]) -> None:
     for name, number in results["versions"].items():
         print(f"{name:16} {number}")
     print(f"{'cores':16} {results['cores']}")
+    for line in _rank_lines(results["ranks"]):
+        print(line)
     print(f"{'cache':16} {results['cache']}")
     for name, facts in results["backends"].items():
         versions = ", ".join(f"{package} {number}" for package, number in facts["versions"].items())
         state = f"works on {' and '.join(facts['devices'])}" if facts["works"] else "does not work"
         print(f"backend {name:8} {state}{f' ({versions})' if versions else ''}")
+        if facts["works"]:
+            gpus = ", ".join(facts["gpus"]) or "none found"
+            print(f"{'':16} GPUs: {gpus}; several processes through {facts['collectives']}")
     for problem in results["problems"]:
         print(f"problem: {problem}")
+
+
+def _rank_lines(ranks: dict[str, Any]) -> list[str]:
+    if ranks.get("count", 1) == 1:
+        return []
+    here = f"on this machine {ranks['local_rank']} of {ranks['local_count']}"
+    place = f"{ranks['rank']} of {ranks['count']}, {here} ({ranks['by']})"
+    lines = [f"{'rank':16} {place}, {ranks['threads']} threads"]
+    return lines + [f"{'':16} {address}: {state}" for address, state in ranks["addresses"].items()]
 
 
 def _can_write(directory: Path) -> bool:
@@ -72,6 +92,8 @@ def _look(name: str) -> dict[str, Any]:
         "installed": False,
         "versions": {},
         "devices": [],
+        "gpus": [],
+        "collectives": None,
         "problem": None,
     }
     try:
@@ -94,7 +116,6 @@ def _look(name: str) -> dict[str, Any]:
     except OSError as error:
         return facts | {"problem": f"{sys.executable} cannot be started ({error.strerror})"}
     if probe.returncode == 0:
-        devices = json.loads(probe.stdout.splitlines()[-1])
-        return facts | {"works": True, "devices": devices}
+        return facts | {"works": True} | json.loads(probe.stdout.splitlines()[-1])
     reason = (probe.stderr.strip().splitlines() or [f"exit code {probe.returncode}"])[-1]
     return facts | {"problem": f"cannot be imported ({reason}); reinstall it: {engine.install}"}

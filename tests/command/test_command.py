@@ -284,3 +284,21 @@ def test_doctor():
     }
     assert results["problems"] == []
     assert "cpu" in results["backends"]["tf"]["devices"]
+    assert (results["ranks"]["rank"], results["ranks"]["count"]) == (0, 1)
+    assert "gloo" in results["backends"]["torch"]["collectives"]
+
+
+def test_doctor_in_a_rank(monkeypatch):
+    for name, value in {
+        "RANK": "1",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    said, _ = mlm("doctor")
+    assert "rank             1 of 2, on this machine 0 of 1 (WORLD_SIZE)" in said
+    assert "127.0.0.1:1: nobody listens there yet" in said
+    monkeypatch.delenv("RANK")
+    said, _ = mlm("doctor")
+    assert "problem: WORLD_SIZE 2: cannot be a rank's (RANK is missing)" in said
