@@ -116,6 +116,7 @@ def _look(name: str) -> dict[str, Any]:
     except OSError as error:
         return facts | {"problem": f"{sys.executable} cannot be started ({error.strerror})"}
     if probe.returncode == 0:
-        return facts | {"works": True} | json.loads(probe.stdout.splitlines()[-1])
+        said: dict[str, Any] = json.loads(probe.stdout.splitlines()[-1])
+        return facts | {"works": True} | said
     reason = (probe.stderr.strip().splitlines() or [f"exit code {probe.returncode}"])[-1]
     return facts | {"problem": f"cannot be imported ({reason}); reinstall it: {engine.install}"}

@@ -130,6 +130,8 @@ class RankError(MlmError):
         facts: the error it noted.
     """
 
+    _speaker = ""
+
     def __init__(self, rank: int, count: int, facts: dict[str, Any]) -> None:
         named = {name: facts[name] for name in ("code", "option", "value", "fix")}
         super().__init__(facts["message"], **named)
