@@ -73,7 +73,7 @@ def device(pytestconfig: pytest.Config) -> Device:
 def numpy_engine(engine: Engine, device: Device) -> ModuleType:
     """The engine's functions with numpy arguments and results; see tests/contract/numpy_engine_*.py."""
     module = importlib.import_module(f"numpy_engine_{engine.name}")
-    module.compute_on(device, THREADS)
+    module.compute_on(device, THREADS // engine.ranks.count)
     return module
 
 

@@ -67,7 +67,7 @@ def test_a_compiled_model_trains_as_one_that_is_not(lab):
     if lab.engine.name == "tf" and lab.engine.ranks.count > 1:
         # XLA has no sum over replicas on a CPU.
         with pytest.raises(RequestError, match="--compile: XLA cannot"):
-            lab.train(model=str(lab.model("bert")), compile=True)
+            lab.train(model=str(lab.model("bert")), compile=True, verify_batches=False)
         return
     options = {"model": str(lab.model("roberta", dropout=0.0)), "max_steps": 6, "learning_rate": 5e-3}
     plain = lab.train(**options)
