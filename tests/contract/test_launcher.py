@@ -65,7 +65,7 @@ class Launched:
         """Wait for the end; returns stdout, and the lines of stderr about errors."""
         ranks = [] if self.process.poll() is not None else psutil.Process(self.process.pid).children()
         began = time.monotonic()
-        out, said = self.process.communicate(timeout=60)
+        out, said = self.process.communicate(timeout=180)
         assert time.monotonic() - began < LATEST
         assert self.process.returncode == code, said
         assert "Traceback" not in said
@@ -189,7 +189,7 @@ def test_a_killed_rank_is_started_again(runs, whole):
     launched = Launched(runs, "again", "--max-restarts", "1")
     launched.at(SAVE + 2)
     launched.ranks()[1].kill()
-    out, said = launched.process.communicate(timeout=60)
+    out, said = launched.process.communicate(timeout=180)
     assert launched.process.returncode == 0, said
     (line,) = [line for line in said.splitlines() if line.startswith("mlm: ")]
     assert line.startswith("mlm: rank 1 of 2 was killed by SIGKILL; restarting from step ")
@@ -209,7 +209,7 @@ def test_no_more_restarts_than_asked_for(runs):
 def test_a_rank_that_does_not_answer_is_named(runs):
     launched = Launched(runs, "silent", "--rank-timeout", "2").at(SAVE + 2)
     launched.ranks()[1].suspend()
-    _, said = launched.process.communicate(timeout=60)
+    _, said = launched.process.communicate(timeout=180)
     assert launched.process.returncode == 1, said
     (line,) = [line for line in said.splitlines() if line.startswith("mlm: ")]
     assert line.startswith("mlm: error: rank 1 of 2 does not answer; the newest checkpoint is of step ")
