@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mlm_core.batches.batch import Batch, BatchAssembler
+from mlm_core.batches.plan import PADDING_KEY
 from mlm_core.ranks.ranks import rows_of
 
 CHUNK = 2**17
@@ -35,19 +36,27 @@ def distributed_dataset(
     def own(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = count // context.num_input_pipelines
         first = context.input_pipeline_id * local
-        shares = [parts[:, :, rows_of(first + place, count, parts.shape[2])] for place in range(local)]
-        flat = [share.reshape(len(keys), -1) for share in shares]
-        return planned_dataset(
-            model, assemble, np.concatenate(flat, axis=1), [share.shape[1] for share in flat]
-        ).repeat()
+        shares = [_share(parts, first + place, count) for place in range(local)]
+        return planned_dataset(model, assemble, np.concatenate(shares, axis=1), shares[0].shape[1]).repeat()
 
     return strategy.distribute_datasets_from_function(own)
 
 
+def _share(parts: NDArray[np.int64], place: int, count: int) -> NDArray[np.int64]:
+    """One replica's block keys `[batches, rows]` of `[batches, micro-batches, rows]`.
+
+    All replicas have as many: shapes are static. A share with fewer rows is filled up with padding rows.
+    """
+    own = parts[:, :, rows_of(place, count, parts.shape[2])]
+    lacking = -(-parts.shape[2] // count) - own.shape[2]
+    filled = np.pad(own, ((0, 0), (0, 0), (0, lacking)), constant_values=PADDING_KEY)
+    return filled.reshape(len(parts), -1)
+
+
 def planned_dataset(
-    model: Any, assemble: BatchAssembler, keys: NDArray[np.int64], shares: list[int] | None = None
+    model: Any, assemble: BatchAssembler, keys: NDArray[np.int64], rows_at_once: int | None = None
 ) -> tf.data.Dataset:
-    """The batches of block keys `[batches, batch]`, in that order, each cut into shares of so many rows.
+    """The batches of block keys `[batches, batch]`, in that order, each cut into parts of so many rows.
 
     None: not cut.
 
@@ -64,6 +73,4 @@ def planned_dataset(
     batch = keys.shape[1]
     at_once = max(1, CHUNK // (batch * assemble.blocks.shape[1])) * batch
     chunks = model.prepare_tf_dataset(rows, batch_size=at_once, shuffle=False, collate_fn=collate)
-    sizes = shares or [batch]
-    # A number where there is one: shapes are then static.
-    return chunks.rebatch(sizes[0] if len(set(sizes)) == 1 else sizes, drop_remainder=True)
+    return chunks.rebatch(rows_at_once or batch, drop_remainder=True)

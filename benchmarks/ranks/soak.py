@@ -51,8 +51,13 @@ class Soak:
         if not (self.directory / "whole" / "model.safetensors").is_file():
             shutil.rmtree(self.directory / "whole", ignore_errors=True)
             self._start("whole", 1).communicate()
+        tried = 0
         while len(self.outcomes()) < kills:
-            self._note(self._killed(len(self.outcomes())))
+            # A run may come to its end before the moment does: that is no kill.
+            outcome = self._killed(len(self.outcomes()), random.Random(f"{self.backend} {kills} {tried}"))
+            tried += 1
+            if outcome is not None:
+                self._note(outcome)
         self._finish(random.Random(f"{self.backend} end"))
 
     def _note(self, outcome: dict[str, Any]) -> None:
@@ -60,21 +65,22 @@ class Soak:
             log.write(json.dumps(outcome) + "\n")
         print(self.backend, outcome, flush=True)
 
-    def _killed(self, number: int) -> dict[str, Any]:
-        draw = random.Random(f"{self.backend} {number}")
+    def _killed(self, number: int, draw: random.Random) -> dict[str, Any] | None:
         if self._steps("killed") >= STEPS - 2 * SAVE:
             self._finish(draw)
         count, moment = draw.choice([2, 3]), draw.choice(MOMENTS)
         before = self._newest("killed")
         process = self._start("killed", count)
         victim = self._victim(process, draw, moment)
+        if victim is None:
+            process.communicate()
+            return None
         killed = time.monotonic()
-        if victim is not None:
-            os.kill(victim, signal.SIGKILL)
+        os.kill(victim, signal.SIGKILL)
         _, said = process.communicate()
         seconds, lines = time.monotonic() - killed, said.strip().splitlines()
         kept = self._newest("killed") >= before
-        good = victim is None or (seconds < LIMIT and process.returncode == 1 and len(lines) == 1 and kept)
+        good = seconds < LIMIT and process.returncode == 1 and len(lines) == 1 and kept
         return {
             "kill": number, "ranks": count, "moment": moment, "seconds": round(seconds, 2), "good": good,
             "checkpoint": self._newest("killed"), "said": lines[-1] if lines else "",

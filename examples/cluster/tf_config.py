@@ -1,4 +1,4 @@
-"""Prints TF_CONFIG for one worker, to be evaluated by a shell: python tf_config.py INDEX PORT HOST [HOST ...].
+"""Prints TF_CONFIG for one worker, for a shell to evaluate: python tf_config.py INDEX PORT HOST [HOST ...].
 
 The workers of one host get ports that follow each other.
 """

@@ -42,15 +42,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--ranks") > 1:
-        # Chosen by their mark, so that a test that cannot run in several ranks is not run there by accident.
-        kept = [
-            item
-            for item in items
-            if item.get_closest_marker("any_ranks") and not item.get_closest_marker("one_rank")
-        ]
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
+    several, torch = config.getoption("--ranks") > 1, config.getoption("--backend") == "torch"
+
+    def is_run(item: pytest.Item) -> bool:
+        marks = {mark.name for mark in item.iter_markers()}
+        if several:
+            # Chosen by a mark, so that what cannot run in several ranks is not run there by accident.
+            return "any_ranks" in marks and "one_rank" not in marks
+        return torch or "one_engine" not in marks
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_run(item)])
+    items[:] = [item for item in items if is_run(item)]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

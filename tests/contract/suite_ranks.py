@@ -36,7 +36,7 @@ def start_ranks(config: pytest.Config, backend: str, count: int) -> None:
     for rank in range(1, count):
         with (directory / _PRINTED.format(rank)).open("w") as printed:
             _started[rank] = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *config.invocation_params.args, "-p", "no:cacheprovider"],
+                [sys.executable, "-m", "pytest", *_words(config), "-p", "no:cacheprovider"],
                 cwd=config.invocation_params.dir,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
@@ -45,6 +45,15 @@ def start_ranks(config: pytest.Config, backend: str, count: int) -> None:
                 | {"PYTEST_DEBUG_TEMPROOT": str(directory)},
             )
     os.environ.update(rank_environment(backend, 0, ports))
+
+
+def _words(config: pytest.Config) -> list[str]:
+    """The command line without `--basetemp`: another rank's directories are its own."""
+    words = [str(word) for word in config.invocation_params.args]
+    if "--basetemp" in words:
+        place = words.index("--basetemp")
+        del words[place : place + 2]
+    return words
 
 
 def end_ranks(session: pytest.Session) -> None:

@@ -143,6 +143,7 @@ def test_a_signal_saves_once_and_is_the_exit_code(runs, whole, number, whom):
         assert_same_losses(runs, name)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("number", "whom"),
     [(signal.SIGTERM, "launcher"), (signal.SIGTERM, "rank"), (signal.SIGINT, "group")],
@@ -164,6 +165,7 @@ def test_a_signal_before_training_ends_all_at_once(runs, number, whom, late):
     assert not (runs.directory / name).exists()
 
 
+@pytest.mark.one_engine
 def test_a_second_signal_ends_all_now(runs):
     launched = Launched(runs, "twice").at(1)
     stopped = launched.ranks()[1]
@@ -176,6 +178,7 @@ def test_a_second_signal_ends_all_now(runs):
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.one_engine
 def test_a_launcher_that_is_killed_takes_its_ranks_with_it(runs):
     launched = Launched(runs, "orphans").at(1)
     ranks = launched.ranks()
@@ -198,6 +201,7 @@ def test_a_killed_rank_is_started_again(runs, whole):
     assert_same_losses(runs, "again")
 
 
+@pytest.mark.one_engine
 def test_no_more_restarts_than_asked_for(runs):
     launched = Launched(runs, "often", "--max-restarts", "1")
     for part in range(2):
@@ -226,6 +230,7 @@ def stop(event, facts):
 """In one rank a file of the model cannot be opened, as on a machine where it is missing."""
 
 
+@pytest.mark.one_engine
 def test_the_error_of_another_rank_is_one_line(runs, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(_BREAKS)
     (tmp_path / "gone").symlink_to(runs.directory / "model")
@@ -246,6 +251,7 @@ def test_the_error_of_another_rank_is_one_line(runs, tmp_path):
     assert error["message"].startswith("rank 1 of 2: ")
 
 
+@pytest.mark.one_engine
 def test_an_error_of_all_is_said_once(runs):
     words = [*runs.command(runs.directory / "none"), "--nproc", "2", "--dataset", "none.txt"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -254,6 +260,7 @@ def test_an_error_of_all_is_said_once(runs):
     assert json.loads(done.stdout)["error"]["code"] == "missing_file"
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("words", "option", "environment"),
     [

@@ -81,7 +81,7 @@ def assert_same_training(run, expected, tolerance=1e-6):
         np.testing.assert_allclose(left[name], right[name], atol=1e-3 if "key.bias" in name else 2e-5)
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 4])
+@pytest.mark.parametrize("ranks", [2, 4])
 def test_the_number_of_ranks_does_not_change_the_training(trained, ranks):
     one, several = trained(1), trained(ranks)
     for name in JOBS:
@@ -97,7 +97,7 @@ def test_sharded_ranks_train_the_same(lab, trained, place):
         assert_same_training(lab.directory / f"{name}-shard", trained(1)[name])
 
 
-@pytest.mark.parametrize(("ranks", "devices"), [(1, 2), (1, 3), (2, 2)])
+@pytest.mark.parametrize(("ranks", "devices"), [(1, 3), (2, 2)])
 def test_replicas_in_one_process_train_the_same(lab, trained, ranks, devices):
     if lab.engine.name != "tf":
         pytest.skip("a PyTorch process has one replica")
@@ -105,7 +105,7 @@ def test_replicas_in_one_process_train_the_same(lab, trained, ranks, devices):
         assert_same_training(trained(ranks, devices)[name], trained(1)[name])
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (3, 2)])
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (3, 1)])
 def test_a_run_resumes_with_another_number_of_ranks(lab, trained, place, before, after):
     """A signal to the last rank stops all of them at the same step; as many as wanted go on."""
     options = place("uneven", f"{before}-{after}")

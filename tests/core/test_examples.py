@@ -16,7 +16,8 @@ CLUSTER = ROOT / "examples" / "cluster"
 OWN = {"torchrun", "srun"}
 """Programs with options of their own."""
 FOREIGN = {
-    "--nnodes", "--nproc-per-node", "--node-rank", "--rdzv-id", "--rdzv-backend", "--rdzv-endpoint", "--max-restarts",
+    "--nnodes", "--nproc-per-node", "--node-rank", "--rdzv-id", "--rdzv-backend", "--rdzv-endpoint",
+    "--max-restarts", "--use-gpu",
 }  # fmt: skip
 """Options of torchrun."""
 
@@ -65,7 +66,9 @@ def test_jobs_parse_and_give_every_pod_what_it_needs(path):
 def test_tf_config_of_hosts():
     command = [sys.executable, str(CLUSTER / "tf_config.py"), "2", "29500", "one", "two", "two"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    shown = subprocess.run(["bash", "-c", f"{said}printenv TF_CONFIG"], check=True, capture_output=True, text=True)
+    shown = subprocess.run(
+        ["bash", "-c", f"{said}printenv TF_CONFIG"], check=True, capture_output=True, text=True
+    )
     assert json.loads(shown.stdout) == {
         "cluster": {"worker": ["one:29500", "two:29500", "two:29501"]},
         "task": {"type": "worker", "index": 2},
