@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -37,7 +38,8 @@ def join(
             fix="start the ranks with mlm train --nproc, or set TF_CONFIG for each of them",
         )
     set_up(config.device, place.threads(config.threads))
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    in_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if in_main}
     _set_patience(config.rank_timeout)
     on_gpu = bool(tf.config.get_visible_devices("GPU"))
     kinds = tf.distribute.experimental.CommunicationImplementation

@@ -6,7 +6,7 @@ import pytest
 
 from mlm_core.cli.launch import _for_ranks
 from mlm_core.errors import RequestError, RunError
-from mlm_core.ranks.errors import OtherRankError, lost_rank
+from mlm_core.ranks.errors import as_in, described, lost_rank
 from mlm_core.ranks.notes import Notes
 from mlm_core.ranks.outcome import Ended, failure
 from mlm_core.system.interruption import InterruptedRunError
@@ -15,14 +15,15 @@ WRONG = RequestError("no such file", code="missing_file", option="--model", valu
 FULL = RunError("no space left", code="disk_full")
 UNFORESEEN = RunError("an unforeseen error (X: y)", code="internal_error")
 LOST = lost_rank(0, 2)
-OTHER = OtherRankError(1, "m", 2)
+OTHER = as_in(1, described(WRONG))
 SAVED = InterruptedRunError(signal.SIGTERM, 4, "resume")
 
 
 def ended(rank, end, *, said="", by_launcher=False):
     if isinstance(end, int):
         return Ended(rank, end, None, said, by_launcher)
-    return Ended(rank, end.exit_code, end.as_dict() | {"exit_code": end.exit_code}, said, by_launcher)
+    facts = {"exit_code": end.exit_code, "said_by": end.said_by}
+    return Ended(rank, end.exit_code, end.as_dict() | facts, said, by_launcher)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def ended(rank, end, *, said="", by_launcher=False):
         (130, LOST, 130, "stopped by SIGINT"),
         (
             SAVED,
-            OtherRankError(0, "m", 143),
+            as_in(0, described(SAVED)),
             143,
             "stopped by SIGTERM after step 4; the step is saved; resume",
         ),
