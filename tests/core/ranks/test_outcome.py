@@ -77,7 +77,7 @@ def test_an_error_comes_back_from_its_note(tmp_path):
     assert notes.write_error(1, WRONG)
     notes.write_run(tmp_path / "a run")
     notes.write_done(1)
-    assert notes.error(1) == WRONG.as_dict() | {"exit_code": 2}
+    assert notes.error(1) == WRONG.as_dict() | {"exit_code": 2, "said_by": None}
     assert notes.run() == tmp_path / "a run" and notes.done(1)
     assert not Notes(tmp_path / "none").write_error(1, WRONG)
     (tmp_path / "error-0.json").write_text('{"code": "di')
