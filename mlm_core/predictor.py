@@ -25,6 +25,16 @@ from mlm_core.progress import Progress
 _MASK_SPELLINGS = ("<mask>", "[MASK]")
 
 
+class TextError(RequestError):
+    """A text cannot be filled.
+
+    Attributes:
+        row: its number among the texts, from 0.
+    """
+
+    row = 0
+
+
 class Predictor:
     """Predicts masked tokens with the model of a directory.
 
@@ -71,8 +81,8 @@ class Predictor:
             sequence}` in order of falling score, or a list of such lists if the text has several masks.
 
         Raises:
-            RequestError: a text has no mask or is too long, or the model does not know a target; or the
-                model's files are wrong.
+            TextError: a text has no mask or is too long.
+            RequestError: the model does not know a target, or its files are wrong.
             RunError: memory runs out.
         """
         if top_k < 1:
@@ -80,7 +90,7 @@ class Predictor:
         if isinstance(texts, str):
             texts = [texts]
         tokenizer = self._loaded().source.tokenizer
-        ids = [self._encode(text, tokenizer) for text in texts]
+        ids = [self._encode(row, text, tokenizer) for row, text in enumerate(texts)]
         wanted = self._known
         if targets is not None:
             with self._explained(Phase.TOKENIZE):
@@ -101,7 +111,7 @@ class Predictor:
         """Compute the logits of each text, `[length, vocabulary]` float32, including special tokens.
 
         Raises:
-            RequestError: a text is too long.
+            TextError: a text is too long.
         """
         tokenizer = self._loaded().source.tokenizer
         return [self.token_logits(self._token_ids(text, tokenizer)[None])[0] for text in texts]
@@ -144,17 +154,16 @@ class Predictor:
             )
             self._strange = 0.0
 
-    def _encode(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
-        ids = self._token_ids(text, tokenizer)
-        if tokenizer.mask_token_id not in ids:
-            raise RequestError(
-                "the text has no mask",
-                code="no_mask",
-                option="TEXT",
-                value=text,
-                fix=f"write {tokenizer.mask_token} where a word is to be predicted",
-            )
-        return ids
+    def _encode(self, row: int, text: str, tokenizer: Any) -> NDArray[np.int64]:
+        try:
+            ids = self._token_ids(text, tokenizer)
+            if tokenizer.mask_token_id in ids:
+                return ids
+            fix = f"write {tokenizer.mask_token} where a word is to be predicted"
+            raise TextError("the text has no mask", code="no_mask", option="TEXT", value=text, fix=fix)
+        except TextError as error:
+            error.row = row
+            raise
 
     def _token_ids(self, text: str, tokenizer: Any) -> NDArray[np.int64]:
         for spelling in _MASK_SPELLINGS:
@@ -165,7 +174,7 @@ class Predictor:
                 raise ValueError(f"it gives the id {ids.max()}, which the embedding has no row for")
         limit = length_limit(self._loaded().source.config)
         if limit is not None and len(ids) > limit:
-            raise RequestError(
+            raise TextError(
                 f"the text has {len(ids)} tokens, but the model takes at most {limit}",
                 code="text_too_long",
                 option="TEXT",

@@ -1,4 +1,7 @@
-"""Text of unknown origin for people: without what controls a terminal, and without secrets."""
+"""Text for people: counts, probabilities, and text of unknown origin.
+
+Text of unknown origin is shown without what controls a terminal, and without secrets.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ _SHORTEST = 8
 """Characters of a secret in a variable: a shorter one could be any word."""
 
 HIDDEN = "***"
+
+_SMALL = 0.01
+"""A probability below which decimals would hide most of its digits."""
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -43,6 +49,18 @@ def masked(text: str) -> str:
 def holds_secret(text: str) -> bool:
     """Whether the text has a token of the Hub in it."""
     return masked(text) != text and _PASSWORD.sub(HIDDEN, text) != masked(text)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, for example "1 thread", "1,000 threads"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def probability(value: float | None, decimals: int) -> str:
+    """A probability with so many decimals, a small one with significant digits; "-": it is not finite."""
+    if value is None:
+        return "-"
+    return f"{value:.{decimals}f}" if value >= _SMALL or value == 0 else f"{value:.{decimals - 1}g}"
 
 
 def _escaped(found: re.Match[str]) -> str:

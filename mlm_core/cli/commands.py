@@ -273,7 +273,9 @@ COMMANDS: Mapping[str, Command] = {
         ),
         texts={
             "hub_private": f"{_OPTIONS['hub_private'].help} (default: private)",
-            "backend": "backend that writes tf_model.h5 (default: tf)",
+            "trust_remote_code": "run the code in RUN, which its tokenizer may need",
+            "also_h5": "also write tf_model.h5, for TensorFlow users without this package",
+            "backend": "backend that writes tf_model.h5 for --also-h5; only tf can (default: tf)",
         },
         examples=("mlm push run ORG/NAME",),
     ),

@@ -160,6 +160,16 @@ def exit_code(results: dict[str, Any]) -> int:
     return 0 if met else 1
 
 
+def _against_the_threshold(results: dict[str, Any]) -> str:
+    """Whether `--fail-below` is met, and whether there were enough rounds to be sure."""
+    found = [comparison for point in results.get("points", [results]) for comparison in point["comparisons"]]
+    unsure = any(comparison["speed"]["verdict"] == "unclear" for comparison in found)
+    return (
+        f"this {'does not meet' if exit_code(results) else 'meets'} --fail-below {results['fail_below']}"
+        f"{', in too few rounds to be sure' if unsure else ''}"
+    )
+
+
 def _meets(results: dict[str, Any], comparison: dict[str, Any]) -> bool:
     least = results["fail_below"]
     # Speeds of different work cannot be compared.
@@ -171,5 +181,5 @@ def show(results: dict[str, Any]) -> None:
     from mlm_core.compare.tables import between, terminal
 
     print(terminal(results) if "points" in results else between(results["comparisons"]))
-    if exit_code(results) and results["fail_below"] is not None:
-        print(f"this does not meet --fail-below {results['fail_below']}")
+    if results["fail_below"] is not None:
+        print(_against_the_threshold(results))

@@ -66,8 +66,10 @@ def show(results: dict[str, Any]) -> None:
         state = f"works on {' and '.join(facts['devices'])}" if facts["works"] else "does not work"
         print(f"backend {name:8} {state}{f' ({versions})' if versions else ''}")
         if facts["works"]:
-            gpus = ", ".join(facts["gpus"]) or "none found"
-            print(f"{'':16} GPUs: {gpus}; several processes through {facts['collectives']}")
+            print(f"{'':16} several processes through {facts['collectives']}")
+            for name in facts["gpus"]:
+                print(f"{'':16} {name}")
+    print(f"{'GPU':16} {_gpu(results['backends'])}")
     for problem in results["problems"]:
         print(f"problem: {problem}")
 
@@ -79,6 +81,18 @@ def _rank_lines(ranks: dict[str, Any]) -> list[str]:
     place = f"{ranks['rank']} of {ranks['count']}, {here} ({ranks['by']})"
     lines = [f"{'rank':16} {place}, {ranks['threads']} threads"]
     return lines + [f"{'':16} {address}: {state}" for address, state in ranks["addresses"].items()]
+
+
+def _gpu(backends: dict[str, dict[str, Any]]) -> str:
+    """Which of the backends that work find a GPU."""
+    working = [name for name, facts in backends.items() if facts["works"]]
+    finding = [name for name in working if "gpu" in backends[name]["devices"]]
+    if not working:
+        return "not looked for, because no backend works"
+    if not finding:
+        return f"none found by {' or '.join(working)}"
+    others = [name for name in working if name not in finding]
+    return f"found by {' and '.join(finding)}" + (f", not by {' or '.join(others)}" if others else "")
 
 
 def _can_write(directory: Path) -> bool:

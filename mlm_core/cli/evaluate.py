@@ -37,14 +37,7 @@ def run(request: Request) -> dict[str, Any]:
         _check_no_choice_of_text(request.given)
     facts = read_facts(path) if path.is_dir() else None
     if facts is None and given.dataset is None:
-        here = path.is_dir()
-        raise RequestError(
-            f"{'is not a run' if here else 'no such run here'}, so there is no held-out text",
-            code="not_a_run",
-            option="RUN",
-            value=model,
-            fix=f"{'check the name, or ' if here else ''}give --dataset to evaluate on other text",
-        )
+        raise _no_text(model, path)
     warning = foreign_weights(path, facts) if facts is not None else None
     if warning is not None:
         Progress.of(given).warn(warning)
@@ -65,6 +58,22 @@ def given_config(request: Request) -> Config:
         RequestError: an option is wrong.
     """
     return Config.from_dict(request.given)
+
+
+def _no_text(model: str, path: Path) -> RequestError:
+    """Error: there is no record of a run, so no text to evaluate on."""
+    from mlm_core.model.find_model import STARTER
+
+    if path.is_dir():
+        message, fix = "is not a run, so there is no held-out text", "check the name, or give --dataset"
+    elif model == STARTER:
+        message, fix = "has no held-out text", "give --dataset"
+    else:
+        message = "no such directory"
+        fix = "give the directory of a run; for a model on the Hub, give --dataset"
+    return RequestError(
+        message, code="not_a_run", option="RUN", value=model, fix=f"{fix} to evaluate on other text"
+    )
 
 
 def _held_out_evaluator(engine: Engine, config: Config, data: dict[str, Any]) -> Trainer:

@@ -11,6 +11,13 @@ from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.metrics.json_values import finite
+from mlm_core.visible import probability
+
+_Place = tuple[str, int]
+"""Where a line is: the name of its file, and its number in it, from 1."""
+
+_LONGEST = 60
+"""Characters of a line in an error."""
 
 _UNREADABLE = "\ufffd"
 """What a decoder writes for bytes that are no character."""
@@ -20,8 +27,9 @@ def run(request: Request) -> dict[str, Any]:
     """Fill the blanks of each text."""
     given = Config.from_dict(request.given)
     arguments = request.arguments
-    texts = _texts(arguments)
+    texts, places = _texts(arguments)
     top_k = whole_number(arguments["top_k"], "--top-k", least=1)
+    from mlm_core.predictor import TextError
     from mlm_core.registry import find_engine
 
     engine = find_engine(given.backend)
@@ -34,7 +42,15 @@ def run(request: Request) -> dict[str, Any]:
         threads=given.threads,
         quiet=given.quiet,
     )
-    results = predictor.fill(texts, top_k=top_k, targets=arguments["targets"])
+    try:
+        results = predictor.fill(texts, top_k=top_k, targets=arguments["targets"])
+    except TextError as error:
+        place = places[error.row]
+        if place is not None:
+            name, line = place
+            error.message = f"line {line}, {_quoted(texts[error.row])}: {error.message}"
+            error.option, error.value = "--file" if name == arguments["file"] else "TEXT", name
+        raise
     return {"results": [_presentable(result, predictor.readable) for result in results]}
 
 
@@ -49,8 +65,13 @@ def show(results: dict[str, Any]) -> None:
             for fill in blank:
                 # With other blanks still open, the sentence would be incomplete.
                 sentence = fill["sequence"] if len(blanks) == 1 else ""
-                score = "     -" if fill["score"] is None else f"{fill['score']:.4f}"
-                print(f"{score}  {_shown(fill['token_str']):16}  {sentence}".rstrip())
+                print(
+                    f"{probability(fill['score'], 4):>8}  {_shown(fill['token_str']):16}  {sentence}".rstrip()
+                )
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def _shown(token: str) -> str:
@@ -58,21 +79,21 @@ def _shown(token: str) -> str:
     return token.strip() or repr(token)
 
 
-def _texts(arguments: dict[str, Any]) -> list[str]:
-    """The texts on the command line, the lines of stdin for "-", and the lines of `--file`."""
-    texts: list[str] = []
+def _texts(arguments: dict[str, Any]) -> tuple[list[str], list[_Place | None]]:
+    """The texts on the command line, the lines of stdin for "-", and the lines of `--file`; their places."""
+    found: list[tuple[str, _Place | None]] = []
     for text in arguments["texts"]:
-        texts += _lines("stdin", _stdin()) if text == "-" else [text]
+        found += _lines("-", _stdin()) if text == "-" else [(text, None)]
     path = arguments["file"]
     if path is not None:
         try:
             content = _stdin() if path == "-" else Path(path).read_bytes()
-            texts += _lines(path, content)
+            found += _lines(path, content)
         except OSError as error:
             raise RequestError(
                 f"cannot be read ({error.strerror})", code="unreadable_file", option="--file", value=path
             ) from None
-    if not texts:
+    if not found:
         raise RequestError(
             "no text to fill",
             code="usage",
@@ -80,7 +101,7 @@ def _texts(arguments: dict[str, Any]) -> list[str]:
             value=path,
             fix='give a text such as "a <mask> day", or --file FILE, or - to read lines from stdin',
         )
-    return texts
+    return [text for text, _ in found], [place for _, place in found]
 
 
 def _stdin() -> bytes:
@@ -89,14 +110,15 @@ def _stdin() -> bytes:
     return stream.read() if stream is not None else sys.stdin.read().encode()
 
 
-def _lines(name: str, content: bytes) -> list[str]:
+def _lines(name: str, content: bytes) -> list[tuple[str, _Place | None]]:
+    """The lines that are not blank, each with its place."""
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise RequestError(
             f"is not UTF-8 text (byte {error.start})", code="unreadable_file", option="--file", value=name
         ) from None
-    return [line.strip() for line in lines if line.strip()]
+    return [(line.strip(), (name, number)) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def _presentable(result: Any, readable: Callable[[int], str]) -> Any:

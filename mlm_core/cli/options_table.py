@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from mlm_core.system.markdown import table, update_section
 
 SECTION = "options"
 """The section of the README that holds the table."""
+
+_DEFAULT = re.compile(r"\(default: (.*)\)$")
 
 
 def options_table() -> str:
@@ -26,7 +29,17 @@ def _rows() -> Iterator[list[str]]:
         if option.title != group:
             group = option.title
             yield [f"**{group}**"]
-        yield [f"`{option.flag}`", f"{option.shown_default}", _help(option), _commands(option)]
+        yield [f"`{option.flag}`", _defaults(option), _help(option), _commands(option)]
+
+
+def _defaults(option: Option) -> str:
+    """The default of `mlm train`, and those of commands in which it is another."""
+    found = [option.shown_default]
+    for name, command in COMMANDS.items():
+        own = _DEFAULT.search(command.texts.get(option.name, ""))
+        if own is not None and own[1] != option.shown_default:
+            found.append(f"{name}: {own[1]}")
+    return "; ".join(filter(None, found)).replace("|", "\\|")
 
 
 def _help(option: Option) -> str:

@@ -73,6 +73,7 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
         RequestError: an unknown command or option, or an option without its value.
     """
     _check_words(words)
+    _check_command(words)
     values, unknown = parser.parse_known_args([_dashed(word) for word in words])
     if values.version:
         from mlm_core import __version__
@@ -104,6 +105,18 @@ def _check_words(words: list[str]) -> None:
             raise RequestError("is not UTF-8 text", code="not_utf8", value=ascii(word), fix=fix) from None
         if holds_secret(word):
             raise secret_error()
+
+
+def _check_command(words: list[str]) -> None:
+    """Refuse a command that does not exist; argparse's own message suggests none."""
+    name = words[0] if words and not words[0].startswith("-") else None
+    if name is not None and name not in COMMANDS:
+        # Imported only for an error: it would slow down every `mlm --help`.
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        fix = f"did you mean mlm {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
+        raise RequestError("no such command", code="usage", value=name, fix=fix)
 
 
 def _take_late_words(command: Command, values: argparse.Namespace, unknown: list[str]) -> list[str]:

@@ -36,8 +36,12 @@ def run(request: Request) -> dict[str, Any]:
     try:
         check_publishing(config)
     except RequestError as error:
-        # The user did not type --push-to-hub here.
-        error.option = None if error.option == "--push-to-hub" else error.option
+        # The user did not type these options here.
+        if error.option == "--push-to-hub":
+            error.option = None
+            error.fix = "unset it" if error.code == "hub_offline" else error.fix
+        elif error.option == "--hub-model-id":
+            error.option = "REPO"
         raise
     facts = read_facts(directory)
     recorded = config_of(facts, directory) if facts is not None else config

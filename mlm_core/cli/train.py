@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from mlm_core.cli.request import Request
 from mlm_core.config.config import Config
+from mlm_core.config.options import check
 from mlm_core.errors import MlmError, RequestError
 from mlm_core.system.os_errors import reason
+from mlm_core.visible import probability
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def given_config(request: Request) -> Config:
     Raises:
         RequestError: the file cannot be used, or an option is wrong.
     """
-    return Config(**_file_options(request.arguments["config"]) | request.given)
+    return Config(**_file_options(request.arguments["config"], request.given) | request.given)
 
 
 def show(results: dict[str, Any]) -> None:
@@ -52,7 +55,9 @@ def show(results: dict[str, Any]) -> None:
     print(f"perplexity {before} -> {after}, steps: {results['steps']}")
     example = results["example"]
     if example is not None:
-        fills = "  ".join(f"{fill['token_str'].strip()!r} {fill['score']:.3f}" for fill in example["fills"])
+        fills = "  ".join(
+            f"{fill['token_str'].strip()!r} {probability(fill['score'], 3)}" for fill in example["fills"]
+        )
         true = f"  (the word is {example['word']!r})" if example["word"] is not None else ""
         print(f"{example['text']}  {fills}{true}")
         print(f"saved in {results['run_dir']}; next: mlm fill {results['run_dir']} {example['text']!r}")
@@ -66,7 +71,8 @@ def _shown(number: float | None) -> str:
     return "not finite" if number is None else f"{number:.1f}"
 
 
-def _file_options(path: str | None) -> dict[str, Any]:
+def _file_options(path: str | None, overriding: Collection[str] = ()) -> dict[str, Any]:
+    """The options in the file of `--config`; values that the command line overrides are not checked."""
     if path is None:
         return {}
     from mlm_core.system.json_files import BadJsonError
@@ -80,15 +86,18 @@ def _file_options(path: str | None) -> dict[str, Any]:
         cause = f"cannot be used: {error}"
     else:
         if content is None or isinstance(content, dict):
-            return _options_in(path, content or {})
+            return _options_in(path, content or {}, overriding)
         cause = "is not a mapping of options to values"
     fix = "write one line for each option, for example learning-rate: 3e-5"
     raise RequestError(cause, code="bad_config", option="--config", value=path, fix=fix)
 
 
-def _options_in(path: str, content: dict[str, Any]) -> dict[str, Any]:
+def _options_in(path: str, content: dict[str, Any], overriding: Collection[str]) -> dict[str, Any]:
     try:
-        return Config.named(content)
+        named = Config.named(content)
+        for name in named.keys() - overriding:
+            check(Config.options()[name], named[name])
+        return named
     except RequestError as error:
         error.message = f"in {path}: {error.message}"
         raise

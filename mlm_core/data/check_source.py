@@ -42,7 +42,7 @@ def check_source(config: DataConfig) -> None:
                 code="usage",
                 option=option,
                 value=value,
-                fix="leave it out, or give a --dataset",
+                fix=f"leave it out, or give {'another' if config.dataset is not None else 'a'} --dataset",
             )
 
 

@@ -286,6 +286,9 @@ def test_doctor():
     assert "cpu" in results["backends"]["tf"]["devices"]
     assert (results["ranks"]["rank"], results["ranks"]["count"]) == (0, 1)
     assert "gloo" in results["backends"]["torch"]["collectives"]
+    found = [name for name, facts in results["backends"].items() if "gpu" in facts["devices"]]
+    said = next(line for line in mlm("doctor")[0].splitlines() if line.startswith("GPU "))
+    assert said.split(maxsplit=1)[1].startswith("found by" if found else "none found by tf or torch")
 
 
 def test_doctor_in_a_rank(monkeypatch):

@@ -128,7 +128,7 @@ def test_both_engines_on_the_same_work(compare, tmp_path):
     assert "| torch |" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 
 
-def test_a_slower_engine_is_called_slower_and_the_same_one_a_tie(compare, tmp_path):
+def test_a_slower_engine_is_called_slower_and_the_same_one_a_tie(compare, tmp_path, capsys):
     done, report = compare("--backends", "steady,slow,steady", "--fail-below", "0.9", "--json")
     assert done.returncode == 1
     slow, again = report["points"][0]["comparisons"]
@@ -140,7 +140,11 @@ def test_a_slower_engine_is_called_slower_and_the_same_one_a_tie(compare, tmp_pa
     assert report["fail_below"] == 0.9
     # Laid next to itself, nothing has changed.
     path = str(tmp_path / "report" / "report.json")
+    capsys.readouterr()
     assert main(["compare", "--from", path, path, "--fail-below", "0.95"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("this meets --fail-below 0.95")
+    assert main(["compare", "--from", path, path, "--fail-below", "2"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("this does not meet --fail-below 2.0")
 
 
 def test_a_column_that_dies_is_a_row_and_the_others_finish(compare):

@@ -47,7 +47,7 @@ ROWS = [
     *of_each_option(),
     Wrong("no-such-option", "train --learning-rat 1", "", "--learning-rate"),
     Wrong("of-another-trainer", "train --per_device_train_batch_size 8", "", "--batch-size"),
-    Wrong("no-such-command", "trian", "usage", "trian"),
+    Wrong("no-such-command", "trian", "usage", "trian: no such command; did you mean mlm train?"),
     Wrong("too-many-words", "train text.jsonl", "usage", "--dataset text.jsonl"),
     Wrong("token-as-word", ["push", "run", TOKEN], "misplaced_token", "does not belong here"),
     Wrong("token-as-flag-value", ["train", "--push-to-hub", TOKEN], "misplaced_token"),

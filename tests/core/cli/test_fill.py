@@ -38,6 +38,12 @@ def test_scores_that_are_not_finite_are_none():
     assert shown["score"] is None
 
 
+def test_small_scores_can_be_compared(capsys):
+    show({"results": [[answer(" a", "x", score) for score in (0.57249, 0.0123, 0.000123456, 4.5e-9, None)]]})
+    scores = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert scores == ["0.5725", "0.0123", "0.000123", "4.5e-09", "-"]
+
+
 @pytest.mark.parametrize("blank", [" ", "\n", "\t "])
 def test_blank_tokens_are_quoted(blank, capsys):
     show({"results": [[answer(blank, "a b")]]})

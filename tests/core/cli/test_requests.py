@@ -154,6 +154,45 @@ def test_usage(refused, words):
     assert refused(*words)["message"]
 
 
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("trian", "did you mean mlm train?"),
+        ("evalute", "did you mean mlm evaluate?"),
+        ("xyz", "the commands are train, evaluate, fill, prepare, parity, compare, push, doctor"),
+    ],
+)
+def test_the_nearest_command_is_named(refused, word, fix):
+    error = refused(word, "--dataset", "a.txt")
+    assert (error["message"], error["value"], error["fix"]) == ("no such command", word, fix)
+
+
+def test_a_wrong_value_in_a_file_of_options_names_the_file(refused, tmp_path):
+    (tmp_path / "a.yaml").write_text("learning-rate: fast\n")
+    error = refused("train", "--config", "a.yaml")
+    assert (error["option"], error["value"]) == ("--learning-rate", "fast")
+    assert error["message"] == "in a.yaml: must be a number"
+    # The command line overrides the file.
+    assert refused("train", "--config", "a.yaml", "--learning-rate", "slow")["message"] == "must be a number"
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        ([], "leave it out, or give a --dataset"),
+        (["--dataset", "python:library"], "leave it out, or give another --dataset"),
+    ],
+)
+def test_rows_of_the_embedded_corpus_cannot_be_picked(refused, words, fix):
+    assert refused("train", "--split", "train[:10]", *words)["fix"] == fix
+
+
+def test_evaluate_says_that_there_is_no_such_directory(refused, tmp_path):
+    for name in ("nodir", "org/nodir"):
+        assert refused("evaluate", name)["message"] == "no such directory"
+    assert refused("evaluate", "starter")["message"] == "has no held-out text"
+
+
 def test_a_model_without_a_run_has_no_text_of_its_own(refused, model):
     assert refused("evaluate", str(model))["code"] == "not_a_run"
 

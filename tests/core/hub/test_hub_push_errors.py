@@ -27,7 +27,7 @@ from mlm_core.cli.parser import build_parser, parse_request
         (["a/b/c"], {}, 2, "hub_name", "ORG/NAME"),
         (["../up"], {}, 2, "hub_name", "ORG/NAME"),
         (["bad name"], {}, 2, "hub_name", "ORG/NAME"),
-        ([REPOSITORY], {"HF_HUB_OFFLINE": "1"}, 2, "hub_offline", "unset it"),
+        ([REPOSITORY], {"HF_HUB_OFFLINE": "1"}, 2, "hub_offline", '"fix": "unset it"}'),
         ([REPOSITORY, "--also-h5", "--backend", "none"], {}, 2, "unknown_backend", "none"),
     ],
 )

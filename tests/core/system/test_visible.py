@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlm_core.visible import holds_secret, masked, visible
+from mlm_core.visible import counted, holds_secret, masked, visible
 
 SECRET = "hf_" + "aSecretOfMine7" * 2
 
@@ -43,3 +43,12 @@ def test_a_password_in_an_address_is_hidden():
 def test_words_that_are_no_secret_stay(word):
     assert masked(word) == word
     assert not holds_secret(word)
+
+
+def test_one_is_one():
+    assert [counted(number, "step") for number in (0, 1, 2, 1000)] == [
+        "0 steps",
+        "1 step",
+        "2 steps",
+        "1,000 steps",
+    ]
