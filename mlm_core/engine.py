@@ -78,6 +78,13 @@ class Engine(Framework):
         check_publishing(config)
         if config.also_h5 and not self.writes_h5:
             raise self._no_h5()
+        if config.shard and not self.shards:
+            raise RequestError(
+                f"{self.name} gives every rank a whole model",
+                code="no_shards",
+                option="--shard",
+                fix="leave it out, or use --backend torch",
+            )
 
     def evaluator(
         self, config: Config, dataset: Any = None, *, whole: bool = False, fingerprint: str | None = None

@@ -41,6 +41,7 @@ class Framework(ABC):
         environment: variables that transformers and the framework read on import.
         transformers_check: the function of `transformers.utils` that tells whether it sees the framework.
         writes_h5: whether it can write `tf_model.h5`.
+        shards: whether it can give each rank a share of the parameters.
         ranks: the ranks that this process belongs to; alone until it has joined them.
     """
 
@@ -52,6 +53,7 @@ class Framework(ABC):
     environment: ClassVar[Mapping[str, str]]
     transformers_check: ClassVar[str]
     writes_h5: ClassVar[bool] = False
+    shards: ClassVar[bool] = False
     ranks: Ranks = Ranks()
 
     def missing(self) -> list[str]:

@@ -35,7 +35,8 @@ def join(
             "missing, so the TensorFlow workers cannot find each other",
             code="wrong_launch",
             option="TF_CONFIG",
-            fix="start the ranks with mlm train --nproc, or set TF_CONFIG for each of them",
+            fix="start the ranks with mlm train --nproc, or set TF_CONFIG for each of them; "
+            f"for one process, unset {place.by}",
         )
     set_up(config.device, place.threads(config.threads))
     in_main = threading.current_thread() is threading.main_thread()

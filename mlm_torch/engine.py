@@ -30,6 +30,7 @@ class TorchEngine(Engine):
     # transformers 4 imports every framework it finds unless told not to.
     environment = MappingProxyType({"USE_TORCH": "1", "USE_TF": "0"})
     transformers_check = "is_torch_available"
+    shards = True
 
     def devices(self) -> list[str]:
         """See `Framework.devices`."""

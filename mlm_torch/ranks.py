@@ -61,7 +61,8 @@ def _initialize(place: Launched, backend: str, timeout: float) -> None:
             "missing, so the ranks cannot find each other",
             code="wrong_launch",
             option=missing[0],
-            fix="start the ranks with mlm train --nproc or torchrun, or set MASTER_ADDR and MASTER_PORT",
+            fix="start the ranks with mlm train --nproc or torchrun, or set MASTER_ADDR and MASTER_PORT; "
+            f"for one process, unset {place.by}",
         )
     try:
         dist.init_process_group(

@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from mlm_core.config.config import Config, required
+from mlm_core.errors import RequestError, first_line
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.optimization.dropout import DropoutNoise, RowNoise, noise_seed
 from mlm_core.optimization.loss_scale import LossScale
@@ -38,7 +39,15 @@ class TorchTrainer(Trainer):
     def _prepare(self) -> None:
         if self.setup.config.shard and self.ranks.count > 1:
             model = self.network.model
-            shard(model, repeated_layers(model.base_model))
+            try:
+                shard(model, repeated_layers(model.base_model))
+            except (ValueError, NotImplementedError, RuntimeError, TypeError) as error:
+                raise RequestError(
+                    f"the model cannot be sharded ({first_line(error)})",
+                    code="no_shards",
+                    option="--shard",
+                    fix="leave it out",
+                ) from error
 
     def _fit(self, loop: TrainingLoop, moments: Moments | None) -> None:
         setup, first_step, model = loop.setup, loop.first_step, self.network.model

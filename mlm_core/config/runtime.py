@@ -46,11 +46,12 @@ class RuntimeConfig:
         "with several ranks, give each a share of every parameter, gradient and moment (PyTorch's FSDP2)",
         affects="rounding",
     )
-    rank_timeout: float = option(
-        600.0,
+    rank_timeout: int = option(
+        600,
         "seconds to wait for another rank that does not start or does not answer",
         affects="nothing",
-        above=0,
+        minimum=1,
+        maximum=10**7,
         per_start=True,
     )
     output_dir: str | None = option(

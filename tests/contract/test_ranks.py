@@ -169,7 +169,7 @@ def test_a_run_on_another_disk_is_refused(lab, place, tmp_path):
 
 
 def test_a_missing_rank_is_named(lab, place):
-    job = {"options": place("uneven", "missing", rank_timeout=3.0)}
+    job = {"options": place("uneven", "missing", rank_timeout=3)}
     (said,) = wrong(lab, [job], absent=[1])[0]
     assert said["error"] == "not_joined"
     assert "2 ranks" in said["message"]
@@ -180,7 +180,7 @@ def test_a_port_that_is_taken_is_named(lab, place):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", ports[0]))
         taken.listen()
-        said = wrong(lab, [{"options": place("uneven", "port", rank_timeout=4.0)}], ports=ports, absent=[1])
+        said = wrong(lab, [{"options": place("uneven", "port", rank_timeout=4)}], ports=ports, absent=[1])
     assert said[0][0]["error"] == "not_joined"
 
 
