@@ -79,9 +79,10 @@ def shard(model: torch.nn.Module, layers: list[torch.nn.Module]) -> None:
 
 
 def repeated_layers(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """The encoder's layers: the longest list of modules; empty: there is none."""
+    """The encoder's layers: the longest list of modules, of none that are lists; empty: there is none."""
     lists = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList)]
-    return list(max(lists, key=len, default=()))
+    layers = [part for part in lists if not any(isinstance(item, torch.nn.ModuleList) for item in part)]
+    return list(max(layers, key=len, default=()))
 
 
 def reshard(model: torch.nn.Module) -> None:

@@ -9,6 +9,7 @@ import pytest
 from rank_group import RankGroup, free_ports
 from training_runs import metrics
 
+from mlm_core import RequestError
 from mlm_core.model.weight_files import read_weights
 
 STEPS = 12
@@ -90,7 +91,10 @@ def test_the_number_of_ranks_does_not_change_the_training(trained, ranks):
 
 def test_sharded_ranks_train_the_same(lab, trained, place):
     if lab.engine.name != "torch":
-        pytest.skip("only PyTorch shards parameters")
+        # TensorFlow has no such strategy.
+        with pytest.raises(RequestError, match="gives every rank a whole model"):
+            lab.trainer(model=str(lab.model("bert")), shard=True)
+        return
     group = RankGroup("torch", 2, [{"options": place(name, "shard", shard=True)} for name in JOBS])
     assert all("run" in job for jobs in group.ended().values() for job in jobs), group.text(0)
     for name in JOBS:
