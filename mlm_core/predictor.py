@@ -21,6 +21,7 @@ from mlm_core.model.source import ModelSource, load_model_source
 from mlm_core.model.tokens import readable_token, target_ids
 from mlm_core.network import Network, NetworkOptions
 from mlm_core.progress import Progress
+from mlm_core.visible import quantity
 
 _MASK_SPELLINGS = ("<mask>", "[MASK]")
 
@@ -175,7 +176,7 @@ class Predictor:
         limit = length_limit(self._loaded().source.config)
         if limit is not None and len(ids) > limit:
             raise TextError(
-                f"the text has {len(ids)} tokens, but the model takes at most {limit}",
+                f"the text has {quantity(len(ids), 'token')}, but the model takes at most {limit}",
                 code="text_too_long",
                 option="TEXT",
                 value=text[:40] + "...",

@@ -51,7 +51,7 @@ def holds_secret(text: str) -> bool:
     return masked(text) != text and _PASSWORD.sub(HIDDEN, text) != masked(text)
 
 
-def counted(number: int, noun: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """A number with its noun, for example "1 thread", "1,000 threads"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 

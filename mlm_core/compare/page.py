@@ -12,6 +12,7 @@ from typing import Any
 
 from mlm_core.compare.charts import Bar, bars, distributions, lines
 from mlm_core.compare.tables import HEADINGS, rows, verdicts
+from mlm_core.visible import quantity
 
 Content = Mapping[str, Any]
 
@@ -98,7 +99,7 @@ def _facts(content: Content) -> dict[str, str]:
     """What was compared and on which machine."""
     machine = content["machine"]
     facts = {
-        "processor": f"{machine['processor']}, {machine['cores']} cores",
+        "processor": f"{machine['processor']}, {quantity(machine['cores'], 'core')}",
         "system": machine["system"],
         "python": machine["python"],
         "packages": _listed(machine["versions"]),
@@ -112,7 +113,9 @@ def _facts(content: Content) -> dict[str, str]:
     for work in works.values():
         facts.setdefault("model", str(work["model"]))
         facts.setdefault("text", f"{work['text']} ({work['fingerprint']})")
-        facts.setdefault("batch", f"{work['rows_in_a_step']} blocks of {work['block_size']} tokens")
+        facts.setdefault(
+            "batch", f"{quantity(work['rows_in_a_step'], 'block')} of {work['block_size']} tokens"
+        )
         facts.setdefault("threads", str(work["threads"]))
     return facts
 

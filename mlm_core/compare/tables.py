@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlm_core.system.markdown import table
+from mlm_core.visible import quantity
 
 Content = Mapping[str, Any]
 
@@ -72,7 +73,7 @@ def _same(work: Content) -> str:
         return f"{received}; {noise}. It agrees."
     largest = work["differences"]["largest"]
     how = "" if largest is None else f", {largest:.1e} apart at most"
-    return f"{received}, and their losses agree over {work['steps']} steps{how}."
+    return f"{received}, and their losses agree over {quantity(work['steps'], 'step')}{how}."
 
 
 def rows(point: Content) -> list[list[str]]:
@@ -140,7 +141,7 @@ def markdown(content: Content) -> str:
         parts += [" ".join(verdicts(point)), "", table(HEADINGS, rows(point), _RULE), ""]
     machine = content["machine"]
     parts += [
-        f"{machine['cores']} cores of {machine['processor']}, Python {machine['python']}, "
+        f"{quantity(machine['cores'], 'core')} of {machine['processor']}, Python {machine['python']}, "
         + ", ".join(_versions(content)),
         "",
         f"`{content['command']}`",

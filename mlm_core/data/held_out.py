@@ -9,6 +9,7 @@ import numpy as np
 from mlm_core.batches.randomness import Stream, permutation
 from mlm_core.data.documents import Documents
 from mlm_core.data.errors import dataset_error
+from mlm_core.visible import quantity
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def split_documents(documents: Documents, test_size: float, seed: int, name: str
         RequestError: there are fewer than two documents.
     """
     if len(documents) < 2:
-        message = f"{len(documents)} document(s) are too few to hold some out for evaluation"
+        message = f"{quantity(len(documents), 'document')}: too few to hold some out for evaluation"
         fix = "give at least two documents (a line of a text file is one)"
         raise dataset_error(name, message, "too_little_data", fix)
     held_out = min(max(1, round(test_size * len(documents))), len(documents) - 1)

@@ -23,6 +23,7 @@ from mlm_core.data.tokenizer_fingerprint import tokenizer_fingerprint
 from mlm_core.errors import RequestError
 from mlm_core.progress import Progress
 from mlm_core.system.cache import cache_directory, unwritable_cache
+from mlm_core.visible import quantity
 
 _FORMAT = "2"
 """The version of a store's content; every change of the content increases it."""
@@ -144,7 +145,7 @@ def assembler(store: BlockStore, rule: MaskingRule, seed: int, stream: Stream, p
     if store.facts.blocks == 0:
         size = store.facts.block_size
         raise RequestError(
-            f"the {part} text has {store.facts.tokens} tokens, fewer than a block of {size}",
+            f"the {part} text has {quantity(store.facts.tokens, 'token')}, fewer than a block of {size}",
             code="too_little_data",
             option="--dataset",
             fix=f"give more text, a --block-size below {size}, or --last-block pad",
@@ -184,5 +185,7 @@ def prepare_data(
             check_counts(part, documents, tokenizer, store.facts, counts, progress)
             maskable[part] = counts[0]
     if config.mlm_probability * maskable["held-out"] < 1:
-        progress.warn(f"of the held-out text's {maskable['held-out']:,} tokens, less than one is masked")
+        progress.warn(
+            f"of the held-out text's {quantity(maskable['held-out'], 'token')}, less than one is masked"
+        )
     return PreparedData(prepared.get("training"), prepared["held-out"], stores, maskable)

@@ -24,6 +24,7 @@ from mlm_core.data.table_columns import choose_table_column, columns_without_num
 from mlm_core.data.table_texts import TableTexts
 from mlm_core.errors import RequestError
 from mlm_core.progress import Progress
+from mlm_core.visible import quantity
 
 FROM_PYTHON = "dataset given from Python"
 """The name of a source that is an object from Python."""
@@ -153,18 +154,13 @@ def _documents(texts: Texts, name: str, progress: Progress, column: str | None =
         where = f" in its column {column}" if column is not None else ""
         raise dataset_error(name, f"holds no text{where}", "empty_file")
     left = len(texts) - len(kept)
+    said = progress.warn if left > len(kept) else progress.say
     if column is not None:
         out = f"; {left:,} of {len(texts):,} rows have none, and are left out" if left else ""
-        say = (
-            progress.warn
-            if left > len(kept)
-            else progress.say
-            if left or column != DEFAULT
-            else progress.detail
-        )
-        say(f"{name}: the text is in column {column}{out}")
+        said = said if left or column != DEFAULT else progress.detail
+        said(f"{name}: the text is in column {column}{out}")
     elif left:
-        progress.detail(f"{name}: {left:,} of {len(texts):,} lines are blank, and are left out")
+        said(f"{name}: {left:,} of {quantity(len(texts), 'line')} are blank, and are left out")
     return Documents(texts, np.array(kept, dtype=np.int64), fingerprint.hexdigest())
 
 

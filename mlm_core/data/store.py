@@ -19,6 +19,7 @@ from mlm_core.data.block_file import BlockFile
 from mlm_core.data.grouping import group_into_blocks
 from mlm_core.system.files import digest_of, write_atomically
 from mlm_core.system.json_files import BadJsonError, checked, read_json
+from mlm_core.visible import quantity
 
 _ABANDONED = 24 * 3600.0
 """Seconds (one day) after which an unfinished build counts as abandoned."""
@@ -61,12 +62,12 @@ class StoreFacts:
     def __str__(self) -> str:
         rest = ""
         if self.dropped_tokens:
-            rest = f", the last {self.dropped_tokens} tokens dropped"
+            rest = f", the last {quantity(self.dropped_tokens, 'token')} dropped"
         if self.padding:
             rest = f", the last one filled up with {self.padding}"
         return (
-            f"{self.documents:,} documents, {self.tokens:,} tokens, "
-            f"{self.blocks:,} blocks of {self.block_size}{rest}"
+            f"{quantity(self.documents, 'document')}, {quantity(self.tokens, 'token')}, "
+            f"{quantity(self.blocks, 'block')} of {self.block_size}{rest}"
         )
 
 

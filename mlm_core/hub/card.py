@@ -12,6 +12,7 @@ from mlm_core.hub.model_files import CARD, PLACEHOLDER
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.system.files import write_atomically
 from mlm_core.system.markdown import escaped, table
+from mlm_core.visible import quantity
 
 _USE = """## Use
 
@@ -170,7 +171,7 @@ def _results(facts: CardFacts) -> list[str]:
     if facts.final is not None and math.isfinite(facts.final.mean_loss):
         lines.append(
             f"Held-out perplexity of masked tokens is {facts.final.perplexity:.4g}, accuracy "
-            f"{facts.final.accuracy:.1%} ({facts.final.masked_tokens:,} tokens, with fixed masks)."
+            f"{facts.final.accuracy:.1%} ({quantity(facts.final.masked_tokens, 'token')}, with fixed masks)."
         )
     return lines
 

@@ -19,6 +19,7 @@ from mlm_core.model.tied_names import (
     with_output_matrix,
 )
 from mlm_core.optimization.decay import is_normalization
+from mlm_core.visible import quantity
 
 Weights = dict[str, NDArray[np.float32]]
 """Parameters by canonical name: PyTorch's names and layouts; tied parameters appear once."""
@@ -128,7 +129,7 @@ def initial_weights(
     absent = _absent(stored, specs)
     if checkpoint is not None and absent:
         raise RequestError(
-            f"checkpoint lacks {len(absent)} parameters of the encoder, for example {absent[0]}",
+            f"checkpoint lacks {quantity(len(absent), 'parameter')} of the encoder, for example {absent[0]}",
             code="incomplete_model",
             option="--model",
             value=source,

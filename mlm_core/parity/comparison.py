@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlm_core.metrics.json_values import finite
 from mlm_core.model.initialization import Weights
 from mlm_core.parity.worker import EngineResult
+from mlm_core.visible import quantity
 
 LOSS, LOGITS, GRADIENT, UPDATE = 1e-4, 1e-4, 1e-4, 1e-3
 """Tolerances of a loss (relative), of logits (absolute), and of a parameter's gradient and all parameters'
@@ -76,7 +77,7 @@ class Comparison:
 def compare(one: EngineResult, other: EngineResult) -> Comparison:
     """Compare everything that two engines received and computed, in the order of a run."""
     if [len(one.steps), len(one.evaluations)] != [len(other.steps), len(other.evaluations)]:
-        counts = f"{len(one.steps)} steps and {len(other.steps)}"
+        counts = f"{quantity(len(one.steps), 'step')} and {len(other.steps)}"
         return Comparison(
             (one.backend, other.backend), (Finding("length of the run", None, 0.0, False, counts),)
         )
@@ -167,7 +168,7 @@ def _gradients(one: EngineResult, other: EngineResult) -> Finding:
 
 
 def _losses(one: EngineResult, other: EngineResult) -> Finding:
-    return _over_steps(f"losses of {len(one.steps)} steps", "loss", one, other)
+    return _over_steps(f"losses of {quantity(len(one.steps), 'step')}", "loss", one, other)
 
 
 def _gradient_norms(one: EngineResult, other: EngineResult) -> Finding:
@@ -190,7 +191,7 @@ def _held_out(one: EngineResult, other: EngineResult) -> Finding:
         _relative(_number(first["eval_loss"]), _number(second["eval_loss"]))
         for first, second in zip(one.evaluations, other.evaluations, strict=True)
     ]
-    return _within("held-out losses", max(apart), LOSS, f"{len(apart)} evaluations")
+    return _within("held-out losses", max(apart), LOSS, quantity(len(apart), "evaluation"))
 
 
 def _accuracy(one: EngineResult, other: EngineResult) -> Finding:
@@ -211,7 +212,7 @@ def _update(one: EngineResult, other: EngineResult) -> Finding:
         return Finding("total update", None, UPDATE, False, "nothing was updated: train for more steps")
     difference = _total(apart) / whole
     without = f", without {len(noise)} that have no gradient, for example {noise[0]}" if noise else ""
-    return _within("total update", difference, UPDATE, f"{len(kept)} parameters{without}")
+    return _within("total update", difference, UPDATE, f"{quantity(len(kept), 'parameter')}{without}")
 
 
 def _shared(one: EngineResult, other: EngineResult) -> list[str]:

@@ -19,6 +19,7 @@ from mlm_core.training.results import TrainingResult
 from mlm_core.training.run_card import write_run_card
 from mlm_core.training.run_files import METRICS
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
+from mlm_core.visible import quantity
 
 WriteModel = Callable[[Path, Mapping[str, Any]], None]
 """Writes a model with these weights to a directory."""
@@ -101,7 +102,7 @@ class Publication:
         where = (result.run_dir, self._publisher.name, self._setup.config)
         try:
             with ended_by_signals():
-                url = self._publisher.finish(result.run_dir, f"Trained for {result.steps:,} steps")
+                url = self._publisher.finish(result.run_dir, f"Trained for {quantity(result.steps, 'step')}")
         except (MlmError, OSError) as error:
             raise not_published(error, *where) from None
         except (KeyboardInterrupt, SystemExit):

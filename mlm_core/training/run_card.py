@@ -18,6 +18,7 @@ from mlm_core.system.json_files import BadJsonError, checked, read_json_lines
 from mlm_core.system.markdown import escaped
 from mlm_core.training.example import example_for
 from mlm_core.training.setup import TrainingSetup
+from mlm_core.visible import quantity
 
 _OPTIONS = (
     "learning_rate", "lr_scheduler", "warmup_steps", "weight_decay", "max_grad_norm", "batch_size",
@@ -49,12 +50,12 @@ def write_run_card(
     config, steps = setup.config, setup.plan.steps
     base = setup.model.name if setup.model.weights is not None and is_hub_model(setup.model.name) else None
     text = setup.source.name if _on_hub(config, setup.source.name) else Path(setup.source.name).name
-    done = f"{step:,} of {steps:,}" if step < steps else f"{steps:,}"
+    done = f"{step:,} of {quantity(steps, 'step')}" if step < steps else quantity(steps, "step")
     example, public = example_for(setup), _on_hub(config, setup.source.name)
     facts = CardFacts(
         name=(config.hub_model_id or metrics.absolute().parent.name).rpartition("/")[2],
         summary=f"{_origin(setup, base)}, trained by `mlm` ({config.backend} engine) on "
-        f"{len(setup.documents):,} documents of {escaped(text)} for {done} steps.",
+        f"{quantity(len(setup.documents), 'document')} of {escaped(text)} for {done}.",
         mask=setup.model.tokenizer.mask_token,
         # A card may be published, so it quotes no text that is not public.
         example=example.text if public or not example.quoted else GUIDE_EXAMPLE,

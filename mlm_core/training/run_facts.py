@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mlm_core.config.config import required
 from mlm_core.progress import Progress
 from mlm_core.system.versions import core_versions
 from mlm_core.training.resume import checkpoint_facts
 from mlm_core.training.setup import TrainingSetup
+from mlm_core.visible import quantity
 
 if TYPE_CHECKING:
     from mlm_core.config.runtime import Device
@@ -18,14 +20,18 @@ def announce(setup: TrainingSetup, framework: Framework, progress: Progress) -> 
     """Show the model, the text and the resolved options."""
     config, plan, say = setup.config, setup.plan, progress.say
     say(f"{framework.name}: {setup.model.name} on {setup.source.name} ({setup.source.fingerprint})")
+    passes = plan.epoch_at(plan.steps)
+    epochs = "1 epoch" if passes == 1 else f"{passes:.3g} epochs"
     for part, facts in setup.stores.items():
         say(f"{part} text: {facts}")
     say(
-        f"{plan.steps:,} steps of {plan.batch_size} blocks ({plan.epoch_at(plan.steps):.3g} epochs), "
-        f"learning rate {config.learning_rate:g} ({config.lr_scheduler}, {config.warmup_steps} steps "
-        f"of warm-up), weight decay {config.weight_decay:g}, clipping {config.max_grad_norm:g}, "
-        f"masking {config.mlm_probability:.0%} ({config.masking}), seed {config.seed}, "
-        f"{config.threads} threads, {config.precision}{_shares(framework, config.device)}"
+        f"{quantity(plan.steps, 'step')} of {quantity(plan.batch_size, 'block')} ({epochs}), "
+        f"learning rate {config.learning_rate:g} ({config.lr_scheduler}, "
+        f"{quantity(required(config.warmup_steps), 'step')} of warm-up), "
+        f"weight decay {config.weight_decay:g}, clipping {config.max_grad_norm:g}, "
+        f"masking {100 * config.mlm_probability:.3g}% ({config.masking}), seed {config.seed}, "
+        f"{quantity(required(config.threads), 'thread')}, {config.precision}"
+        f"{_shares(framework, config.device)}"
     )
     progress.detail(", ".join(f"{name} {number}" for name, number in all_versions(framework).items()))
 

@@ -26,6 +26,7 @@ from mlm_core.optimization.schedule import learning_rates
 from mlm_core.progress import Progress
 from mlm_core.ranks.errors import too_many_ranks
 from mlm_core.training.resolve import fit_block_size, fit_warmup, resolve
+from mlm_core.visible import quantity
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def training_setup(
     split = _split(resolved, source)
     model = _load_model(resolved, files, split.train, progress)
     resolved = fit_block_size(resolved, config, model.config)
-    data = _prepare(split.train, split.test, model, resolved, progress)
+    data = _prepare(split.train, split.test, model, resolved, source.name, progress)
     assert data.train is not None
     plan = _plan(resolved, len(data.train.blocks))
     _check_masking(resolved, plan, data.maskable["training"])
@@ -160,7 +161,8 @@ def evaluation_setup(
     test = (source.held_out or source.documents) if whole else _split(resolved, source).test
     model = _load_model(resolved, files, None, progress)
     resolved = fit_block_size(resolved, config, model.config)
-    return _evaluation(resolved, source, model, _prepare(None, test, model, resolved, progress))
+    data = _prepare(None, test, model, resolved, source.name, progress)
+    return _evaluation(resolved, source, model, data)
 
 
 def _check_rows(resolved: Config, framework: Framework | None) -> None:
@@ -187,8 +189,14 @@ def _load_model(
 
 
 def _prepare(
-    train: Documents | None, test: Documents, model: ModelSource, resolved: Config, progress: Progress
+    train: Documents | None,
+    test: Documents,
+    model: ModelSource,
+    resolved: Config,
+    text: str,
+    progress: Progress,
 ) -> PreparedData:
+    """The batches of both parts; `text` is the name of the text in errors about it."""
     vocabulary = Vocabulary(model.tokenizer, model.config.vocab_size, model.name)
     try:
         return prepare_data(train, test, vocabulary, resolved, progress)
@@ -196,6 +204,9 @@ def _prepare(
         if error.code == Phase.TOKENIZE.code:
             # The tokenizer knows only the directory of its files.
             error.value = model.name
+        elif error.option == "--dataset" and error.value is None:
+            # The documents have no name.
+            error.value = text
         raise
 
 
@@ -208,8 +219,8 @@ def _check_masking(config: Config, plan: BatchPlan, maskable: int) -> None:
     expected = config.mlm_probability * maskable * plan.epoch_at(plan.steps)
     if expected < 1:
         raise RequestError(
-            f"masks less than one token in all {plan.steps:,} steps, of {maskable:,} tokens of training text "
-            "that can be masked",
+            f"masks less than one token in {quantity(plan.steps, 'step')}, "
+            f"of {quantity(maskable, 'token')} of training text that can be masked",
             code="nothing_to_mask",
             option="--mlm-probability",
             value=config.mlm_probability,

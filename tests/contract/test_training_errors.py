@@ -63,7 +63,11 @@ def short_of_words(directory):
     ("options", "change", "message"),
     [
         ({"block_size": 49}, None, "at most 48"),
-        ({"block_size": 48, "test_size": 0.01}, None, "fewer than a block"),
+        (
+            {"block_size": 48, "test_size": 0.01},
+            None,
+            r"--dataset .*jsonl: the held-out text has .* tokens, fewer",
+        ),
         ({}, without_mask, "no mask token"),
         ({}, encoder_decoder, "has a decoder"),
         ({}, short_of_words, "its embedding has only 10 rows"),

@@ -71,6 +71,23 @@ def test_a_directory_without_text_says_what_it_holds(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        ("a\n\nb\n", "1 of 3 lines"),
+        ("\n \na\n\n\n", "4 of 5 lines"),
+        ("a\nb\n", None),
+        ("a\r\n\r\nb", "1 of 3 lines"),
+    ],
+)
+def test_blank_lines_are_counted(tmp_path, capsys, content, left):
+    path = tmp_path / "a.txt"
+    path.write_bytes(content.encode())
+    documents, err = said(capsys, path)
+    assert len(documents) == content.count("a") + content.count("b")
+    assert f"{path}: {left} are blank, and are left out" in err if left else "left out" not in err
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device", "fifo behind a link", "directory"])
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv", ".parquet", ".txt.gz", ""])
 def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path, kind, suffix):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlm_core.visible import counted, holds_secret, masked, visible
+from mlm_core.visible import holds_secret, masked, quantity, visible
 
 SECRET = "hf_" + "aSecretOfMine7" * 2
 
@@ -46,7 +46,7 @@ def test_words_that_are_no_secret_stay(word):
 
 
 def test_one_is_one():
-    assert [counted(number, "step") for number in (0, 1, 2, 1000)] == [
+    assert [quantity(number, "step") for number in (0, 1, 2, 1000)] == [
         "0 steps",
         "1 step",
         "2 steps",
