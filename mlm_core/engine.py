@@ -47,13 +47,15 @@ class Engine(Framework):
 
     def _training_setup(self, config: Config, dataset: Any) -> TrainingSetup:
         from mlm_core.model.find_model import find_model
-        from mlm_core.training.recorded_options import with_recorded
+        from mlm_core.training.recorded_options import check_text_given, with_recorded
         from mlm_core.training.setup import training_setup
 
         given = config.dataset
         config = with_recorded(config)
         files = find_model(config)
         self._check(config)
+        if dataset is None:
+            check_text_given(config)
         if dataset is not None and given is not None:
             raise RequestError(
                 "given twice, in the config and as an argument",
@@ -117,6 +119,8 @@ class Engine(Framework):
         source = load_source(config, dataset, progress=progress)
         self.prepare_process()
         self.check_device(config.device)
+        if config.precision == "fp16" and (config.device == "cpu" or "gpu" not in self.devices()):
+            progress.say("--precision fp16 is many times slower on a CPU; bf16 or float32 suits it")
         return progress, source
 
     def _trainer_of(self, setup: EvaluationSetup) -> Trainer:

@@ -159,11 +159,11 @@ class Trainer(Evaluator):
             finished = self.ranks.in_turn(lambda: finished_run(setup, self._progress))
             if finished is not None:
                 return self._published(finished)
-            announce(setup, self.framework, self._progress)
             checkpoint = self.ranks.in_turn(
                 lambda: find_checkpoint(setup, all_versions(self.framework), self._progress)
             )
             self.ranks.check_same([("--resume", checkpoint and checkpoint.step)], ranks_differ)
+            announce(setup, self.framework, self._progress)
             self._load(checkpoint)
             if checkpoint is None:
                 self._write_first_facts(setup, run)
@@ -241,7 +241,7 @@ class Trainer(Evaluator):
         evaluations = [astuple(result.before), astuple(result.after)]
         left = run.finish(self._facts(setup) | {"results": results, "evaluations": evaluations})
         if left:
-            self._progress.warn(f"not the replaced run's own, so still there: {', '.join(left)}")
+            self._progress.warn(f"not the replaced run's own, so kept; moved to {', '.join(left)}")
 
     def _save_all(self, directory: Path, weights: Mapping[str, Any] | None = None) -> None:
         """Save the model, and `tf_model.h5` where the config asks for it; None: the current weights."""

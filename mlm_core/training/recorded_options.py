@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mlm_core.config.config import Config
+from mlm_core.data.embedded_corpus import REFERENCE
+from mlm_core.data.sources import FROM_PYTHON
 from mlm_core.errors import RequestError
 from mlm_core.ranks.launch import launched
 from mlm_core.training.run_record import config_of, read_facts
@@ -72,6 +76,46 @@ def not_taken(config: Config) -> list[str]:
                 "give it again, with --model, if the model still needs it"
             )
     return said
+
+
+def check_text_given(config: Config) -> None:
+    """Check that a resumed run has a text again if its text was an object from Python, which no run keeps.
+
+    Args:
+        config: given and recorded options, without such an object.
+
+    Raises:
+        RequestError: it has none; the default would be another text.
+    """
+    if not config.resume or config.output_dir is None or config.dataset is not None:
+        return
+    facts = read_facts(Path(config.output_dir)) or {}
+    if facts.get("data", {}).get("source") == FROM_PYTHON:
+        raise RequestError(
+            f"the run was trained on a {FROM_PYTHON}, which was not saved",
+            code="no_dataset",
+            option="--resume",
+            value=config.output_dir,
+            fix="pass it again from Python, to trainer(config, dataset=...), or name the same text with "
+            "--dataset",
+        )
+
+
+def text_elsewhere(before: Mapping[str, Any], now: Mapping[str, Any], source: str) -> str | None:
+    """What to say where a resumed run reads the same text from another place; None: it is the same place.
+
+    Args:
+        before: the options of the run, with absolute paths.
+        now: the options of this start, likewise.
+        source: the name of the text in this start.
+    """
+    names = [name for name in TEXT_OPTIONS[1:] if before.get(name) != now[name]]
+    if (before.get("dataset") or REFERENCE) == (now["dataset"] or REFERENCE) and not names:
+        return None
+    place = f"the {source}" if source == FROM_PYTHON else source
+    options = [f"{Config.options()[name].flag} {now[name]}" for name in names if now[name] is not None]
+    chosen = f", with {' '.join(options)}" if options else ""
+    return f"the text is the same as that of the run, and is now read from {place}{chosen}"
 
 
 def _model_not_named(name: str, model: object) -> RequestError:

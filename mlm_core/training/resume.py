@@ -12,7 +12,7 @@ from mlm_core.config.option_names import flag_of
 from mlm_core.errors import RequestError
 from mlm_core.progress import Progress
 from mlm_core.training.checkpoint import Checkpoint, Checkpoints
-from mlm_core.training.recorded_options import TEXT_OPTIONS
+from mlm_core.training.recorded_options import TEXT_OPTIONS, text_elsewhere
 from mlm_core.training.recorder import check_metrics
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.run_directory import finished_result, from_the_root
@@ -117,7 +117,7 @@ def find_checkpoint(
             raise _no_checkpoint(config)
         if checkpoints.damaged:
             raise _all_damaged(config, checkpoints.damaged)
-        _check_sources(setup)
+        _check_sources(setup, progress)
         progress.say("there is no checkpoint to resume from yet: starting at step 0")
         return None
     check_state(found.facts, found.path)
@@ -128,22 +128,33 @@ def find_checkpoint(
     if changed:
         now = from_the_root(config).to_dict()
         progress.say(f"changed, as allowed: {_listed(changed, found.facts['config'], now)}")
+    if TEXT_OPTIONS[0] not in changed:
+        _say_where(setup, found.facts["config"], progress)
     note = _rounding_note(found.facts, config, versions)
     rate = float(setup.learning_rates[min(found.step, setup.plan.steps - 1)])
     progress.say(f"resuming from step {found.step}, at learning rate {rate:.3g}{note}")
     return found
 
 
-def _check_sources(setup: TrainingSetup) -> None:
+def _say_where(setup: TrainingSetup, before: Mapping[str, Any], progress: Progress) -> None:
+    elsewhere = text_elsewhere(before, from_the_root(setup.config).to_dict(), setup.source.name)
+    if elsewhere is not None:
+        progress.say(elsewhere)
+
+
+def _check_sources(setup: TrainingSetup, progress: Progress) -> None:
     """Check the text and the model of a run that starts at step 0.
 
     A record may come from somebody else and name any file of this user. Only who knows its content can record
     its digest.
     """
     run = Path(str(setup.config.output_dir))
-    before, place = (read_facts(run) or {}).get("data", {}), f"{run}/{RECORD}"
+    facts, place = read_facts(run) or {}, f"{run}/{RECORD}"
+    before = facts.get("data", {})
     if before.get("fingerprint") != setup.source.fingerprint:
         _check_changed_text(setup, place, _allowed_changes(setup.config))
+    else:
+        _say_where(setup, facts["config"], progress)
     if before.get("model") != setup.model.digest:
         raise _changed_model(setup, place)
 

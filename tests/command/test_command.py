@@ -233,6 +233,8 @@ load_engine("torch").trainer(config, dataset=datasets.Dataset.from_list(rows)).t
     assert done.returncode == 0, done.stderr
     error, said = mlm("evaluate", run, "--backend", "torch", "--json", code=2)
     assert error["error"]["code"] == "no_dataset" and said.count("\n") == 1
+    error, said = mlm("train", "--resume", "--output-dir", run, "--backend", "torch", "--json", code=2)
+    assert error["error"]["code"] == "no_dataset" and "pass it again from Python" in said
     words = ["--dataset", SAMPLE, "--text-column", "title", "--json"]
     assert mlm("evaluate", run, "--backend", "torch", *words)[0]["masked_tokens"] > 50
 

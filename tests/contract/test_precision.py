@@ -31,6 +31,13 @@ def test_16_bits_train_float32_weights(lab, precision):
     assert (table & 0xFFF).any()
 
 
+def test_fp16_on_a_cpu_is_advised_against(lab, capsys):
+    lab.trainer(precision="fp16", device="cpu", quiet=False)
+    assert "--precision fp16 is many times slower on a CPU" in capsys.readouterr().err
+    lab.trainer(precision="bf16", device="cpu", quiet=False)
+    assert "slower" not in capsys.readouterr().err
+
+
 @dataclass
 class TooLarge(LossScale):
     """A scale with which float16 gradients overflow."""

@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from file_kinds import SAMPLE
 from resumed_runs import SAVE, STEPS, Runs
 
 
@@ -170,6 +171,25 @@ def test_a_finished_run_is_trained_for_longer_if_allowed(runs):
     assert (error["error"]["option"], error["error"]["code"]) == ("--dataset", "changed_data")
     results, said = runs.finish("longer", *changed, "--allow-change", "max-steps,dataset")
     assert results["steps"] == 80 and "the text" in said
+
+
+def test_a_changed_option_is_refused_before_anything_is_announced(runs):
+    shutil.copytree(runs.directory / "whole", runs.directory / "refused")
+    (runs.directory / "refused" / "model.safetensors").unlink()
+    error, said = runs.finish("refused", "--resume", "--batch-size", "8", code=2)
+    assert (error["error"]["option"], error["error"]["code"]) == ("--batch-size", "changed_plan")
+    assert "learning rate" not in said
+
+
+def test_the_same_text_in_another_place_is_named(runs):
+    shutil.copytree(runs.directory / "whole", runs.directory / "elsewhere")
+    (runs.directory / "elsewhere" / "model.safetensors").unlink()
+    copy = shutil.copy(SAMPLE, runs.directory / "copy.jsonl")
+    _, said = runs.finish("elsewhere", "--resume", "--dataset", str(copy))
+    assert f"the text is the same as that of the run, and is now read from {copy}\n" in said
+    _, said = runs.finish("elsewhere", "--resume")
+    assert "now read from" not in said
+    assert runs.bytes("elsewhere") == runs.bytes("whole")
 
 
 def test_the_best_evaluation_is_what_it_ends_with(silent):

@@ -1,9 +1,12 @@
 """Which options a resumed run takes from its record."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from mlm_core import Config
-from mlm_core.training.recorded_options import with_recorded
+from mlm_core import Config, RequestError
+from mlm_core.training.recorded_options import check_text_given, text_elsewhere, with_recorded
 from mlm_core.training.run_directory import RunDirectory
 
 BEGUN = {
@@ -53,6 +56,31 @@ def test_another_text_has_columns_of_its_own(run):
     other = with_recorded(Config(output_dir=run, resume=True, dataset="/data/other.jsonl"))
     assert same.text_column == "body"
     assert other.text_column is None and other.dataset == "/data/other.jsonl"
+
+
+def test_a_text_from_python_must_be_passed_again(run):
+    record = Path(run) / "run.json"
+    facts = json.loads(record.read_text())
+    facts["config"] |= {"dataset": None}
+    record.write_text(json.dumps(facts | {"data": {"source": "dataset given from Python"}}))
+    with pytest.raises(RequestError, match=r"trained on a dataset given from Python.* pass it again"):
+        check_text_given(with_recorded(Config(output_dir=run, resume=True)))
+    check_text_given(with_recorded(Config(output_dir=run, resume=True, dataset="a.jsonl")))
+    check_text_given(with_recorded(Config(output_dir=run, overwrite=True)))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ({"dataset": "/a.csv"}, {"dataset": "/a.csv"}, None),
+        ({}, {"dataset": "python:reference"}, None),
+        ({"dataset": "/a.csv"}, {"dataset": "/b.csv"}, "is now read from source"),
+        ({"dataset": "/a.csv"}, {"dataset": "/a.csv", "text_column": "b"}, "source, with --text-column b"),
+    ],
+)
+def test_the_same_text_elsewhere(was, now, said):
+    found = text_elsewhere(Config(**was).to_dict(), Config(**now).to_dict(), "source")
+    assert (found is None and said is None) or found.endswith(said)
 
 
 def test_a_new_run_remembers_nothing(run, tmp_path):
