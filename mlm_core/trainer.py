@@ -124,6 +124,9 @@ class Trainer(Evaluator):
             return RunDirectory.shared(run.path) if run is not None else None
         place, versions = run.path if run is not None else None, all_versions(self.framework)
         self._publication = Publication.of(setup, place, self._write_model, versions, self._progress)
+        if run is not None:
+            # Here, where a failure ends all ranks.
+            run.__enter__()
         return run
 
     def _claimed(self, setup: TrainingSetup) -> RunDirectory:

@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 
 from mlm_core.batches.batch import TimedAssembler
-from mlm_core.batches.verifier import digest_of_shares
 from mlm_core.config.config import required
 from mlm_core.errors import MlmError, RunError
 from mlm_core.metrics.sums import MaskedSums
@@ -29,6 +28,7 @@ from mlm_core.training.run_directory import RunDirectory
 from mlm_core.training.run_errors import not_finite, without_best, writing
 from mlm_core.training.same_setup import check_same_weights
 from mlm_core.training.setup import TrainingSetup
+from mlm_core.training.step_agreement import agree
 
 _NOISE = "rows"
 
@@ -169,7 +169,7 @@ class TrainingLoop:
 
     def _step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
         plan = self.setup.plan
-        interrupted, digest = self._agreed()
+        interrupted, digest = agree(self._run, self._ranks, self.interruption, self.recorder.verifier)
         before = self.recorder.seconds
         line = self.recorder.step(step, sums, grad_norm, digest)
         if not _is_finite(sums, grad_norm) and not self._overflowed(sums):
@@ -204,29 +204,6 @@ class TrainingLoop:
                 self._failure = error
                 raise
             self.recorder.restart_clock()
-
-    def _agreed(self) -> tuple[int | None, str | None]:
-        """The signal that a rank has received, and the digest of the global batch, or None.
-
-        Raises:
-            RunError: the run's directory was moved.
-        """
-        verifier, problem = self.recorder.verifier, None
-        try:
-            # Two system calls. Another run may be at this path by now, and files are written by path.
-            self._run.check_in_place()
-        except RunError as error:
-            if self._ranks.count == 1:
-                raise
-            problem = error
-        note = bytes([self.interruption.received or 0, problem is not None])
-        notes = self._ranks.gather_bytes(note + (verifier.take() if verifier is not None else b""))
-        if problem is not None:
-            raise problem
-        if any(note[1] for note in notes):
-            raise self._run.moved()
-        shares = [note[2:] for note in notes]
-        return max(note[0] for note in notes) or None, digest_of_shares(shares) if shares[0] else None
 
     def check_done(self) -> None:
         """Check that all steps were done, whatever ended the framework's loop.
