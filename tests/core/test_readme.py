@@ -46,9 +46,19 @@ def test_what_prepare_shows_is_what_it_shows():
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     shown = README.split("```\ndocument 1")[1].split("```")[0].splitlines()
     printed = done.stdout.splitlines()
-    # The README ends long lines with "...", the command adds where it keeps what it made.
-    for promised, found in zip(["document 1" + shown[0], *shown[1:]], printed[:-1], strict=True):
+    # The README ends long lines with "...".
+    for promised, found in zip(["document 1" + shown[0], *shown[1:]], printed, strict=True):
         assert found.startswith(promised.removesuffix(" ...")), promised
+
+
+def test_no_two_examples_train_in_the_same_directory():
+    named = re.findall(r"output_dir=\"(\w+)\"(?!, resume)", README)
+    named += [line.split("--output-dir ")[1].split()[0] for line in commands() if trains_anew(line)]
+    assert len(named) >= 5 and len(set(named)) == len(named)
+
+
+def trains_anew(line):
+    return line.startswith("mlm train") and "--output-dir" in line and "--resume" not in line
 
 
 @pytest.mark.parametrize("name", re.findall(r"`(tests/[\w/.]+|benchmarks/[\w/.]+)`", README))
