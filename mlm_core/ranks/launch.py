@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ _LAUNCHERS = (
     tuple(f"MV2_COMM_WORLD_{name}" for name in ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")),
     ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
     # Outside of srun there is no SLURM_PROCID, and SLURM_NTASKS is only what was asked for.
-    ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"),
+    ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
 )
 """Of each launcher the variables of the rank, of the number of ranks, and of both on this machine."""
 
@@ -101,8 +102,8 @@ def _number(found: Mapping[str, str], name: str, default: int) -> int:
     text = found.get(name, "").strip()
     if not text:
         return default
-    # Slurm writes 2(x3) for three nodes with two tasks each.
-    text = text.partition("(")[0] if name.startswith("SLURM") else text
+    # Slurm writes 2(x3),1 for three nodes with two tasks each and one with one.
+    text = re.split(r"[(,]", text)[0] if name.startswith("SLURM") else text
     if not text.isdecimal():
         raise _wrong(name, found[name], "not a number")
     return int(text)

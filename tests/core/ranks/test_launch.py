@@ -29,7 +29,7 @@ def tf_config(index, kind="worker", **cluster):
                 "SLURM_PROCID": "2",
                 "SLURM_NTASKS": "4",
                 "SLURM_LOCALID": "0",
-                "SLURM_NTASKS_PER_NODE": "2(x2)",
+                "SLURM_STEP_TASKS_PER_NODE": "2(x2),1",
             },
             (2, 4, 0, 2),
         ),
