@@ -191,6 +191,9 @@ class Trainer(Evaluator):
             if self._publication is not None:
                 self._publication.keep_in(run.path)
             check_same_weights(self.network.weights() if self.ranks.count > 1 else {}, self.ranks, 0)
+            with self.ranks.together():
+                # Loading the model may have taken long, and the metrics are opened by path.
+                run.check_in_place()
             loop = self._loop(setup, run, checkpoint)
             with loop:
                 if loop.first_step < setup.plan.steps:

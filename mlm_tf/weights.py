@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +68,10 @@ def export(model: Any) -> Weights:
 
 def write_h5(model: Any, path: Path) -> None:
     """Write the weights atomically, in the format that transformers' TensorFlow classes read."""
-    partial = path.with_name(f".{path.name}.partial.h5")
-    try:
-        model.save_weights(str(partial))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # A new directory: a file, or a link, of a name that can be guessed may be there already.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+        model.save_weights(str(Path(scratch) / path.name))
+        (Path(scratch) / path.name).replace(path)
 
 
 def export_gradients(model: Any, gradients: Sequence[Any]) -> Weights:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,29 @@ def write_model(
         settings.pop(key, None)
     content = json.dumps(portable_config(settings), indent=2, sort_keys=True) + "\n"
     if tokenizer is not None:
-        tokenizer.save_pretrained(str(path))
-        make_tokenizer_portable(path)
+        _write_tokenizer(path, tokenizer)
     for file in code_files(code) if code is not None and code != path else ():
         write_atomically(path / file.name, file.read_bytes())
     write_atomically(path / "config.json", content.encode())
     write_weights(path / WEIGHTS, weights)
+
+
+def _write_tokenizer(path: Path, tokenizer: Any) -> None:
+    """Write a tokenizer's files, each of them whole.
+
+    transformers writes through links that are there already, and a chat template to wherever its name leads.
+    A masked language model has no use for one.
+    """
+    template = getattr(tokenizer, "chat_template", None)
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            if template is not None:
+                tokenizer.chat_template = None
+            tokenizer.save_pretrained(scratch)
+        finally:
+            if template is not None:
+                tokenizer.chat_template = template
+        make_tokenizer_portable(Path(scratch))
+        for file in sorted(Path(scratch).iterdir()):
+            if file.is_file():
+                write_atomically(path / file.name, file.read_bytes())

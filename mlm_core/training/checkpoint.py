@@ -23,6 +23,7 @@ from mlm_core.system.json_files import BadJsonError, as_object, read_json
 from mlm_core.training.checkpoint_files import (
     OPTIMIZER,
     STATE,
+    is_own_directory,
     put_in_place,
     remove_checkpoint,
     unreadable_checkpoint,
@@ -251,13 +252,14 @@ class Checkpoints:
 
     def _unfinished(self) -> list[Path]:
         """What killed processes were building, or replacing."""
-        found = self.directory.glob(f"{_UNFINISHED}*") if self.directory.is_dir() else []
-        return [path for path in found if _BUILDING.fullmatch(path.name)]
+        found = self.directory.glob(f"{_UNFINISHED}*") if is_own_directory(self.directory) else []
+        return [path for path in found if _BUILDING.fullmatch(path.name) and is_own_directory(path)]
 
     def _all(self) -> list[Path]:
         """All paths named like a checkpoint, in the order of their steps; other files are not the run's."""
-        found = self.directory.glob("step-*") if self.directory.is_dir() else []
-        return sorted((path for path in found if _STEP.fullmatch(path.name) and path.is_dir()), key=_step_of)
+        found = self.directory.glob("step-*") if is_own_directory(self.directory) else []
+        own = (path for path in found if _STEP.fullmatch(path.name) and is_own_directory(path))
+        return sorted(own, key=_step_of)
 
     def _prune(self, saved: Path, best: int | None) -> None:
         # Later checkpoints are damaged, or belong to a plan that has changed since.

@@ -13,6 +13,11 @@ from mlm_core.system.os_errors import advice, reason
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 
 
+def is_own_directory(path: Path) -> bool:
+    """Whether this is a directory itself: what a link leads to is not the run's."""
+    return path.is_dir() and not path.is_symlink()
+
+
 def put_in_place(building: Path, place: Path) -> None:
     """Move a directory into place; a directory that is there is removed only after the move."""
     aside = building.with_name(f"{building.name}-before")
@@ -29,6 +34,8 @@ def put_in_place(building: Path, place: Path) -> None:
 
 def remove_checkpoint(path: Path) -> None:
     """Remove a checkpoint's files; the directory stays if somebody has put another file into it."""
+    if not is_own_directory(path):
+        return
     with suppress(OSError):
         # The state first: without it, what is left is no checkpoint.
         for name in (STATE, WEIGHTS, OPTIMIZER):

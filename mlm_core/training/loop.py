@@ -282,6 +282,8 @@ class TrainingLoop:
         check_same_weights(weights, self._ranks, step)
         facts, moments = checkpoint_facts(self.setup) | noted, self._model.moments()
         with self._ranks.together():
+            # An evaluation may have taken long.
+            self._run.check_in_place()
             if self._run.writes:
                 with writing(self._checkpoints.directory, f"the checkpoint of step {step} "):
                     self._checkpoints.save(step, weights, moments, facts, best=best)

@@ -28,7 +28,14 @@ from mlm_core.training.output_directory import (
     unwritable_place,
 )
 from mlm_core.training.results import TrainingResult
-from mlm_core.training.run_files import METRICS, Seen, remove_run, seen_files, written_since
+from mlm_core.training.run_files import (
+    METRICS,
+    Seen,
+    check_no_links,
+    remove_run,
+    seen_files,
+    written_since,
+)
 from mlm_core.training.run_lock import NoLock, RunLock
 from mlm_core.training.run_record import RECORD, read_facts
 
@@ -125,8 +132,14 @@ class RunDirectory:
 
     @classmethod
     def reopen(cls, config: Config) -> RunDirectory | None:
-        """The directory of a run to resume; None without `--resume`, or if there is no run yet."""
+        """The directory of a run to resume; None without `--resume`, or if there is no run yet.
+
+        Raises:
+            RequestError: a file of the run is a link.
+        """
         path = Path(str(config.output_dir))
+        if config.resume:
+            check_no_links(path)
         return cls(RunLock(path), path, None) if config.resume and (path / RECORD).is_file() else None
 
     def __enter__(self) -> Self:

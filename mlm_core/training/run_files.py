@@ -52,6 +52,28 @@ def written_since(directory: Path, before: Seen) -> dict[str, str]:
     }
 
 
+def check_no_links(path: Path) -> None:
+    """Check that a run that is to be resumed holds its files itself.
+
+    By a link, a run from somebody else could write into another run of this user, or take its weights.
+
+    Raises:
+        RequestError: a file of the run, or one of its checkpoints, is a link.
+    """
+    checkpoints = path / CHECKPOINTS
+    steps = sorted(checkpoints.glob("step-*")) if checkpoints.is_dir() else []
+    inside = [file for step in steps if step.is_dir() for file in sorted(step.iterdir())]
+    for place in (*(path / name for name in _ALWAYS), checkpoints, *steps, *inside):
+        if place.is_symlink():
+            raise RequestError(
+                "is a link; a run that is resumed must hold its files itself",
+                code="linked_run",
+                option="--resume",
+                value=str(place),
+                fix="put what it leads to in its place, if it belongs to this run",
+            )
+
+
 def foreign_weights(path: Path, facts: Mapping[str, Any]) -> str | None:
     """What to say where a run's weights are not the ones that it saved; None: they are, or nobody can tell.
 

@@ -1,13 +1,20 @@
 """A tokenizer_config.json names no file of the user."""
 
 import json
+import os
 
+import numpy as np
 import pytest
-from tiny_models import write_model
+from tiny_models import write_model, write_tokenizer
+from transformers import AutoTokenizer, BertConfig
 
 from mlm_core import Config, RequestError
+from mlm_core.model import write_model as writing
 from mlm_core.model.find_model import find_model
 from mlm_core.model.source import load_model_source
+from mlm_core.model.tokenizer_checks import check_tokenizer_paths
+
+ARRAYS = {"a": np.ones(2, np.float32)}
 
 
 @pytest.fixture
@@ -61,3 +68,64 @@ def test_leftovers_of_other_machines_are_no_harm(model, values):
 def test_a_file_of_the_directory_itself(model):
     setting(model, vocab_file=str(model / "vocab.txt"))
     assert load(model)
+
+
+def own_tokenizer(directory):
+    write_tokenizer(directory, "bert")
+    return AutoTokenizer.from_pretrained(directory)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_tokenizer_is_never_written_through_a_link(tmp_path, link):
+    tokenizer, mine = own_tokenizer(tmp_path / "model"), tmp_path / "mine.txt"
+    mine.write_text("MINE")
+    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        link(mine, tmp_path / "run" / name)
+    writing.write_model(tmp_path / "run", ARRAYS, BertConfig(), tokenizer, "BertForMaskedLM")
+    assert mine.read_text() == "MINE"
+    assert "[MASK]" in (tmp_path / "run" / "vocab.txt").read_text().split()
+    assert not any(path.is_symlink() for path in (tmp_path / "run").iterdir())
+
+
+def test_a_chat_template_is_written_nowhere(tmp_path):
+    tokenizer = own_tokenizer(tmp_path / "model")
+    tokenizer.chat_template = {"default": "x", str(tmp_path / "mine"): "EVIL", "../../up": "EVIL"}
+    before = tokenizer.chat_template
+    writing.write_model(tmp_path / "run", ARRAYS, BertConfig(), tokenizer, "BertForMaskedLM")
+    assert not list(tmp_path.rglob("*.jinja"))
+    assert tokenizer.chat_template == before
+
+
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize("shape", [lambda path: path, lambda path: [path], lambda path: {"a": [path]}])
+def test_no_file_of_settings_may_name_a_file_elsewhere(tmp_path, file, shape):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "secret.txt").write_text("hunter2")
+    settings = {"vocab_file": shape(str(tmp_path / "secret.txt"))}
+    (tmp_path / "model" / file).write_text(json.dumps(settings))
+    with pytest.raises(RequestError, match=f"its {file} names a file elsewhere"):
+        check_tokenizer_paths(tmp_path / "model", "MODEL")
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "config.json", "chat_template.jinja", "code.py"])
+def test_no_file_may_be_a_link_to_one_elsewhere(tmp_path, name):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "secret.txt").write_text("hunter2")
+    (tmp_path / "model" / name).symlink_to("../secret.txt")
+    with pytest.raises(RequestError, match=f"{name} is a link") as refused:
+        check_tokenizer_paths(tmp_path / "model", "MODEL")
+    assert refused.value.code == "link_outside"
+
+
+def test_links_that_are_right(tmp_path):
+    """Of weights, within the directory, and in the Hub's cache."""
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--a--b" / "blobs").mkdir()
+    (tmp_path / "models--a--b" / "blobs" / "7f").write_text("words")
+    (snapshot / "vocab.txt").symlink_to("../../blobs/7f")
+    (snapshot / "other.txt").symlink_to("vocab.txt")
+    (tmp_path / "big.safetensors").write_text("w")
+    (snapshot / "model.safetensors").symlink_to("../../../big.safetensors")
+    check_tokenizer_paths(snapshot, "MODEL")

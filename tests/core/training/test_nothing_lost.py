@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -315,3 +316,37 @@ def test_weights_that_the_run_did_not_save_are_noticed(tmp_path):
     assert foreign_weights(run, facts | {"model_digest": None}) is None
     (run / "model.safetensors").unlink()
     assert foreign_weights(run, facts) is None
+
+
+def test_what_links_lead_to_is_never_removed(tmp_path):
+    """Neither when a run is replaced nor when old checkpoints are removed."""
+    trained(tmp_path / "mine", "mine")
+    before = {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+    trained(tmp_path / "run", "weights")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "checkpoints").symlink_to("../mine/checkpoints")
+    trained(tmp_path / "run", "again", overwrite=True)
+    steps = tmp_path / "run" / "checkpoints"
+    for name in ("step-00000000", "step-99999999"):
+        (steps / name).symlink_to(tmp_path / "mine")
+    (steps / f".step-{'0' * 32}").symlink_to(tmp_path / "mine")
+    save(Checkpoints(tmp_path / "run", 1), 3)
+    trained(tmp_path / "run", "once more", overwrite=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "name", ["run.json", "metrics.jsonl", "checkpoints", "checkpoints/step-00000002",
+             "checkpoints/step-00000002/state.json"]
+)  # fmt: skip
+def test_a_run_of_links_is_not_resumed(tmp_path, name):
+    trained(tmp_path / "mine", "mine")
+    shutil.copytree(tmp_path / "mine", tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").write_text("")
+    (tmp_path / "mine" / "metrics.jsonl").write_text("")
+    place = tmp_path / "run" / name
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.symlink_to(tmp_path / "mine" / name)
+    with pytest.raises(RequestError, match="is a link") as refused:
+        RunDirectory.reopen(Config(output_dir=str(tmp_path / "run"), resume=True))
+    assert (refused.value.code, refused.value.value) == ("linked_run", str(place))
