@@ -43,6 +43,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(lab):
     assert lab.engine.trainer(replace(config, overwrite=True, learning_rate=1e-5, max_steps=1)).train()
 
 
+def test_a_file_beside_a_replaced_run_is_kept_and_named(lab, capsys):
+    options = {"model": str(lab.model("bert")), "max_steps": 1}
+    run = lab.train(**options).run_dir
+    (run / "mine.txt").write_text("mine")
+    lab.train(**options, output_dir=str(run), overwrite=True)
+    kept = run.with_name(f"{run.name}.replaced") / "mine.txt"
+    assert kept.read_text() == "mine"
+    assert f"not the replaced run's own, so kept; moved to {kept}\n" in capsys.readouterr().err
+
+
 def without_mask(directory):
     path = directory / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"mask_token": None}))
