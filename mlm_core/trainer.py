@@ -247,7 +247,7 @@ class Trainer(Evaluator):
         evaluations = [astuple(result.before), astuple(result.after)]
         left = run.finish(self._facts(setup) | {"results": results, "evaluations": evaluations})
         if left:
-            self._progress.warn(f"not the replaced run's own, so kept; moved to {', '.join(left)}")
+            self._progress.warn(f"not the run's own, so kept; moved to {', '.join(left)}")
 
     def _save_all(self, directory: Path, weights: Mapping[str, Any] | None = None) -> None:
         """Save the model, and `tf_model.h5` where the config asks for it; None: the current weights."""

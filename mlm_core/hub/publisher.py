@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -246,7 +247,9 @@ class Publisher:
 
     def _remove_versions(self) -> None:
         for left in self._directory.glob(f"{_VERSION}*") if self._directory is not None else ():
-            shutil.rmtree(left, ignore_errors=True)
+            # The name that mkdtemp gives; others are a user's.
+            if re.fullmatch(r"[a-z0-9_]{8}", left.name.removeprefix(_VERSION)) and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
 
     def _unwritable(self, error: OSError) -> None:
         self._progress.warn(f"the state of the repository cannot be recorded ({error})")

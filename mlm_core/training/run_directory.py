@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
 
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RequestError, RunError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import WEIGHTS
 from mlm_core.progress import show
-from mlm_core.system.files import digest_of, make_durable, sync_directory, write_atomically
+from mlm_core.system.files import digest_of, make_durable, write_atomically
 from mlm_core.training.output_directory import (
     ATTEMPTS,
     DEFAULT_PARENT,
@@ -32,11 +29,14 @@ from mlm_core.training.run_files import (
     METRICS,
     Seen,
     check_no_links,
+    drop_same,
     remove_run,
     seen_files,
+    set_aside,
     written_since,
 )
 from mlm_core.training.run_lock import NoLock, RunLock
+from mlm_core.training.run_place import make_free, replace_run
 from mlm_core.training.run_record import RECORD, read_facts
 
 
@@ -62,6 +62,7 @@ class RunDirectory:
         self._replaced = replaced
         self._lock = lock
         self._before: Seen = {}
+        self._set_aside: dict[str, Path] = {}
 
     @property
     def metrics(self) -> Path:
@@ -83,7 +84,7 @@ class RunDirectory:
             path = path.resolve()
         try:
             if path is None:
-                path = _make_free(Path(DEFAULT_PARENT) / backend)
+                path = make_free(Path(DEFAULT_PARENT) / backend)
             for _ in range(ATTEMPTS):
                 claimed = cls._attempt(path, config.overwrite)
                 if claimed is not None:
@@ -117,7 +118,7 @@ class RunDirectory:
             if any(path.iterdir()):
                 if not overwrite or not is_run(path):
                     raise FileExistsError
-                claimed = cls(*_replace(path))
+                claimed = cls(*replace_run(path))
                 lock.release()
                 return claimed
             # In the directory that is locked. If another process has removed it, this fails.
@@ -206,55 +207,31 @@ class RunDirectory:
     def before_saving(self) -> None:
         """The model's files are written next: what is in the directory now was not written by the run.
 
+        A file of somebody else with a name that the run needs is renamed.
+
         Raises:
             RunError: see `check_in_place`.
         """
         self.check_in_place()
+        self._set_aside = set_aside(self.path)
         self._before = seen_files(self.path)
 
     def finish(self, facts: Mapping[str, Any]) -> list[str]:
         """Write the complete `run.json`, then remove the replaced run.
 
         Returns:
-            Files of the replaced run's directory that were not the run's own. They stay there.
+            Files that are not the run's own, and where they are now: in the replaced run's directory, or
+            renamed.
         """
         files = written_since(self.path, self._before)
         make_durable(self.path, files)
         self.write_facts({**facts, "files": files, "model_digest": digest_of(self.path / WEIGHTS)})
         make_durable(self.path, [RECORD])
+        kept = [str(path) for path in drop_same(self.path, self._set_aside)]
         if self._replaced is None:
-            return []
+            return kept
         replaced, self._replaced = self._replaced, None
-        return [str(replaced / name) for name in remove_run(replaced)]
-
-
-def _replace(path: Path) -> tuple[RunLock, Path, Path]:
-    """Move a run aside and put a new, locked directory in its place; the run's lock is held.
-
-    Raises:
-        FileExistsError: another process has claimed the place in between; the run is aside.
-        OSError: the directory cannot be moved.
-    """
-    new, aside = path.with_name(f".{path.name}.{uuid4().hex}"), None
-    new.mkdir()
-    lock = RunLock(new)
-    lock.take()
-    try:
-        lock.create(RECORD)
-        aside = _put_aside(path)
-        # Replaces an empty directory, if another process has just made one; fails if there is a file in it.
-        new.replace(path)
-    except OSError as error:
-        lock.release()
-        shutil.rmtree(new, ignore_errors=True)
-        if aside is not None and not path.exists():
-            aside.rename(path)
-        if error.errno == errno.ENOTEMPTY:
-            raise FileExistsError(errno.EEXIST, str(error)) from None
-        raise
-    lock.moved_to(path)
-    sync_directory(path.absolute().parent)
-    return lock, path, aside
+        return [*kept, *(str(replaced / name) for name in remove_run(replaced))]
 
 
 def from_the_root(config: Config) -> Config:
@@ -284,23 +261,3 @@ def finished_result(config: Config) -> TrainingResult | None:
     except (RequestError, OSError, KeyError, TypeError, ValueError):
         # Anything missing or wrong means: not a finished run.
         return None
-
-
-def _make_free(wanted: Path) -> Path:
-    """Make the first of NAME, NAME-2, NAME-3 ... that does not exist."""
-    wanted.parent.mkdir(parents=True, exist_ok=True)
-    candidate, number = wanted, 1
-    while True:
-        try:
-            candidate.mkdir()
-            return candidate
-        except FileExistsError:
-            number += 1
-            candidate = wanted.with_name(f"{wanted.name}-{number}")
-
-
-def _put_aside(path: Path) -> Path:
-    aside = _make_free(path.with_name(f"{path.name}.replaced"))
-    # Replaces the empty directory just made.
-    path.replace(aside)
-    return aside

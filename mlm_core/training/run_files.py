@@ -52,6 +52,44 @@ def written_since(directory: Path, before: Seen) -> dict[str, str]:
     }
 
 
+def set_aside(path: Path) -> dict[str, Path]:
+    """Rename files of others whose names the run is about to write; return where they are, by name.
+
+    A run's own files are those that its record names with their digests.
+    """
+    facts = _facts_of(path)
+    recorded = facts.get("files", {})
+    own: Mapping[str, str | None] = recorded if isinstance(recorded, dict) else dict.fromkeys(recorded)
+    kept = {}
+    for name in sorted(_KNOWN.difference(_ALWAYS)):
+        place = path / name
+        if not os.path.lexists(place) or (name in own and _is(path, name, own[name])):
+            continue
+        aside, number = place.with_name(f"{name}.kept"), 1
+        while os.path.lexists(aside):
+            number += 1
+            aside = place.with_name(f"{name}.kept-{number}")
+        place.rename(aside)
+        kept[name] = aside
+    return kept
+
+
+def drop_same(path: Path, kept: Mapping[str, Path]) -> list[Path]:
+    """Remove what was set aside and is the same as what the run wrote, as after a kill; return the others."""
+    for name, aside in kept.items():
+        with suppress(OSError):
+            if digest_of(aside) == digest_of(path / name):
+                aside.unlink()
+    return [aside for aside in kept.values() if os.path.lexists(aside)]
+
+
+def _facts_of(path: Path) -> Mapping[str, Any]:
+    try:
+        return read_facts(path) or {}
+    except RequestError:
+        return {}
+
+
 def check_no_links(path: Path) -> None:
     """Check that a run that is to be resumed holds its files itself.
 
@@ -111,10 +149,7 @@ def remove_run(path: Path) -> list[str]:
 
 
 def _own_files(path: Path) -> list[str]:
-    try:
-        recorded: Any = (read_facts(path) or {}).get("files", [])
-    except RequestError:
-        recorded = []
+    recorded: Any = _facts_of(path).get("files", [])
     if isinstance(recorded, dict):
         own = [name for name, digest in recorded.items() if _is(path, name, digest)]
     else:
@@ -124,9 +159,11 @@ def _own_files(path: Path) -> list[str]:
     return [name for name in [*own, *partial, *_ALWAYS] if name != RECORD] + [RECORD]
 
 
-def _is(path: Path, name: str, digest: str) -> bool:
-    """Whether a file in this directory itself has this content."""
+def _is(path: Path, name: str, digest: str | None) -> bool:
+    """Whether a file in this directory itself has this content; None: any."""
     try:
+        if digest is None:
+            return True
         return Path(name).name == name and not (path / name).is_symlink() and digest_of(path / name) == digest
     except OSError:
         return False

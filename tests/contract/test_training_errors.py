@@ -50,7 +50,7 @@ def test_a_file_beside_a_replaced_run_is_kept_and_named(lab, capsys):
     lab.train(**options, output_dir=str(run), overwrite=True)
     kept = run.with_name(f"{run.name}.replaced") / "mine.txt"
     assert kept.read_text() == "mine"
-    assert f"not the replaced run's own, so kept; moved to {kept}\n" in capsys.readouterr().err
+    assert f"not the run's own, so kept; moved to {kept}\n" in capsys.readouterr().err
 
 
 def without_mask(directory):

@@ -350,3 +350,27 @@ def test_a_run_of_links_is_not_resumed(tmp_path, name):
     with pytest.raises(RequestError, match="is a link") as refused:
         RunDirectory.reopen(Config(output_dir=str(tmp_path / "run"), resume=True))
     assert (refused.value.code, refused.value.value) == ("linked_run", str(place))
+
+
+def test_a_file_whose_name_the_run_needs_is_renamed(tmp_path):
+    path = tmp_path / "run"
+    with RunDirectory.claim(Config(output_dir=str(path)), "torch") as run:
+        run.write_facts(FACTS)
+        (path / "README.md").write_text("notes")
+        (path / "vocab.txt").write_text("the same")
+        (path / "README.md.kept").write_text("older notes")
+        run.before_saving()
+        for name, content in (("README.md", "card"), ("vocab.txt", "the same"), ("model.safetensors", "w")):
+            (path / name).write_text(content)
+        assert run.finish(FACTS) == [str(path / "README.md.kept-2")]
+    assert (path / "README.md.kept-2").read_text() == "notes"
+    assert (path / "README.md.kept").read_text() == "older notes" and (
+        path / "README.md"
+    ).read_text() == "card"
+    assert not (path / "vocab.txt.kept").exists()
+    # Its own files, which it knows by their digests, are written anew.
+    with RunDirectory.reopen(Config(output_dir=str(path), resume=True)) as again:
+        again.before_saving()
+        (path / "model.safetensors").write_text("better")
+        assert again.finish(FACTS) == []
+    assert sorted(item.name for item in path.glob("*.kept*")) == ["README.md.kept", "README.md.kept-2"]
