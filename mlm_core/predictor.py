@@ -68,14 +68,14 @@ class Predictor:
         return self._loaded().model
 
     def fill(
-        self, texts: Sequence[str] | str, *, top_k: int = 5, targets: Sequence[str] | None = None
+        self, texts: Sequence[str] | str, *, top_k: int = 5, targets: Sequence[str] | str | None = None
     ) -> list[list[Any]]:
         """Find the most likely tokens for each mask.
 
         Args:
             texts: one text or several, each with one or more masks, written `<mask>` or `[MASK]`.
             top_k: how many tokens for each mask.
-            targets: consider only these words; None: all tokens.
+            targets: consider only this word, or these; None: all tokens.
 
         Returns:
             For each text, the result of the fill-mask pipeline: a list of `{score, token, token_str,
@@ -94,6 +94,8 @@ class Predictor:
         ids = [self._encode(row, text, tokenizer) for row, text in enumerate(texts)]
         wanted = self._known
         if targets is not None:
+            if isinstance(targets, str):
+                targets = [targets]
             with self._explained(Phase.TOKENIZE):
                 wanted = target_ids(targets, tokenizer, self._progress.say)
         results: dict[int, list[Any]] = {}
@@ -108,12 +110,14 @@ class Predictor:
         self._tell_of_strange_rows()
         return [results[row] for row in range(len(ids))]
 
-    def logits(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Compute the logits of each text, `[length, vocabulary]` float32, including special tokens.
+    def logits(self, texts: str | Sequence[str]) -> list[NDArray[np.float32]]:
+        """The logits of one text, or of several: for each `[length, vocabulary]` float32, special tokens too.
 
         Raises:
             TextError: a text is too long.
         """
+        if isinstance(texts, str):
+            texts = [texts]
         tokenizer = self._loaded().source.tokenizer
         return [self.token_logits(self._token_ids(text, tokenizer)[None])[0] for text in texts]
 

@@ -41,7 +41,7 @@ _OF_THIS_MACHINE = (
 Files = Mapping[str, Path | bytes]
 """Published files by their name on the Hub."""
 
-Identities = Mapping[str, Sequence[str]]
+Identities = Mapping[str, tuple[str, str]]
 """For each file name the hash in git and the hash in the large file storage."""
 
 

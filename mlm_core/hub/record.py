@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from mlm_core.errors import RequestError
 from mlm_core.system.files import write_atomically
 from mlm_core.system.json_files import BadJsonError, checked, read_json
+from mlm_core.system.os_errors import reason
 
 HUB_RECORD = "hub.json"
 """Holds the repositories of a run, with the commit it last saw in each."""
@@ -24,7 +26,7 @@ class Seen:
     """
 
     commit: str
-    sent: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sent: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class HubRecord:
@@ -68,8 +70,23 @@ class HubRecord:
 
 
 def _read(directory: Path) -> dict[str, Seen]:
+    """The record in a run's directory; without one, every repository counts as never seen.
+
+    Raises:
+        RequestError: it cannot be used. Taken for none, it would let commits of others be overwritten.
+    """
     try:
         return checked(read_json(directory / HUB_RECORD), dict[str, Seen])
-    except (OSError, BadJsonError):
-        # Without a record the repository counts as never seen.
+    except FileNotFoundError:
         return {}
+    except OSError as error:
+        cause = f"cannot be read ({reason(error)})"
+    except BadJsonError as error:
+        cause = f"cannot be used: {error}"
+    raise RequestError(
+        f"{cause}, so what the run last saw of its repository is unknown",
+        code="damaged_record",
+        option="RUN",
+        value=str(directory / HUB_RECORD),
+        fix="restore it; or look at the repository, then remove the file",
+    )

@@ -7,6 +7,7 @@ reading it ends, with the content or with a `BadJsonError`. A schema (a msgspec 
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +104,7 @@ def checked(value: Any, schema: type[T]) -> T:
 
     Raises:
         BadJsonError: a key is missing or has the wrong type; the message names it. Or a whole number does not
-            fit into 64 bits.
+            fit into 64 bits, or a number is not finite.
     """
     # Late: importing msgspec takes 15 ms, and most commands read no such file.
     import msgspec
@@ -117,6 +118,8 @@ def checked(value: Any, schema: type[T]) -> T:
         for item in level:
             if isinstance(item, int) and not -(2**63) <= item < 2**63:
                 raise BadJsonError(f"the number {item} is out of range")
+            if isinstance(item, float) and not math.isfinite(item):
+                raise BadJsonError(f"a number is {item}")
         level = _inner(level)
     return found
 

@@ -95,7 +95,8 @@ def read_rows(metrics: Path) -> list[Row]:
                 epoch = line.epoch or epoch
                 continue
             known = [loss for loss in losses if loss is not None]
-            mean = math.fsum(known) / len(known) if known else None
+            # Divided first: a sum of what somebody has written there may be too large.
+            mean = math.fsum(loss / len(known) for loss in known) if known else None
             rows.append(Row(line.step, epoch, mean, line.eval_loss, line.eval_perplexity, line.eval_accuracy))
             losses = []
     except (OSError, BadJsonError):

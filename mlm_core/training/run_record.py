@@ -127,6 +127,8 @@ def check_state(facts: Mapping[str, Any], place: Path) -> None:
         state = checked(facts, _State)
         if state.step < 0 or state.recorder.metrics_bytes < 0:
             raise BadJsonError("a number is negative")
+        if not state.recorder.evaluations or state.recorder.evaluations[0][0] != 0:
+            raise BadJsonError("the evaluation before training is missing")
     except BadJsonError as error:
         raise RequestError(
             f"its state.json does not describe a checkpoint ({error})",

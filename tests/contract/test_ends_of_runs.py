@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import chdir
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from training_runs import metrics, steps
@@ -99,3 +100,41 @@ def test_a_record_cannot_name_another_text_or_model(lab, tmp_path, named, known)
 
     (run / "run.json").write_text(json.dumps(right))
     assert lab.engine.trainer(again).train().steps == 2
+
+
+@pytest.mark.one_rank
+def test_a_run_that_moves_while_it_evaluates_or_loads_writes_nothing_into_another(lab):
+    """The evaluation at an epoch's end, or loading a model, may take minutes."""
+    options = {"model": str(lab.model("bert")), "max_steps": 24, "save_steps": 2}
+
+    def content(run):
+        return {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+    for hook in ("_evaluate", "_load"):
+        other = lab.train(**options).run_dir
+        config, before = lab.config(**options), content(other)
+        run = Path(config.output_dir)
+        if hook == "_load":
+            stopped = lab.engine.trainer(config)
+            with pytest.raises(ValueError, match="stop"):
+                stopped.train(lambda done: stop() if done.line["step"] == 5 else None)
+            config = replace(config, resume=True)
+        trainer, calls = lab.engine.trainer(config), []
+        done = getattr(trainer, hook)
+
+        def moving(*given, done=done, calls=calls, run=run, other=other):
+            result = done(*given)
+            calls.append(None)
+            if len(calls) == (2 if run.exists() and done.__name__ == "_evaluate" else 1) and other.exists():
+                run.rename(run.with_name(f"{run.name}-moved"))
+                other.rename(run)
+            return result
+
+        setattr(trainer, hook, moving)
+        with pytest.raises(RunError, match="was moved"):
+            trainer.train()
+        assert content(run) == before
+
+
+def stop():
+    raise ValueError("stop")

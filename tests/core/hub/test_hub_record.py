@@ -6,8 +6,11 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 from hub_faults import TOKEN
 from hub_pushes import RECORD, REPOSITORY
+
+from mlm_core.hub.record import HubRecord, Seen
 
 
 def test_a_commit_between_is_not_overwritten(push, hub, directory, tmp_path):
@@ -78,8 +81,31 @@ def test_each_repository_has_a_memory_of_its_own(push, hub, directory, tmp_path)
     assert push(run, "org/one", code=1)["code"] == "hub_moved_on"
 
 
-def test_what_cannot_be_noted_is_no_reason_to_fail(push, hub, directory, tmp_path):
+def test_what_cannot_be_noted_is_no_reason_to_fail(tmp_path):
+    failures = []
+    record = HubRecord(tmp_path, failures.append)
+    tmp_path.rmdir()
+    record.note("org/one", Seen("abc"))
+    assert record.seen("org/one") == Seen("abc")
+    assert [type(failure) for failure in failures] == [FileNotFoundError]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"org/one": {"comm',
+        '{"org/one": {"commit": 5}}',
+        "[]",
+        '{"a/b": {"commit": "x", "sent": {"f": ["a"]}}}',
+    ],
+)
+def test_a_damaged_record_is_not_taken_for_none(push, directory, tmp_path, content):
+    """Commits of others would be overwritten."""
     run = shutil.copytree(directory, tmp_path / "run")
     (run / "run.json").write_text(json.dumps(RECORD))
+    (run / "hub.json").write_text(content)
+    refused = push(run, REPOSITORY, code=2)
+    assert refused["code"] == "damaged_record" and refused["value"] == str(run / "hub.json")
+    (run / "hub.json").unlink()
     (run / "hub.json").mkdir()
-    assert push(run, REPOSITORY)
+    assert push(run, REPOSITORY, code=2)["code"] == "damaged_record"
