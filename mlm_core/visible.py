@@ -12,7 +12,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 """C0 and C1 (escape sequences begin with them), marks that turn the direction of writing, lone surrogates;
 not tab and line feed."""
 
-_TOKEN = re.compile(r"\b(hf|api_org)_(?=[A-Za-z]*[A-Z0-9])[A-Za-z0-9]{10,}")
+_TOKEN = re.compile(r"\b(hf|api_org|hf_oauth)_(?=[A-Za-z]*[A-Z0-9])[A-Za-z0-9]{24,}")
+"""The Hub's tokens have 34 characters after the prefix; names such as hf_pretraining2 have fewer."""
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 _SHORTEST = 8

@@ -81,7 +81,10 @@ class TorchNetwork(Network):
         return FirstBatch(output.logits.detach().cpu().numpy(), sums, gradients)
 
     def _sparse_head(self, probe: Batch) -> SparseHead:
-        deep = self.options.deep_head and not self.options.compile
+        # Gradient checkpointing runs a layer once more, when the head's positions are no longer known.
+        deep = (
+            self.options.deep_head and not self.options.compile and not self.model.is_gradient_checkpointing
+        )
         return SparseHead.of(self.model, self.tensors(probe), deep=deep)
 
     @contextmanager

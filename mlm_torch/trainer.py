@@ -139,8 +139,10 @@ class MaskedLMTrainer(transformers.Trainer):
 
     def _keyed_dropout(self, inputs: Any) -> AbstractContextManager[None]:
         step, seed = self.first_step + self.state.global_step, self._setup.config.seed
-        if self.args.device.type != "cpu" or self._setup.config.compile:
-            # PyTorch's own noise is drawn for all rows at once, so each rank has its own.
+        own = self.args.device.type != "cpu" or self._setup.config.compile
+        if own or self.model.is_gradient_checkpointing:
+            # PyTorch's own noise is drawn for all rows at once, so each rank has its own. A checkpointed
+            # layer runs twice, and PyTorch repeats its own noise only.
             return keyed_dropout(noise_seed(seed, step, self._micro_batch, self._ranks.rank), None)
         key = noise_seed(seed, step, self._micro_batch)
         if not self.noise_by_row:

@@ -80,12 +80,19 @@ def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5
         ) from None
 
 
+_PRIVATE = ("run.json", "metrics.jsonl", "hub.json", "state.json", "optimizer.safetensors")
+"""Files of a run that are never published: the first names directories of this machine."""
+
+
 def _check_inside(directory: Path, names: Sequence[str]) -> None:
     """Check that no link leads out of the directory: whoever made it could publish any file of this user."""
     for name in names:
-        if not (directory / name).resolve().is_relative_to(directory.resolve()):
+        target = (directory / name).resolve()
+        inside = target.is_relative_to(directory.resolve())
+        if not inside or (target.name in _PRIVATE and target.name != name):
             raise RequestError(
-                f"{name} is a link to a file outside of the directory, which would be published",
+                f"{name} is a link to a file {'of the run' if inside else 'outside of the directory'}, which "
+                "would be published",
                 code="link_outside",
                 option="RUN",
                 value=str(directory),

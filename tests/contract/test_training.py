@@ -1,6 +1,7 @@
 """A run from request to saved model."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -186,6 +187,19 @@ def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
         facts = json.loads((run.run_dir / "run.json").read_text())
         assert facts["mlm_head"] == ("sparse" if name == "sparse" else "dense")
     assert wanted == [line["loss"] for line in steps(runs["fallen back"].run_dir)]
+
+
+@pytest.mark.one_rank
+def test_a_model_that_asks_for_gradient_checkpointing_trains_the_same(lab, tmp_path):
+    plain = lab.model("bert", dropout=0.0)
+    model = shutil.copytree(plain, tmp_path / "model")
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(settings | {"gradient_checkpointing": True}))
+    losses = [
+        [line["loss"] for line in steps(lab.train(model=str(path), max_steps=4).run_dir)]
+        for path in (plain, model)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
 
 
 @pytest.mark.one_rank

@@ -223,7 +223,7 @@ def test_a_word_too_many_is_an_error():
     with pytest.raises(RequestError, match="more: unexpected argument; see mlm push --help"):
         parse_request(build_parser(), ["push", "run", "--overwrite", "ORG/NAME", "more"])
     with pytest.raises(RequestError, match="a token does not belong here"):
-        parse_request(build_parser(), ["train", "hf_aSecretOfMine7"])
+        parse_request(build_parser(), ["train", "hf_" + "aSecretOfMine7" * 2])
 
 
 def test_underscores_are_dashes():

@@ -53,6 +53,17 @@ def test_a_link_that_leaves_the_directory(push, hub, directory, tmp_path, name):
     assert not hub.models
 
 
+def test_a_link_to_the_record_of_the_run(push, hub, directory, tmp_path):
+    """It names directories of this machine."""
+    model = shutil.copytree(directory, tmp_path / "model")
+    (model / "run.json").write_text(json.dumps(RECORD))
+    (model / "README.md").unlink(missing_ok=True)
+    (model / "README.md").symlink_to("run.json")
+    error = push(model, REPOSITORY, code=2)
+    assert error["code"] == "link_outside" and "a file of the run" in error["message"]
+    assert not hub.models
+
+
 def test_a_link_inside_the_directory(push, hub, directory, tmp_path):
     model = shutil.copytree(directory, tmp_path / "model")
     (model / "config.json").rename(model / "kept.json")

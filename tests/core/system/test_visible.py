@@ -39,7 +39,18 @@ def test_a_password_in_an_address_is_hidden():
     assert masked("https://me:word@example.org/a") == "https://***@example.org/a"
 
 
-@pytest.mark.parametrize("word", ["hf_recipe", "hf_internal_testing", "me/hf_model", "a@b.org", "x://y"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "hf_recipe",
+        "hf_internal_testing",
+        "hf_pretraining2",
+        "hf_WikiText103Large",
+        "me/hf_model",
+        "a@b.org",
+        "x://y",
+    ],
+)
 def test_words_that_are_no_secret_stay(word):
     assert masked(word) == word
     assert not holds_secret(word)
