@@ -38,10 +38,10 @@ def padding_id(tokenizer: Tokenizer, model: str) -> int:
 
 
 def check_mask_token(tokenizer: Tokenizer, model: str) -> None:
-    """Check that a tokenizer has a mask token; `model` is the model's name in the error.
+    """Check that a tokenizer has a mask token of its own; `model` is the model's name in the error.
 
     Raises:
-        RequestError: the tokenizer has no mask token.
+        RequestError: the tokenizer has no mask token, or pads or answers unknown text with it.
     """
     if tokenizer.mask_token_id is None:
         raise RequestError(
@@ -51,6 +51,15 @@ def check_mask_token(tokenizer: Tokenizer, model: str) -> None:
             value=model,
             fix="choose a model trained with masked tokens",
         )
+    for name in ("pad_token", "unk_token"):
+        if tokenizer.mask_token_id == getattr(tokenizer, f"{name}_id"):
+            raise RequestError(
+                f"its tokenizer has one token, {tokenizer.mask_token}, as mask_token and as {name}",
+                code="no_mask_token",
+                option="--model",
+                value=model,
+                fix="use the tokenizer the model was trained with",
+            )
 
 
 def known_ids(tokenizer: Tokenizer, model: str, vocab_size: int | None = None) -> NDArray[np.int64]:

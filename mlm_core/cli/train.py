@@ -37,6 +37,9 @@ def run(request: Request) -> dict[str, Any]:
     except MlmError:
         # The sentence does not suit every model; it may be too long. The run is complete all the same.
         return result.as_results() | {"example": None}
+    if isinstance(fills[0], list):
+        # The mask token is a word of the sentence, too.
+        return result.as_results() | {"example": None}
     return result.as_results() | {"example": {"text": example.text, "word": example.word, "fills": fills}}
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from hub_faults import TOKEN
-from hub_pushes import READER, REPOSITORY
+from hub_pushes import READER, RECORD, REPOSITORY
 from hub_repositories import Repository
 
 from mlm_core import Config, MlmError
