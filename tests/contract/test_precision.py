@@ -31,6 +31,7 @@ def test_16_bits_train_float32_weights(lab, precision):
     assert (table & 0xFFF).any()
 
 
+@pytest.mark.one_rank
 def test_fp16_on_a_cpu_is_advised_against(lab, capsys):
     lab.trainer(precision="fp16", device="cpu", quiet=False)
     assert "--precision fp16 is many times slower on a CPU" in capsys.readouterr().err

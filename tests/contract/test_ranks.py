@@ -161,12 +161,11 @@ def test_wrong_ranks_are_refused_in_one_line(lab, place, tmp_path):
         assert not (lab.directory / f"uneven-{name}").exists()
 
 
-def test_a_run_on_another_disk_is_refused(lab, place, tmp_path):
+def test_a_run_on_another_disk_is_refused(lab, trained, place, tmp_path):
     """A rank that does not see the run of the first: on this machine, because it resumes in another place."""
-    options = place("uneven", "disk", max_steps=2)
-    lab.engine.trainer(lab.config(**options)).train()
+    options = place("uneven", "1x1") | {"output_dir": str(trained(1)["uneven"])}
     elsewhere = {"output_dir": str(tmp_path / "elsewhere")}
-    job = {"options": options | {"resume": True, "max_steps": 4, "allow_change": "max-steps"}}
+    job = {"options": options | {"resume": True, "max_steps": STEPS + 2, "allow_change": "max-steps"}}
     said = wrong(lab, [job | {"own": {"1": elsewhere}}])
     assert "error" in said[0][0] and "error" in said[1][0]
     assert not (tmp_path / "elsewhere").exists()

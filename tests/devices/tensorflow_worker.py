@@ -55,7 +55,9 @@ class Step:
         self._place = place
         self._trainer = engine.trainer(Config(output_dir=output, **config))
         assert isinstance(self._trainer, TensorFlowTrainer)
-        with tf.device(place):
+        # One replica on this device: by itself, the trainer puts one on each of the two.
+        self._strategy = tf.distribute.OneDeviceStrategy(place)
+        with self._strategy.scope():
             self._trainer.specs()
             self.model = self._trainer.network.model
             assert self.model.sparse_head is not None
@@ -70,7 +72,7 @@ class Step:
 
     def train(self) -> dict[str, Any]:
         """Losses `[steps]` and the final weights, through the function that `fit` calls."""
-        with tf.device(self._place):
+        with self._strategy.scope(), tf.device(self._place):
             step, batches = self.model.make_train_function(), iter(self.batches)
             losses = [float(step(batches)["loss"]) for _ in range(STEPS)]
         return {"losses": np.array(losses), **export(self.model)}

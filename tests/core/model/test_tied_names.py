@@ -65,7 +65,7 @@ def test_a_tied_table_may_be_stored_as_the_output_matrix_alone(matrix):
 
 
 def test_an_output_matrix_of_another_size_is_no_word_table():
-    with pytest.raises(RequestError, match="lacks 1 parameters of the encoder"):
+    with pytest.raises(RequestError, match="lacks 1 parameter of the encoder"):
         read({"lm_head.decoder.weight": np.zeros((4, 2), np.float32)}, {TABLE: (5, 2)})
 
 
