@@ -21,7 +21,7 @@ from mlm_core.system.streams import (
     prepare_streams,
     write_output,
 )
-from mlm_core.visible import visible
+from mlm_core.visible import masked_values, visible
 
 _TOGETHER, _EACH = ("train", "evaluate"), ("doctor",)
 """The commands that several ranks run together, and those that each rank runs for itself."""
@@ -117,7 +117,7 @@ def _run(request: Request, words: list[str]) -> int:
     if request.json:
         import json
 
-        text = json.dumps(results, allow_nan=False) + "\n"
+        text = json.dumps(masked_values(results), allow_nan=False) + "\n"
     else:
         with captured_output() as output:
             command.show(results)

@@ -35,11 +35,12 @@ class Engine(Framework):
             dataset: a `datasets.Dataset` or `DatasetDict` with the text, instead of `config.dataset`.
 
         Raises:
-            RequestError: the data, the model or the output directory is wrong.
+            RequestError: the data, the model or the output directory is wrong, or `config` is no Config.
             RunError: see `prepare_process`.
         """
         from mlm_core.training.same_setup import check_same_setup
 
+        _check_config(config)
         self.join(_as_recorded(config))
         setup = self.ranks.in_turn(lambda: self._training_setup(config, dataset))
         check_same_setup(setup, self.ranks)
@@ -107,6 +108,7 @@ class Engine(Framework):
                 config, source, progress, framework=self, files=files, whole=whole, fingerprint=fingerprint
             )
 
+        _check_config(config)
         self.join(config)
         return self._trainer_of(self.ranks.in_turn(prepared))
 
@@ -159,12 +161,13 @@ class Engine(Framework):
             RequestError: the directory holds no model, or an option is wrong.
             RunError: see `prepare_process`.
         """
+        from mlm_core.config.arguments import as_name
         from mlm_core.config.config import Config
         from mlm_core.model.find_model import find_model
         from mlm_core.predictor import Predictor
 
         config = Config(
-            model=str(run),
+            model=as_name("run", run),
             model_revision=revision,
             allow_pickle=allow_pickle,
             trust_remote_code=trust_remote_code,
@@ -200,6 +203,13 @@ class Engine(Framework):
     @abstractmethod
     def _trainer_class(self) -> type[Trainer]:
         """The engine's trainer class; imports the framework."""
+
+
+def _check_config(config: object) -> None:
+    from mlm_core.config.arguments import as_instance
+    from mlm_core.config.config import Config
+
+    as_instance("config", config, Config, "a Config")
 
 
 def _as_recorded(config: Config) -> Config:

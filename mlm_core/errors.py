@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlm_core.visible import masked
+
 
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message, or its type if it has none."""
@@ -26,7 +28,7 @@ def _shortened(value: Any) -> str:
 
 
 class MlmError(Exception):
-    """An error with one clear line: what was wrong, which value, and what to do.
+    """An error with one clear line: what was wrong, which value, and what to do. It shows no secrets.
 
     Args:
         message: what was wrong, as a clause ("no such file").
@@ -66,20 +68,21 @@ class MlmError(Exception):
         line = f"{subject}: {message}" if subject else message
         if fix:
             line = f"{line}; {fix}"
-        return " ".join(line.split())
+        return masked(" ".join(line.split()))
 
     def as_dict(self) -> dict[str, Any]:
         """The error as the `error` object of `--json`."""
         value = self.value
         if value is not None and not isinstance(value, (bool, int, float, str)):
             value = _shortened(value)
-        return {
+        parts = {
             "code": self.code,
             "option": self.option,
             "value": value,
             "message": " ".join(self.message.split()),
             "fix": self.fix,
         }
+        return {name: masked(part) if isinstance(part, str) else part for name, part in parts.items()}
 
 
 def _unpickled(kind: type[MlmError], arguments: tuple[Any, ...], parts: dict[str, Any]) -> MlmError:

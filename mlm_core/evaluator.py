@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlm_core.compat.model_errors import Phase, explained
+from mlm_core.config.arguments import as_directory
 from mlm_core.config.config import required
 from mlm_core.framework import Framework
 from mlm_core.metrics.sums import MaskedSums
@@ -77,7 +78,14 @@ class Evaluator(ABC):
             return self._load()
 
     def save(self, directory: str | Path) -> None:
-        """Write config, tokenizer and the current weights (`model.safetensors` in PyTorch's layout)."""
+        """Write config, tokenizer and the current weights (`model.safetensors` in PyTorch's layout).
+
+        Raises:
+            RequestError: it is no path of a directory.
+        """
+        with self.ranks.together():
+            if self.ranks.first:
+                as_directory("directory", directory)
         self._load()
         weights = self.network.weights()
         with self.ranks.together():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlm_core.batches.batch import Batch
 from mlm_core.batches.masking_rule import check_mask_token, known_ids
 from mlm_core.compat.model_errors import Phase, explained
+from mlm_core.config.arguments import as_count, as_texts
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError, RunError
 from mlm_core.framework import Framework
@@ -83,19 +84,15 @@ class Predictor:
 
         Raises:
             TextError: a text has no mask or is too long.
-            RequestError: the model does not know a target, or its files are wrong.
+            RequestError: an argument is wrong, the model does not know a target, or its files are wrong.
             RunError: memory runs out.
         """
-        if top_k < 1:
-            raise RequestError("must be at least 1", code="out_of_range", option="--top-k", value=top_k)
-        if isinstance(texts, str):
-            texts = [texts]
+        texts, top_k = as_texts("texts", texts), as_count("top_k", top_k)
+        targets = as_texts("targets", targets) if targets is not None else None
         tokenizer = self._loaded().source.tokenizer
         ids = [self._encode(row, text, tokenizer) for row, text in enumerate(texts)]
         wanted = self._known
         if targets is not None:
-            if isinstance(targets, str):
-                targets = [targets]
             with self._explained(Phase.TOKENIZE):
                 wanted = target_ids(targets, tokenizer, self._progress.say)
         results: dict[int, list[Any]] = {}
@@ -115,11 +112,12 @@ class Predictor:
 
         Raises:
             TextError: a text is too long.
+            RequestError: it is no text.
         """
-        if isinstance(texts, str):
-            texts = [texts]
         tokenizer = self._loaded().source.tokenizer
-        return [self.token_logits(self._token_ids(text, tokenizer)[None])[0] for text in texts]
+        return [
+            self.token_logits(self._token_ids(text, tokenizer)[None])[0] for text in as_texts("texts", texts)
+        ]
 
     def token_logits(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits `[batch, length, vocabulary]` float32 for token ids `[batch, length]` without padding."""

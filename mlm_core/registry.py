@@ -46,7 +46,7 @@ def find_engine(name: str | None = None) -> Engine:
             code="unknown_backend",
             option=option,
             value=chosen,
-            fix=f"choose one of {', '.join(engine_names())}",
+            fix=f"choose one of {', '.join(engine_names())}" if engine_names() else "install mlm again",
         )
     engine = load(chosen)
     if not engine.available():

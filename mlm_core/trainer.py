@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mlm_core.config.arguments import as_function
 from mlm_core.errors import RequestError
 from mlm_core.evaluator import Evaluator
 from mlm_core.framework import Framework
@@ -58,6 +59,7 @@ class Trainer(Evaluator):
             RunError: training failed, for example at a loss that is not finite; or the model is trained and
                 saved, but did not reach the Hub.
         """
+        as_function("on_step", on_step)
         setup = self._training_setup()
         if self._trained:
             # From the first weights again, as the record of the new run says.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """C0 and C1 (escape sequences begin with them), marks that turn the direction of writing, lone surrogates;
@@ -45,6 +46,15 @@ def masked(text: str) -> str:
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, HIDDEN)
     return _PASSWORD.sub(HIDDEN, _TOKEN.sub(rf"\1_{HIDDEN}", text))
+
+
+def masked_values(value: Any) -> Any:
+    """A JSON value with `masked` texts, at any depth."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {masked_values(name): masked_values(item) for name, item in value.items()}
+    return [masked_values(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def holds_secret(text: str) -> bool:

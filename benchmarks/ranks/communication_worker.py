@@ -12,10 +12,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from mlm_core.ranks.processes import free_ports, rank_environment
-
 from mlm_core import Config, load_engine
 from mlm_core.ranks.launch import launched
+from mlm_core.ranks.processes import free_ports, rank_environment
 
 TIMES = 5
 

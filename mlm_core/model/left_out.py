@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from mlm_core.model.settings_secrets import files_with_secrets
+
 _SAME_TENSOR = ("decoder.weight", "decoder.bias", "vocab_projector.weight", "generator_lm_head.weight",
                 "pred_layer.proj.weight")  # fmt: skip
 """Second names under which checkpoints store the word embeddings or the bias of the head."""
@@ -35,4 +37,9 @@ def left_out(unused: Iterable[str], directory: Path | None) -> list[str]:
             f"files of sentence-transformers are not saved with the trained model: {', '.join(files)}; "
             "what is saved is a masked language model, to which a pooling is added again"
         )
+    lines += [
+        f"{name} of the model holds a token of the Hub, which is not saved with the trained model; whoever "
+        "reads that model can use the token"
+        for name in (files_with_secrets(directory) if directory is not None else ())
+    ]
     return lines

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlm_core.compat.transformers_files import make_tokenizer_portable, portable_config
 from mlm_core.model.code import code_files
+from mlm_core.model.settings_secrets import SETTINGS, without_secrets
 from mlm_core.model.weight_files import WEIGHTS, write_weights
 from mlm_core.system.files import write_atomically
 
@@ -40,7 +41,7 @@ def write_model(
     # The first is the older name of dtype. The second would publish the name of a local directory.
     for key in ("torch_dtype", "_name_or_path"):
         settings.pop(key, None)
-    content = json.dumps(portable_config(settings), indent=2, sort_keys=True) + "\n"
+    content = json.dumps(without_secrets(portable_config(settings)), indent=2, sort_keys=True) + "\n"
     if tokenizer is not None:
         _write_tokenizer(path, tokenizer)
     for file in code_files(code) if code is not None and code != path else ():
@@ -67,4 +68,14 @@ def _write_tokenizer(path: Path, tokenizer: Any) -> None:
         make_tokenizer_portable(Path(scratch))
         for file in sorted(Path(scratch).iterdir()):
             if file.is_file():
-                write_atomically(path / file.name, file.read_bytes())
+                write_atomically(path / file.name, _clean(file))
+
+
+def _clean(file: Path) -> bytes:
+    """A tokenizer's file, without secrets where it holds settings; a vocabulary stays as it is."""
+    content = file.read_bytes()
+    if file.name not in SETTINGS:
+        return content
+    settings = json.loads(content)
+    kept = without_secrets(settings)
+    return content if kept == settings else (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode()

@@ -36,7 +36,7 @@ from mlm_core.training.run_files import (
     written_since,
 )
 from mlm_core.training.run_lock import NoLock, RunLock
-from mlm_core.training.run_place import make_free, replace_run
+from mlm_core.training.run_place import make_free, remove_abandoned, replace_run
 from mlm_core.training.run_record import RECORD, read_facts
 
 
@@ -78,6 +78,8 @@ class RunDirectory:
                 in it.
         """
         check_output(config)
+        # An absolute path may hold what no record may. Refused while nothing is there.
+        from_the_root(config)
         path = Path(config.output_dir) if config.output_dir is not None else None
         if path is not None and path.is_symlink():
             # The link stays; its target is moved aside.
@@ -88,6 +90,7 @@ class RunDirectory:
             for _ in range(ATTEMPTS):
                 claimed = cls._attempt(path, config.overwrite)
                 if claimed is not None:
+                    remove_abandoned(path)
                     return claimed
         except FileExistsError:
             pass

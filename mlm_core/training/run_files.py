@@ -26,7 +26,7 @@ _KNOWN = frozenset(
         "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model",
     }
 )  # fmt: skip
-"""Names of files that runs write: what is believed of a record that has names without digests."""
+"""Names of files that runs write."""
 
 Seen = Mapping[str, tuple[int, int, int]]
 """Files by name: inode, size and time of the last change in ns."""
@@ -57,9 +57,7 @@ def set_aside(path: Path) -> dict[str, Path]:
 
     A run's own files are those that its record names with their digests.
     """
-    facts = _facts_of(path)
-    recorded = facts.get("files", {})
-    own: Mapping[str, str | None] = recorded if isinstance(recorded, dict) else dict.fromkeys(recorded)
+    own = _recorded(path)
     kept = {}
     for name in sorted(_KNOWN.difference(_ALWAYS)):
         place = path / name
@@ -148,22 +146,29 @@ def remove_run(path: Path) -> list[str]:
     return []
 
 
+def _recorded(path: Path) -> Mapping[str, str]:
+    """The digests of a run's own files, by name.
+
+    Early records have names alone, which prove nothing about what a file holds now: of those files, only the
+    weights are known.
+    """
+    facts = _facts_of(path)
+    files, weights = facts.get("files", {}), facts.get("model_digest")
+    if isinstance(files, dict):
+        return files
+    return {WEIGHTS: weights} if isinstance(weights, str) else {}
+
+
 def _own_files(path: Path) -> list[str]:
-    recorded: Any = _facts_of(path).get("files", [])
-    if isinstance(recorded, dict):
-        own = [name for name, digest in recorded.items() if _is(path, name, digest)]
-    else:
-        own = [name for name in recorded if name in _KNOWN]
+    own = [name for name, digest in _recorded(path).items() if _is(path, name, digest)]
     partial = [name for name in seen_files(path) if any(is_partial(name, known) for known in _KNOWN)]
     # The record last: until then it tells whose files these are.
     return [name for name in [*own, *partial, *_ALWAYS] if name != RECORD] + [RECORD]
 
 
-def _is(path: Path, name: str, digest: str | None) -> bool:
-    """Whether a file in this directory itself has this content; None: any."""
+def _is(path: Path, name: str, digest: str) -> bool:
+    """Whether a file in this directory itself has this content."""
     try:
-        if digest is None:
-            return True
         return Path(name).name == name and not (path / name).is_symlink() and digest_of(path / name) == digest
     except OSError:
         return False

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from uuid import uuid4
 
+from mlm_core.errors import RequestError
 from mlm_core.system.files import sync_directory
 from mlm_core.training.run_lock import RunLock
 from mlm_core.training.run_record import RECORD
+
+_NEW = re.compile("[0-9a-f]{32}")
+"""The end of the name of a new directory, before it is in its place."""
 
 
 def make_free(wanted: Path) -> Path:
@@ -52,6 +59,23 @@ def replace_run(path: Path) -> tuple[RunLock, Path, Path]:
     lock.moved_to(path)
     sync_directory(path.absolute().parent)
     return lock, path, aside
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove the new directories of processes that were killed while they replaced the run at a path.
+
+    Nothing but an empty record is in them, and nobody holds their lock.
+    """
+    parent = path.absolute().parent
+    for left in parent.glob(f".{escape(path.name)}.*"):
+        if not _NEW.fullmatch(left.name.removeprefix(f".{path.name}.")) or left.is_symlink():
+            continue
+        with suppress(OSError, RequestError), RunLock(left):
+            content = list(left.iterdir())
+            if all(item.name == RECORD and item.lstat().st_size == 0 for item in content):
+                for item in content:
+                    item.unlink()
+                left.rmdir()
 
 
 def _put_aside(path: Path) -> Path:

@@ -59,6 +59,19 @@ def test_training_and_evaluating_refuse_it_before_a_run_begins(lab, copy, key, v
     assert not Path(config.output_dir).exists() or not list(Path(config.output_dir).iterdir())
 
 
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_a_token_in_the_settings_of_a_model_is_not_carried_on(lab, copy, tmp_path, capsys, name):
+    token = "hf_" + "aSecretOfMine7" * 2
+    change(copy / name, token=token, use_auth_token=token, more={"deep": token})
+    trainer = lab.trainer(model=str(copy), max_steps=1, quiet=False, save_steps=1)
+    run = trainer.train().run_dir
+    trainer.save(tmp_path / "saved")
+    assert f"{name} of the model holds a token of the Hub" in capsys.readouterr().err
+    for directory in (run, tmp_path / "saved"):
+        written = [path for path in directory.rglob("*") if path.is_file()]
+        assert len(written) > 3 and not [path for path in written if token.encode() in path.read_bytes()]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_weights_that_are_not_finite(lab, copy, value):
     weights = load_file(copy / "model.safetensors")

@@ -203,6 +203,22 @@ def test_a_model_that_asks_for_gradient_checkpointing_trains_the_same(lab, tmp_p
 
 
 @pytest.mark.one_rank
+def test_gradient_checkpointing_repeats_its_dropout(lab, tmp_path):
+    """The backward pass computes again what the forward pass computed; each step has noise of its own."""
+    model = shutil.copytree(lab.model("bert", dropout=0.2), tmp_path / "model")
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(settings | {"gradient_checkpointing": True}))
+    options = {"model": str(model), "max_steps": 4, "save_steps": 2}
+    first, second = (lab.train(**options) for _ in range(2))
+    losses = [[line["loss"] for line in steps(run.run_dir)] for run in (first, second)]
+    assert losses[0] == losses[1]
+    without = lab.train(**options | {"model": str(lab.model("bert", dropout=0.0))})
+    assert losses[0] != [line["loss"] for line in steps(without.run_dir)]
+    left, right = (read_weights(run.run_dir) for run in (first, second))
+    assert all((left[name] == right[name]).all() for name in left)
+
+
+@pytest.mark.one_rank
 def test_a_trainer_evaluates_and_saves_without_training(lab, tmp_path):
     trainer = lab.trainer(model=str(lab.model("bert")), output_dir=None)
     sums = trainer.evaluate()

@@ -27,6 +27,35 @@ def test_evaluators_refuse(lab):
     assert whole.masked_tokens > 3 * lab.engine.evaluator(config).evaluate().masked_tokens
 
 
+@pytest.mark.one_rank
+def test_wrong_arguments_from_python_are_refused(lab, tmp_path):
+    config = lab.config(model=str(lab.model("bert")), max_steps=1)
+    (tmp_path / "file").touch()
+    trainer, predictor = lab.engine.trainer(config), lab.predictor(lab.model("bert"))
+    for wrong in (
+        lambda: lab.engine.trainer(None),
+        lambda: lab.engine.trainer({"max_steps": 1}),
+        lambda: lab.engine.evaluator("run"),
+        lambda: trainer.train(on_step=5),
+        lambda: trainer.train("print"),
+        lambda: trainer.save(5),
+        lambda: trainer.save(tmp_path / "file"),
+        lambda: lab.engine.predictor(None),
+        lambda: predictor.fill([5]),
+        lambda: predictor.fill(None),
+        lambda: predictor.fill("a [MASK]", top_k="3"),
+        lambda: predictor.fill("a [MASK]", top_k=2.5),
+        lambda: predictor.fill("a [MASK]", targets=[5]),
+        lambda: predictor.logits([5]),
+    ):
+        with pytest.raises(RequestError) as raised:
+            wrong()
+        assert raised.value.code in ("invalid_type", "not_a_directory")
+    assert not (lab.directory / config.output_dir).exists()
+    # After that, everything still works.
+    assert trainer.train(on_step=print).steps == 1
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(lab):
     config = lab.config(model=str(lab.model("bert")), max_steps=20, learning_rate=1e30)
     with pytest.raises(RunError, match="try a lower --learning-rate"):

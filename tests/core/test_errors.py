@@ -7,7 +7,7 @@ import pkgutil
 import pytest
 
 import mlm_core
-from mlm_core import RequestError, RunError
+from mlm_core import Config, RequestError, RunError
 from mlm_core.errors import MlmError
 from mlm_core.hub.errors import HubError
 from mlm_core.system.interruption import InterruptedRunError
@@ -65,3 +65,18 @@ def test_errors_keep_what_only_their_class_has(error):
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert vars(again) == vars(error) and again.exit_code == error.exit_code
+
+
+def test_an_error_shows_no_secret():
+    token = "hf_" + "aSecretOfMine7" * 2
+    for make in (
+        lambda: Config(seed=token),
+        lambda: Config(dataset=[token]),
+        lambda: Config(**{token: 1}),
+        lambda: Config.from_dict({token: 1}),
+        lambda: Config(dataset=f"{token}.txt"),
+    ):
+        with pytest.raises(RequestError) as raised:
+            make()
+        shown = f"{raised.value}{raised.value.as_dict()}"
+        assert token not in shown and token[10:] not in shown

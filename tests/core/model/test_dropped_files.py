@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from mlm_core.model.left_out import left_out
+from mlm_core.model.settings_secrets import without_secrets
+
+TOKEN = "hf_" + "aSecretOfMine7" * 2
 
 
 def test_a_pooler_and_files_of_sentence_transformers(tmp_path):
@@ -22,3 +27,12 @@ def test_second_names_of_a_tensor_are_not_left_out(tmp_path):
 def test_many_modules_are_counted():
     (line,) = left_out([f"head.{number}.weight" for number in range(10)], None)
     assert line.endswith("and 6 more")
+
+
+def test_a_token_in_the_settings_is_left_out_and_said(tmp_path):
+    settings = {"token": TOKEN, "depth": {"auth": f"Bearer {TOKEN}", "kept": 1}, "list": [TOKEN, "a"], "n": 2}
+    for name in ("config.json", "tokenizer_config.json"):
+        (tmp_path / name).write_text(json.dumps(settings))
+    assert without_secrets(settings) == {"depth": {"kept": 1}, "list": ["hf_***", "a"], "n": 2}
+    for name, line in zip(("config.json", "tokenizer_config.json"), left_out([], tmp_path), strict=True):
+        assert line.startswith(f"{name} of the model holds a token of the Hub") and TOKEN not in line

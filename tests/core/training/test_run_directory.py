@@ -8,6 +8,7 @@ import pytest
 from mlm_core import Config, RequestError, RunError
 from mlm_core.training.output_directory import check_output
 from mlm_core.training.run_directory import RunDirectory, finished_result
+from mlm_core.training.run_lock import RunLock
 from mlm_core.training.run_record import read_facts
 
 FACTS = {"config": {}, "data": {}, "versions": {"mlm": "0"}, "results": None}
@@ -67,6 +68,46 @@ def test_replacing_removes_the_runs_own_files_only(tmp_path):
     other = finished(tmp_path / "other")
     finished(other, overwrite=True)
     assert not (tmp_path / "other.replaced").exists()
+
+
+def test_names_without_digests_prove_nothing(tmp_path):
+    """As early records have them, and as anybody can write them."""
+    path = finished(tmp_path / "run")
+    facts = json.loads((path / "run.json").read_text())
+    names = ["model.safetensors", "README.md", "merges.txt", "../mine.txt", "notes.txt"]
+    (path / "run.json").write_text(json.dumps(facts | {"files": names}))
+    mine = {"README.md", "merges.txt", "notes.txt"}
+    for name in mine:
+        (path / name).write_text("mine")
+    (tmp_path / "mine.txt").write_text("mine")
+    finished(path, overwrite=True)
+    assert {item.name for item in (tmp_path / "run.replaced").iterdir()} == mine
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_what_a_killed_replacement_has_begun_is_removed(tmp_path):
+    path = finished(tmp_path / "run")
+    names = [f".run.{letter * 32}" for letter in "abc"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").touch()
+    # What holds anything else, has another name, or is in use belongs to somebody.
+    (tmp_path / names[1] / "notes.txt").write_text("mine")
+    (tmp_path / ".run.backup").mkdir()
+    with RunLock(tmp_path / names[2]):
+        finished(path, overwrite=True)
+    assert {item.name for item in tmp_path.iterdir()} == {"run", ".run.backup", *names[1:]}
+    assert (tmp_path / names[1] / "run.json").exists()
+
+
+def test_a_path_that_may_not_be_recorded_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    place = tmp_path / ("hf_" + "aSecretOfMine7" * 2)
+    place.mkdir()
+    (place / "text.txt").touch()
+    monkeypatch.chdir(place)
+    with pytest.raises(RequestError, match="a token does not belong here"):
+        RunDirectory.claim(Config(output_dir="run", dataset="text.txt"), "torch")
+    assert not (place / "run").exists()
 
 
 def test_what_is_not_a_run_is_not_touched(tmp_path):
