@@ -50,12 +50,13 @@ class Evaluator(ABC):
         self.ranks = framework.ranks
         self._progress = Progress.of(setup.config)
         self._specs: ParameterSpecs | None = None
+        self._said_of_nothing = False
 
     def evaluate(self) -> MaskedSums:
         """Evaluate the current weights on the setup's held-out text, with its fixed masks."""
         with self._memory_errors_explained():
             self._load()
-            return self._evaluate()
+            return self._held_out()
 
     def measure(self, metrics: NamedMetrics) -> dict[str, Any]:
         """Compute metrics of the `evaluate` library over the masked positions of the held-out text.
@@ -180,6 +181,18 @@ class Evaluator(ABC):
     def _explained(self, phase: Phase) -> AbstractContextManager[None]:
         """While inside, what libraries raise on the model's files is an error that names them."""
         return explained(phase, self.setup.model.name, self._memory_errors_explained())
+
+    def _held_out(self) -> MaskedSums:
+        """The evaluation of the current weights; says, once, that it is of nothing."""
+        sums = self._evaluate()
+        if not sums.masked_tokens and not self._said_of_nothing:
+            self._said_of_nothing = True
+            self._progress.warn(
+                f"no token of the held-out text is masked at --mlm-probability "
+                f"{self.setup.config.mlm_probability}, so its loss and perplexity are not known; use more "
+                "text, or a higher --mlm-probability"
+            )
+        return sums
 
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""

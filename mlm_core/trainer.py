@@ -218,7 +218,7 @@ class Trainer(Evaluator):
         verified_by_default = network.on_cpu() and not config.compile
         return TrainingLoop(
             setup,
-            TrainedModel(self._evaluate, network.weights, self._moments, network.assign),
+            TrainedModel(self._held_out, network.weights, self._moments, network.assign),
             run,
             checkpoint,
             self.ranks,

@@ -190,6 +190,14 @@ def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):
 
 
 @pytest.mark.one_rank
+def test_an_evaluation_of_nothing_is_said_once(lab, capsys):
+    options = {"model": str(lab.model("bert")), "mlm_probability": 1e-3, "max_steps": 12, "quiet": False}
+    result = lab.train(**options)
+    assert result.after.masked_tokens == 0
+    assert capsys.readouterr().err.count("no token of the held-out text is masked") == 1
+
+
+@pytest.mark.one_rank
 def test_a_model_that_asks_for_gradient_checkpointing_trains_the_same(lab, tmp_path):
     plain = lab.model("bert", dropout=0.0)
     model = shutil.copytree(plain, tmp_path / "model")
