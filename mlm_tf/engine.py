@@ -15,6 +15,7 @@ from mlm_core.engine import Engine
 from mlm_core.hub.model_files import H5
 from mlm_core.network import Network
 from mlm_core.ranks.launch import Launched
+from mlm_core.ranks.ranks import Gather
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class TensorFlowEngine(Engine):
 
         return replicas_for(device)
 
-    def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes]]:
+    def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Gather:
         with _silent_import():
             from mlm_tf.ranks import join
             from mlm_tf.replicas import keep_joined

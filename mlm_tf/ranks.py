@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -15,15 +14,14 @@ from mlm_core.config.runtime import RuntimeConfig
 from mlm_core.errors import RequestError, first_line
 from mlm_core.ranks.errors import not_joined
 from mlm_core.ranks.launch import Launched
+from mlm_core.ranks.ranks import Gather
 from mlm_tf.machine import set_up
 
 _HEARTBEAT = 10.0
 """Seconds without a sign of life after which a rank counts as ended."""
 
 
-def join(
-    place: Launched, config: RuntimeConfig
-) -> tuple[tf.distribute.Strategy, Callable[[bytes], list[bytes]]]:
+def join(place: Launched, config: RuntimeConfig) -> tuple[tf.distribute.Strategy, Gather]:
     """Join the ranks; return their strategy, and what gathers bytes from all of them.
 
     Raises:
@@ -50,7 +48,9 @@ def join(
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise not_joined(place.count, config.rank_timeout, first_line(error)) from None
+        # The first sentence; the others tell about barriers.
+        reason = first_line(error).partition(". ")[0]
+        raise not_joined(place.count, config.rank_timeout, reason) from None
     for number, handler in before.items():
         # TensorFlow takes SIGTERM for itself, as a notice that the machine is taken away.
         signal.signal(number, handler)
@@ -69,6 +69,8 @@ def _set_patience(seconds: float) -> None:
         shutdown_barrier_timeout_in_ms=int(seconds * 1000),
         coordinated_jobs=[CoordinatedJob(name=job, num_tasks=cluster.num_tasks(job)) for job in jobs],
     )
+    # Without it, a rank registers by itself, and then waits an hour for the others.
+    context.context().coordination_service.cluster_register_with_barrier = True
 
 
 def is_lost_rank(error: Exception) -> bool:
@@ -82,8 +84,8 @@ def is_lost_rank(error: Exception) -> bool:
     return isinstance(error, lost)
 
 
-def _gathering(strategy: tf.distribute.Strategy) -> Callable[[bytes], list[bytes]]:
-    """What gathers bytes; of a rank with several replicas the first one speaks."""
+def _gathering(strategy: tf.distribute.Strategy) -> Gather:
+    """What gathers bytes; heartbeats tell of a lost rank. Of several replicas of a rank the first speaks."""
     local = strategy.extended._num_devices_per_worker
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.uint8)])
@@ -98,7 +100,7 @@ def _gathering(strategy: tf.distribute.Strategy) -> Callable[[bytes], list[bytes
         sizes, rows = strategy.run(gathered, args=(own,))
         return strategy.experimental_local_results(sizes)[0], strategy.experimental_local_results(rows)[0]
 
-    def gather_bytes(content: bytes) -> list[bytes]:
+    def gather_bytes(content: bytes, *, soon: bool = False) -> list[bytes]:
         sizes, rows = everyone(tf.constant(np.frombuffer(content, np.uint8)))
         sizes, rows = sizes.numpy()[::local], rows.numpy()[::local].astype(np.uint8)
         return [row[:size].tobytes() for row, size in zip(rows, sizes, strict=True)]

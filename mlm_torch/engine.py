@@ -10,6 +10,7 @@ from mlm_core.config.runtime import Device, RuntimeConfig
 from mlm_core.engine import Engine
 from mlm_core.network import Network
 from mlm_core.ranks.launch import Launched
+from mlm_core.ranks.ranks import Gather
 from mlm_core.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class TorchEngine(Engine):
 
         return is_lost_rank(error)
 
-    def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes]]:
+    def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Gather:
         from mlm_torch.ranks import join
 
         return join(place, config)

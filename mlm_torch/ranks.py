@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from datetime import timedelta
 
 import torch
@@ -13,6 +12,7 @@ from mlm_core.config.runtime import RuntimeConfig
 from mlm_core.errors import RequestError, first_line
 from mlm_core.ranks.errors import not_joined
 from mlm_core.ranks.launch import Launched
+from mlm_core.ranks.ranks import Gather
 
 _AT_WORK = timedelta(days=30)
 """How long ranks wait while another one prepares data or writes. If that one ends, they notice at once."""
@@ -20,7 +20,7 @@ _AT_WORK = timedelta(days=30)
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
 
 
-def join(place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes]]:
+def join(place: Launched, config: RuntimeConfig) -> Gather:
     """Join the ranks; return what gathers bytes from all of them.
 
     Raises:
@@ -34,16 +34,17 @@ def join(place: Launched, config: RuntimeConfig) -> Callable[[bytes], list[bytes
         _choose_gpu(place)
     if not dist.is_initialized():
         _initialize(place, "cpu:gloo,cuda:nccl" if on_gpu else "gloo", config.rank_timeout)
-    patient = dist.new_group(backend="gloo", timeout=_AT_WORK)
+    timeouts = {False: _AT_WORK, True: timedelta(seconds=config.rank_timeout)}
+    groups = {soon: dist.new_group(backend="gloo", timeout=timeout) for soon, timeout in timeouts.items()}
 
-    def gather_bytes(content: bytes) -> list[bytes]:
+    def gather_bytes(content: bytes, *, soon: bool = False) -> list[bytes]:
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(place.count)]
-        dist.all_gather(sizes, torch.tensor([len(content)]), group=patient)
+        dist.all_gather(sizes, torch.tensor([len(content)]), group=groups[soon])
         longest = max(int(size) for size in sizes)
         own = torch.zeros(longest, dtype=torch.uint8)
         own[: len(content)] = torch.frombuffer(bytearray(content or b"\0"), dtype=torch.uint8)[: len(content)]
         rows = [torch.empty_like(own) for _ in sizes]
-        dist.all_gather(rows, own, group=patient)
+        dist.all_gather(rows, own, group=groups[soon])
         return [row[: int(size)].numpy().tobytes() for row, size in zip(rows, sizes, strict=True)]
 
     return gather_bytes

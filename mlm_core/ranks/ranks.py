@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mlm_core.errors import MlmError
 from mlm_core.ranks.errors import as_in, described
@@ -23,7 +23,18 @@ def rows_of(place: int, count: int, size: int) -> slice:
     return slice(place * size // count, (place + 1) * size // count)
 
 
-def _alone(content: bytes) -> list[bytes]:
+class Gather(Protocol):
+    """What every rank passed, in the order of the ranks, each of which must call it; from the framework.
+
+    It waits as long as another rank is at work. With `soon`, all ranks are at the same place: one that does
+    not answer within `--rank-timeout` is lost, where the framework cannot tell otherwise.
+    """
+
+    def __call__(self, content: bytes, *, soon: bool = False) -> list[bytes]:
+        """Gather bytes."""
+
+
+def _alone(content: bytes, *, soon: bool = False) -> list[bytes]:
     return [content]
 
 
@@ -33,12 +44,11 @@ class Ranks:
 
     Attributes:
         place: its number, and the number of all.
-        gather_bytes: gives what every rank passed to it, in the order of the ranks; each rank must call it.
-            The framework provides it; it waits as long as another rank is at work.
+        gather_bytes: gives what every rank passed to it.
     """
 
     place: Launched = field(default_factory=Launched)
-    gather_bytes: Callable[[bytes], list[bytes]] = _alone
+    gather_bytes: Gather = _alone
 
     @property
     def rank(self) -> int:
@@ -59,17 +69,20 @@ class Ranks:
         """This rank's rows of a micro-batch of `size` rows."""
         return rows_of(self.rank, self.count, size)
 
-    def gather(self, value: Any) -> list[Any]:
-        """What every rank passed, in the order of the ranks; values are JSON's."""
-        return [json.loads(content) for content in self.gather_bytes(json.dumps(value).encode())]
+    def gather(self, value: Any, *, soon: bool = False) -> list[Any]:
+        """What every rank passed, in the order of the ranks; values are JSON's. For `soon`, see `Gather`."""
+        return [json.loads(content) for content in self.gather_bytes(json.dumps(value).encode(), soon=soon)]
 
     def from_first(self, value: T) -> T:
         """What the first rank passed."""
         return value if self.count == 1 else self.gather(value if self.first else None)[0]
 
     def add_up(self, values: Sequence[float]) -> list[float]:
-        """Sums over all ranks, float64, added in the order of the ranks: every rank gets the same."""
-        return [sum(column) for column in zip(*self.gather(list(values)), strict=True)]
+        """Sums over all ranks, float64, added in the order of the ranks: every rank gets the same.
+
+        All ranks come to it at about the same time.
+        """
+        return [sum(column) for column in zip(*self.gather(list(values), soon=True), strict=True)]
 
     @contextmanager
     def together(self) -> Iterator[None]:

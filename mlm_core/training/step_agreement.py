@@ -33,7 +33,7 @@ def agree(
     except RunError as error:
         problem = error
     note = bytes([interruption.received or 0, problem is not None])
-    notes = ranks.gather_bytes(note + (verifier.take() if verifier is not None else b""))
+    notes = ranks.gather_bytes(note + (verifier.take() if verifier is not None else b""), soon=True)
     if any(note[1] for note in notes):
         raise problem or run.moved()
     shares = [note[2:] for note in notes]

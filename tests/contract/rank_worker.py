@@ -1,7 +1,8 @@
 """One rank of several: trains what it is asked to, and prints a JSON line for each job.
 
 python rank_worker.py BACKEND DEVICES JOBS; JOBS is a JSON list of {"options": {...}} with, if wanted,
-{"signal": "SIGTERM", "rank": 1, "step": 3} for a signal that a rank sends itself after a step, and
+{"signal": "SIGTERM", "rank": 1, "step": 3} for a signal that a rank sends itself after a step, or, with
+"agreeing": true, when the ranks have computed the step and come to agree on it, and
 {"own": {"1": {...}}} for options of one rank alone.
 """
 
@@ -18,6 +19,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from mlm_core import Config, load_engine
 from mlm_core.errors import MlmError
 from mlm_core.ranks.launch import launched
+from mlm_core.training import loop
 
 
 def main() -> None:
@@ -34,11 +36,26 @@ def main() -> None:
         print(json.dumps({"job": number} | said), flush=True)
 
 
+def stopping(step: int, number: int):
+    """The agreement of the ranks, before which this one sends itself a signal at a step."""
+    agree, calls = loop.agree, []
+
+    def agreeing(*arguments):
+        calls.append(1)
+        if len(calls) == step:
+            os.kill(os.getpid(), number)
+        return agree(*arguments)
+
+    return agreeing
+
+
 def outcome(engine, rank: int, job: dict) -> dict:
     def on_step(done) -> None:
-        if done.line["step"] == job.get("step") and rank == job["rank"]:
+        if done.line["step"] == job.get("step") and rank == job["rank"] and not job.get("agreeing"):
             os.kill(os.getpid(), getattr(signal, job["signal"]))
 
+    if job.get("agreeing") and rank == job["rank"]:
+        loop.agree = stopping(job["step"], getattr(signal, job["signal"]))
     options = job["options"] | job.get("own", {}).get(str(rank), {})
     try:
         result = engine.trainer(Config(**options)).train(on_step)

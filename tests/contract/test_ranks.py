@@ -178,6 +178,18 @@ def test_a_missing_rank_is_named(lab, place):
     assert "2 ranks" in said["message"]
 
 
+def test_a_rank_that_stops_between_step_and_agreement_is_lost(lab, place):
+    """The others do not wait for it as they wait for one that prepares data."""
+    stop = {"signal": "SIGSTOP", "rank": 1, "step": 2, "agreeing": True}
+    group = RankGroup(lab.engine.name, 2, [{"options": place("uneven", "stopped", rank_timeout=3)} | stop])
+    try:
+        group.processes[0].wait(120)
+    finally:
+        group.processes[1].kill()
+    (said,) = group.ended()[0]
+    assert said["error"] == "lost_rank", group.text(0)
+
+
 def test_a_port_that_is_taken_is_named(lab, place):
     ports = free_ports(2)
     with socket.socket() as taken:
