@@ -25,6 +25,12 @@ _LAUNCHERS = (
 
 _TF_CONFIG = "TF_CONFIG"
 
+_ROLES = ("chief", "worker")
+"""Of TF_CONFIG, those that train, in the order of the ranks."""
+
+_LONGEST_NUMBER = 9
+"""Digits of a rank or of a number of ranks."""
+
 
 @dataclass(frozen=True)
 class Launched:
@@ -92,9 +98,10 @@ def _from_variables(found: Mapping[str, str]) -> Launched | None:
         rank = _number(found, rank_name, 0)
         if not 0 <= rank < count:
             raise _wrong(rank_name, rank, f"{count_name} is {count}")
-        return Launched(
-            rank, count, _number(found, local_name, 0), _number(found, local_count_name, 1), by=count_name
-        )
+        local_count = _number(found, local_count_name, 1)
+        if local_count < 1:
+            raise _wrong(local_count_name, local_count, "at least this one is here")
+        return Launched(rank, count, _number(found, local_name, 0), local_count, by=count_name)
     return None
 
 
@@ -104,7 +111,7 @@ def _number(found: Mapping[str, str], name: str, default: int) -> int:
         return default
     # Slurm writes 2(x3),1 for three nodes with two tasks each and one with one.
     text = re.split(r"[(,]", text)[0] if name.startswith("SLURM") else text
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _LONGEST_NUMBER:
         raise _wrong(name, found[name], "not a number")
     return int(text)
 
@@ -115,16 +122,27 @@ def _from_tf_config(found: Mapping[str, str]) -> Launched | None:
     try:
         content: Any = json.loads(text or "{}")
         cluster, task = content.get("cluster", {}), content.get("task", {})
-        workers = [worker for role in ("chief", "worker") for worker in cluster.get(role, ())]
-        others = sorted(role for role in cluster if role not in ("chief", "worker") and cluster[role])
+        workers = [worker for role in _ROLES for worker in cluster.get(role, ())]
+        others = sorted(role for role in cluster if role not in _ROLES and cluster[role])
         if len(workers) < 2:
             return None
         chiefs = len(cluster.get("chief", ()))
-        rank = int(task["index"]) + (0 if task["type"] == "chief" else chiefs)
+        index = task["index"]
+        if type(index) is not int:
+            # TensorFlow waits for ever for a worker "0".
+            raise _wrong(_TF_CONFIG, text, f"its index {index!r} is not a whole number")
+        rank = index + (0 if task["type"] == "chief" else chiefs)
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise _wrong(_TF_CONFIG, text, "not a cluster with a task") from None
-    if others or not 0 <= rank < len(workers) or not all(isinstance(worker, str) for worker in workers):
+    if others or task["type"] not in _ROLES or not 0 <= rank < len(workers):
         raise _wrong(_TF_CONFIG, text, "only chief and worker are supported, with a task among them")
+    for worker in workers:
+        if (
+            not isinstance(worker, str)
+            or not re.fullmatch(r".+:\d{1,5}", worker)
+            or workers.count(worker) > 1
+        ):
+            raise _wrong(_TF_CONFIG, text, f"{worker!r} is not the HOST:PORT of one worker")
     hosts = [worker.rpartition(":")[0] for worker in workers]
     here = [place for place, host in enumerate(hosts) if host == hosts[rank]]
     return Launched(rank, len(workers), here.index(rank), len(here), _TF_CONFIG, tuple(workers))

@@ -55,10 +55,12 @@ def _state(address: str) -> str:
     """Whether somebody answers at `HOST:PORT`."""
     host, _, port = address.rpartition(":")
     try:
+        if not 0 < int(port) < 2**16:
+            return "no such port"
         socket.getaddrinfo(host, int(port))
         with socket.create_connection((host, int(port)), timeout=_PATIENCE):
             return "answers"
-    except (ValueError, OverflowError):
+    except ValueError:
         return "no such port"
     except socket.gaierror:
         return "the name is unknown here"

@@ -14,7 +14,7 @@ def test_a_process_alone():
 def test_addresses_are_tried():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        workers = [f"127.0.0.1:{port}", "127.0.0.1:1", "no-such-host.invalid:80", "127.0.0.1:none"]
+        workers = [f"127.0.0.1:{port}", "127.0.0.1:1", "no-such-host.invalid:80", "127.0.0.1:99999"]
         config = json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": 1}})
         found = node_facts({"TF_CONFIG": config})
     assert (found["rank"], found["count"], found["by"]) == (1, 4, "TF_CONFIG")

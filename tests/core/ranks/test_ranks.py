@@ -22,7 +22,7 @@ def together(count, work):
     barrier, places = threading.Barrier(count), [b""] * count
 
     def run(rank):
-        def gather(content):
+        def gather(content, *, soon=False):
             places[rank] = content
             barrier.wait(10)
             gathered = list(places)
