@@ -6,6 +6,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mlm_core.errors import MlmError, RequestError
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from mlm_core.training.setup import EvaluationSetup, TrainingSetup
 
 
+ALIASES = MappingProxyType({"pytorch": "torch", "tensorflow": "tf", "keras": "tf"})
+"""Other names of engines."""
+
+
 class Engine(Framework):
     """A framework that trains and predicts; found through the entry-point group `mlm.engines`."""
 
@@ -40,7 +45,7 @@ class Engine(Framework):
         """
         from mlm_core.training.same_setup import check_same_setup
 
-        _check_config(config)
+        _check_config(config, self.name)
         self.join(_as_recorded(config))
         setup = self.ranks.in_turn(lambda: self._training_setup(config, dataset))
         check_same_setup(setup, self.ranks)
@@ -108,7 +113,7 @@ class Engine(Framework):
                 config, source, progress, framework=self, files=files, whole=whole, fingerprint=fingerprint
             )
 
-        _check_config(config)
+        _check_config(config, self.name)
         self.join(config)
         return self._trainer_of(self.ranks.in_turn(prepared))
 
@@ -205,11 +210,19 @@ class Engine(Framework):
         """The engine's trainer class; imports the framework."""
 
 
-def _check_config(config: object) -> None:
+def _check_config(config: object, engine: str) -> None:
     from mlm_core.config.arguments import as_instance
     from mlm_core.config.config import Config
 
-    as_instance("config", config, Config, "a Config")
+    backend = as_instance("config", config, Config, "a Config").backend
+    if backend is not None and ALIASES.get(backend, backend) != engine:
+        raise RequestError(
+            f"is not the engine that was asked, {engine}",
+            code="contradiction",
+            option="--backend",
+            value=backend,
+            fix=f'leave it out, or use load_engine("{backend}")',
+        )
 
 
 def _as_recorded(config: Config) -> Config:

@@ -6,12 +6,11 @@ import os
 from contextlib import suppress
 from importlib.metadata import entry_points
 
-from mlm_core.engine import Engine
+from mlm_core.engine import ALIASES, Engine
 from mlm_core.errors import RequestError
 
 GROUP = "mlm.engines"
 _PREFERRED = "torch"
-_ALIASES = {"pytorch": "torch", "tensorflow": "tf", "keras": "tf"}
 
 
 def engines() -> dict[str, Engine]:
@@ -39,7 +38,7 @@ def find_engine(name: str | None = None) -> Engine:
         option, chosen = "MLM_BACKEND", os.environ["MLM_BACKEND"]
     if chosen is None:
         chosen = _default()
-    chosen = _ALIASES.get(chosen, chosen)
+    chosen = ALIASES.get(chosen, chosen)
     if chosen not in engine_names():
         raise RequestError(
             "no such backend",

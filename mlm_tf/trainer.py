@@ -85,7 +85,7 @@ class TensorFlowTrainer(Trainer):
                 self.network.strategy,
             ),
             steps_per_epoch=plan.steps - first_step,
-            callbacks=[_Report(loop)],
+            callbacks=_untimed(model, _Report(loop)),
             shuffle=False,
             verbose=0,
         )
@@ -94,15 +94,22 @@ class TensorFlowTrainer(Trainer):
         return export_moments(self.network.model)
 
     def _evaluate(self) -> MaskedSums:
-        shown = [_Evaluation(self._evaluated_batch)]
-        sums = self.network.model.evaluate(
+        model = self.network.model
+        sums = model.evaluate(
             self._test_data,
             steps=len(self.setup.evaluation_keys),
-            callbacks=shown,
+            callbacks=_untimed(model, _Evaluation(self._evaluated_batch)),
             return_dict=True,
             verbose=0,
         )
         return _sums(sums)
+
+
+def _untimed(model: Any, callback: keras.callbacks.Callback) -> keras.callbacks.CallbackList:
+    """The callback, of which Keras does not warn where it takes longer than a step, as for a checkpoint."""
+    callbacks = keras.callbacks.CallbackList([callback], add_history=True, model=model)
+    callbacks._check_timing = False
+    return callbacks
 
 
 class _Report(keras.callbacks.Callback):

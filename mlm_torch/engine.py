@@ -28,8 +28,9 @@ class TorchEngine(Engine):
     modules = ("torch", "accelerate")
     packages = ("torch", "accelerate")
     install = "pip install 'mlm[torch]'"
-    # transformers 4 imports every framework it finds unless told not to.
-    environment = MappingProxyType({"USE_TORCH": "1", "USE_TF": "0"})
+    # transformers 4 imports every framework it finds unless told not to. Before PyTorch's network code raises
+    # an error, it logs dozens of lines of C++.
+    environment = MappingProxyType({"USE_TORCH": "1", "USE_TF": "0", "TORCH_CPP_LOG_LEVEL": "FATAL"})
     transformers_check = "is_torch_available"
     shards = True
 

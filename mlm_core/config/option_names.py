@@ -19,9 +19,11 @@ _ELSEWHERE = {
     "disable_tqdm": "--quiet",
     "do_predict": "the command mlm evaluate",
     "dtype": "--precision",
+    "engine": "--backend",
     "eval_batch_size": "--batch-size",
     "fp16": "--precision fp16",
     "fp16_full_eval": "--precision fp16",
+    "framework": "--backend",
     "hub_private_repo": "--hub-private",
     "hub_public": "--hub-private, false in a file or in Python",
     "hub_token": _TOKEN,
@@ -128,5 +130,5 @@ def unknown_option(written: str, known: Iterable[str]) -> RequestError:
     elif near:
         fix = f"did you mean {near[0]}?"
     else:
-        fix = f"the options are {' '.join(flags)}"
+        fix = "mlm train --help lists the options"
     return RequestError("no such option", code="unknown_option", option=written, fix=fix)

@@ -166,7 +166,10 @@ def _run_without_model(directory: Path) -> tuple[str, str]:
             "put it back, for example from the model that the run started with",
         )
     again = f"mlm train --resume --output-dir {shlex.quote(str(directory))}"
-    return "is a run that did not finish, so it has no model", f"{again} goes on with it"
+    return (
+        "is a run that has not finished, so it has no model yet",
+        f"if no process trains in it any more, {again} goes on with it",
+    )
 
 
 def _check_no_revision(config: ModelConfig) -> None:

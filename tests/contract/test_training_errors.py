@@ -35,6 +35,9 @@ def test_wrong_arguments_from_python_are_refused(lab, tmp_path):
     for wrong in (
         lambda: lab.engine.trainer(None),
         lambda: lab.engine.trainer({"max_steps": 1}),
+        lambda: lab.engine.trainer(
+            replace(config, backend="keras" if lab.engine.name == "torch" else "torch")
+        ),
         lambda: lab.engine.evaluator("run"),
         lambda: trainer.train(on_step=5),
         lambda: trainer.train("print"),
@@ -50,7 +53,7 @@ def test_wrong_arguments_from_python_are_refused(lab, tmp_path):
     ):
         with pytest.raises(RequestError) as raised:
             wrong()
-        assert raised.value.code in ("invalid_type", "not_a_directory")
+        assert raised.value.code in ("invalid_type", "not_a_directory", "contradiction")
     assert not (lab.directory / config.output_dir).exists()
     # After that, everything still works.
     assert trainer.train(on_step=print).steps == 1

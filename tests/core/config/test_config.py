@@ -157,7 +157,7 @@ def test_names_from_elsewhere_are_explained(written, hint):
         ("report_to", "no counterpart"),
         ("warmup_ratio", "--warmup-steps, a number of steps"),
         ("learning_rat", "did you mean --learning-rate"),
-        ("xyz", "the options are"),
+        ("xyz", "mlm train --help lists the options"),
     ],
 )
 def test_names_from_elsewhere_are_explained_in_python_too(name, hint):
