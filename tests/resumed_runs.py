@@ -57,15 +57,19 @@ class Runs:
         """The command that trains in a directory."""
         return [self.python, *self._words, "--output-dir", str(run), "--backend", self.backend]
 
-    def start(self, name: str, *words: str, slow_saves: bool = False) -> subprocess.Popen[str]:
+    def start(
+        self, name: str, *words: str, slow_saves: bool = False, start_new_session: bool = False
+    ) -> subprocess.Popen[str]:
         """Start or resume a run. With `slow_saves` writing each file to disk takes longer."""
-        more = {"PYTHONPATH": str(self.directory / "slow")} if slow_saves else {}
+        path = [str(self.directory / "slow"), os.environ.get("PYTHONPATH")]
+        more = {"PYTHONPATH": os.pathsep.join(filter(None, path))} if slow_saves else {}
         return subprocess.Popen(
             [*self.command(self.directory / name), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | more,
+            start_new_session=start_new_session,
         )
 
     def finish(self, name: str, *words: str, code: int = 0) -> tuple[dict[str, Any], str]:

@@ -19,6 +19,9 @@ from mlm_core.training.resume import checkpoint_facts
 from mlm_core.training.run_record import RECORD
 from mlm_core.training.setup import TrainingSetup
 
+_AGREED = ("save_steps", "resume", "verify_batches", "mlm_head", "compile", "hub_strategy", "shard")
+"""Options that do not change the result, but by which a rank takes part in what all do."""
+
 _PATIENCE = 10.0
 """Seconds in which a shared disk shows what another machine has written."""
 
@@ -35,8 +38,7 @@ def check_same_setup(setup: TrainingSetup, ranks: Ranks) -> None:
     values: list[tuple[str, Any]] = [
         (spec.flag, config[name])
         for name, spec in options.items()
-        if (spec.affects == "result" and name not in (*TEXT_OPTIONS, "model"))
-        or name in ("save_steps", "resume", "verify_batches", "mlm_head", "compile", "hub_strategy")
+        if (spec.affects == "result" and name not in (*TEXT_OPTIONS, "model")) or name in _AGREED
     ]
     facts = checkpoint_facts(setup)
     values += [("--dataset", [facts["fingerprint"], facts["blocks"]])]

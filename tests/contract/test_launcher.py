@@ -31,17 +31,11 @@ def whole(runs):
 
 
 class Launched:
-    """A run in two ranks."""
+    """A run in two ranks, which saves slowly, so that it has not ended when a busy machine sends a signal."""
 
     def __init__(self, runs, name, *words):
         self.runs, self.name = runs, name
-        self.process = subprocess.Popen(
-            [*runs.command(runs.directory / name), "--nproc", "2", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self.process = runs.start(name, "--nproc", "2", *words, slow_saves=True, start_new_session=True)
 
     def ranks(self):
         """The processes of the ranks, in their order; waits until they are there."""

@@ -10,6 +10,7 @@ from rank_group import RankGroup, free_ports
 from training_runs import metrics
 
 from mlm_core import RequestError
+from mlm_core.config.option_names import flag_of
 from mlm_core.model.weight_files import read_weights
 
 STEPS = 12
@@ -136,6 +137,7 @@ def wrong(lab, jobs, count=2, **how):
 def test_wrong_ranks_are_refused_in_one_line(lab, place, tmp_path):
     other = tmp_path / "other.jsonl"
     other.write_text(lab.jsonl.read_text() + json.dumps({"text": "one more text for this rank"}) + "\n")
+    taking_part, chosen = ("shard", True) if lab.engine.shards else ("save_steps", 5)
     jobs = [
         # More ranks than rows.
         {"options": place("uneven", "rows", batch_size=1)},
@@ -143,21 +145,24 @@ def test_wrong_ranks_are_refused_in_one_line(lab, place, tmp_path):
         {"options": place("uneven", "seed"), "own": {"1": {"seed": 7}}},
         {"options": place("uneven", "data"), "own": {"1": {"dataset": str(other)}}},
         {"options": place("uneven", "none"), "own": {"1": {"dataset": str(tmp_path / "none.jsonl")}}},
+        # An option that does not change the result, but by which a rank takes part.
+        {"options": place("uneven", "part"), "own": {"1": {taking_part: chosen}}},
         # After that the ranks still work together.
         {"options": place("uneven", "right", max_steps=1)},
     ]
     said = wrong(lab, jobs)
-    wanted = ["too_many_ranks", "ranks_differ", "ranks_differ", "missing_file", None]
+    wanted = ["too_many_ranks", "ranks_differ", "ranks_differ", "missing_file", "ranks_differ", None]
     for rank in said:
         assert [job.get("error") for job in said[rank]] == wanted
         assert [job.get("option") for job in said[rank]][:3] == ["--batch-size", "--seed", "--dataset"]
-        assert [job.get("exit") for job in said[rank]] == [2, 2, 2, 2, None]
+        assert said[rank][4]["option"] == flag_of(taking_part)
+        assert [job.get("exit") for job in said[rank]] == [2, 2, 2, 2, 2, None]
         # One rank says it.
-        speaker = [0, 0, 0, 1, None]
+        speaker = [0, 0, 0, 1, 0, None]
         silent = [who if who != rank else None for who in speaker]
         assert [job.get("said_by") for job in said[rank]] == silent
     # Nothing was written.
-    for name in ("rows", "seed", "data", "none"):
+    for name in ("rows", "seed", "data", "none", "part"):
         assert not (lab.directory / f"uneven-{name}").exists()
 
 
