@@ -56,8 +56,11 @@ class Engine(Framework):
         from mlm_core.training.recorded_options import check_text_given, with_recorded
         from mlm_core.training.setup import training_setup
 
-        given = config.dataset
+        given, asked = config.dataset, config.given
         config = with_recorded(config)
+        if not self.shards and "shard" not in asked:
+            # Of the run that is resumed, in an engine that shards; its checkpoints are whole.
+            config = replace(config, shard=False)
         files = find_model(config)
         self._check(config)
         if dataset is None:
@@ -126,6 +129,10 @@ class Engine(Framework):
         source = load_source(config, dataset, progress=progress)
         self.prepare_process()
         self.check_device(config.device)
+        if config.shard and self.ranks.count == 1:
+            progress.say(
+                "--shard changes nothing with one rank; mlm train --nproc or torchrun starts several"
+            )
         if config.precision == "fp16" and (config.device == "cpu" or "gpu" not in self.devices()):
             progress.say("--precision fp16 is many times slower on a CPU; bf16 or float32 suits it")
         return progress, source

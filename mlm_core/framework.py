@@ -18,6 +18,7 @@ from mlm_core.errors import MlmError, RequestError, RunError, first_line
 from mlm_core.ranks.errors import lost_rank
 from mlm_core.ranks.launch import Launched, launched
 from mlm_core.ranks.ranks import Gather, Ranks
+from mlm_core.system.interruption import waiting
 from mlm_core.system.machine import has_fast_bf16, processor_name
 from mlm_core.system.versions import installed_versions
 
@@ -132,7 +133,8 @@ class Framework(ABC):
             return
         self.prepare_process()
         self.check_device(config.device)
-        self.ranks = Ranks(place, self._gather_bytes(place, config))
+        with waiting():
+            self.ranks = Ranks(place, self._gather_bytes(place, config))
 
     def _gather_bytes(self, place: Launched, config: RuntimeConfig) -> Gather:
         """Connect to the other ranks; see `Ranks.gather_bytes`, and `join` for the rest.

@@ -27,7 +27,7 @@ from mlm_core.training.run_card import write_run_card
 from mlm_core.training.run_directory import RunDirectory
 from mlm_core.training.run_errors import writing
 from mlm_core.training.run_facts import all_versions, announce, run_facts
-from mlm_core.training.same_setup import check_same_weights, check_shared_run
+from mlm_core.training.same_setup import check_same_run, check_same_weights, check_shared_run
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
 
 
@@ -67,8 +67,7 @@ class Trainer(Evaluator):
         self._trained = True
         self._on_step = on_step
         with self._memory_errors_explained():
-            with self.ranks.together():
-                run = self._reopened(setup)
+            run = self._reopened(setup)
             return self._begin(setup) if run is None else self._resume(setup, run)
 
     def first_batch(self) -> FirstBatch:
@@ -120,7 +119,19 @@ class Trainer(Evaluator):
         )
 
     def _reopened(self, setup: TrainingSetup) -> RunDirectory | None:
-        """The directory of the run that resumes; None: a new run begins."""
+        """The directory of the run that resumes, the same for all ranks; None: a new run begins."""
+        run = None
+        try:
+            with self.ranks.together():
+                run = self._reopened_here(setup)
+            check_same_run(run is not None, setup.config.output_dir, self.ranks)
+        except BaseException:
+            if run is not None:
+                run.__exit__(None, None, None)
+            raise
+        return run
+
+    def _reopened_here(self, setup: TrainingSetup) -> RunDirectory | None:
         run = RunDirectory.reopen(setup.config)
         if not self.ranks.first:
             return RunDirectory.shared(run.path) if run is not None else None

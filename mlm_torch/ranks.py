@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+from contextlib import suppress
 from datetime import timedelta
 
 import torch
@@ -34,6 +36,8 @@ def join(place: Launched, config: RuntimeConfig) -> Gather:
         _choose_gpu(place)
     if not dist.is_initialized():
         _initialize(place, "cpu:gloo,cuda:nccl" if on_gpu else "gloo", config.rank_timeout)
+    # Else threads of the groups may outlive the interpreter, and abort the process while it ends.
+    atexit.register(_leave)
     timeouts = {False: _AT_WORK, True: timedelta(seconds=config.rank_timeout)}
     groups = {soon: dist.new_group(backend="gloo", timeout=timeout) for soon, timeout in timeouts.items()}
 
@@ -65,12 +69,27 @@ def _initialize(place: Launched, backend: str, timeout: float) -> None:
             fix="start the ranks with mlm train --nproc or torchrun, or set MASTER_ADDR and MASTER_PORT; "
             f"for one process, unset {place.by}",
         )
+    port = os.environ["MASTER_PORT"]
+    if not port.isdecimal() or not 0 < int(port[:6]) < 2**16:
+        raise RequestError(
+            "is no port",
+            code="wrong_launch",
+            option="MASTER_PORT",
+            value=port,
+            fix="give the number of a free port of rank 0",
+        )
     try:
         dist.init_process_group(
             backend, rank=place.rank, world_size=place.count, timeout=timedelta(seconds=timeout)
         )
     except (dist.DistError, RuntimeError, ValueError) as error:
         raise not_joined(place.count, timeout, first_line(error)) from None
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        with suppress(RuntimeError, ValueError):
+            dist.destroy_process_group()
 
 
 def _choose_gpu(place: Launched) -> None:

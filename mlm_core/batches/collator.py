@@ -13,6 +13,7 @@ from mlm_core.batches.masking import full_width_labels, mask_tokens
 from mlm_core.batches.masking_rule import masking_rule, padding_id
 from mlm_core.batches.randomness import Stream, UInt64, raw_draws
 from mlm_core.compat.transformers import Tokenizer
+from mlm_core.config.arguments import wrong_argument
 from mlm_core.config.config import Config
 from mlm_core.config.masking import MaskingConfig
 from mlm_core.errors import RequestError
@@ -63,6 +64,8 @@ class MaskingCollator:
                 "seed": seed,
             }
         )
+        if not hasattr(tokenizer, "name_or_path"):
+            raise wrong_argument("tokenizer", tokenizer, "a transformers tokenizer")
         name = str(tokenizer.name_or_path)
         self._rule = masking_rule(tokenizer, config, name)
         self._padding_id = padding_id(tokenizer, name)
@@ -92,6 +95,8 @@ class MaskingCollator:
         Raises:
             RequestError: there is no row, a row has no `input_ids`, or the tokenizer has no such token id.
         """
+        if not isinstance(rows, Sequence):
+            raise wrong_argument("rows", rows, "a list of tokenised rows")
         ids = [_token_ids(row) for row in rows]
         if not ids:
             raise RequestError("a batch needs at least one row", code="empty_batch", option="rows", value=0)
@@ -143,6 +148,8 @@ class MaskingCollator:
 
 
 def _token_ids(row: Mapping[str, Any]) -> NDArray[np.int64]:
+    if not isinstance(row, Mapping):
+        raise wrong_argument("rows", row, "a list of rows, each a mapping with input_ids")
     if "input_ids" in row:
         return np.asarray(row["input_ids"], dtype=np.int64)
     raise RequestError(

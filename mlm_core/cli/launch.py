@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,7 @@ def launch(request: Request, words: Sequence[str], count: int, config: Config) -
     from mlm_core.system.interruption import PassedOn
     from mlm_core.system.scratch import scratch_directory
 
-    start = _Start(request.command, tuple(_for_ranks(words)), config)
+    start = _Start(request.command, tuple(_for_ranks(words)), config, count)
     restarts = whole_number(request.arguments.get("max_restarts") or "0", "--max-restarts", least=0)
     with scratch_directory("launch", Progress.of(config).say) as scratch, PassedOn() as signals:
         done = 0
@@ -98,26 +97,28 @@ class _Start:
         command: the name of the command.
         words: the command line of the ranks.
         config: its options.
+        count: the number of ranks.
         run: the directory of a run that can be resumed; None: unknown, or there is none yet.
     """
 
     command: str
     words: tuple[str, ...]
     config: Config
+    count: int
     run: Path | None = None
 
     def known(self, run: Path | None) -> _Start:
         """The start, with the directory that a rank has told."""
         if run is None and self.config.resume and self.config.output_dir is not None:
             run = Path(self.config.output_dir)
-        return _Start(self.command, self.words, self.config, run or self.run)
+        return replace(self, run=run or self.run)
 
     def resumed(self) -> _Start:
         """The next start, which resumes the run."""
         # --overwrite has replaced what was there before.
         words = [word for word in self.words if word not in ("--overwrite", "--no-overwrite")]
         words += ["--no-overwrite", "--resume", "--output-dir", str(self.run)]
-        return _Start(self.command, tuple(words), self.config, self.run)
+        return replace(self, words=tuple(words))
 
     @property
     def step(self) -> int | None:
@@ -129,16 +130,17 @@ class _Start:
     def with_advice(self, error: MlmError) -> MlmError:
         """The error; if the rank could not say how to go on, with what is left and how to go on."""
         from mlm_core.ranks.outcome import DeadRankError, StoppedError
+        from mlm_core.training.run_errors import resume_command
 
         if not isinstance(error, (DeadRankError, StoppedError)):
             return error
         step = self.step
-        if step is not None:
+        if self.run is not None and step is not None:
             error.message += f"; the newest checkpoint is of step {step} in {self.run}"
-            error.fix = f"mlm train --output-dir {shlex.quote(str(self.run))} --resume continues from it"
+            error.fix = f"{resume_command(self.run, self.count)} continues from it"
         elif self.run is not None:
             error.message += "; there is no checkpoint yet"
-            error.fix = f"mlm train --output-dir {shlex.quote(str(self.run))} --resume starts again"
+            error.fix = f"{resume_command(self.run, self.count)} starts again"
         else:
             error.message += "; there is no checkpoint yet" if self.command == "train" else ""
             error.fix = "the same command starts again"

@@ -36,6 +36,14 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
 
     def __new__(cls, *args: Any, **values: Any) -> Self:
         """Check the names first: a name from another trainer gets a better answer than Python's TypeError."""
+        if args:
+            raise RequestError(
+                "takes options by name",
+                code="invalid_type",
+                option="Config",
+                value=repr(args[0]),
+                fix="for example Config(dataset=...)",
+            )
         for name in values:
             if name not in cls.options():
                 raise unknown_option(name, (spec.flag for spec in cls.options().values()))

@@ -106,7 +106,7 @@ def _announce_splits(
 def _read(opened: OpenedDataset, split: str, name: str, config: DataConfig, progress: Progress) -> Documents:
     try:
         texts, column = _texts(opened, split, name, config, progress)
-        return _documents(texts, name, progress, column)
+        return _documents(texts, name, progress, column, config.text_column)
     except ValueError as error:
         # A line is not JSON; reading the files again tells which line.
         found = find_file_error(opened.files) if opened.files is not None else None
@@ -133,7 +133,9 @@ def _texts(
     return TableTexts(rows, column), column
 
 
-def _documents(texts: Texts, name: str, progress: Progress, column: str | None = None) -> Documents:
+def _documents(
+    texts: Texts, name: str, progress: Progress, column: str | None = None, given: str | None = None
+) -> Documents:
     """The rows that hold text; says from which column, and how many rows are left out.
 
     Raises:
@@ -157,7 +159,7 @@ def _documents(texts: Texts, name: str, progress: Progress, column: str | None =
     said = progress.warn if left > len(kept) else progress.say
     if column is not None:
         out = f"; {left:,} of {len(texts):,} rows have none, and are left out" if left else ""
-        said = said if left or column != DEFAULT else progress.detail
+        said = said if left or column not in (DEFAULT, given) else progress.detail
         said(f"{name}: the text is in column {column}{out}")
     elif left:
         said(f"{name}: {left:,} of {quantity(len(texts), 'line')} are blank, and are left out")

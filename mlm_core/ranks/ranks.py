@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from mlm_core.errors import MlmError
 from mlm_core.ranks.errors import as_in, described
 from mlm_core.ranks.launch import Launched
+from mlm_core.system.interruption import waiting
 
 T = TypeVar("T")
 
@@ -71,7 +72,9 @@ class Ranks:
 
     def gather(self, value: Any, *, soon: bool = False) -> list[Any]:
         """What every rank passed, in the order of the ranks; values are JSON's. For `soon`, see `Gather`."""
-        return [json.loads(content) for content in self.gather_bytes(json.dumps(value).encode(), soon=soon)]
+        with waiting():
+            gathered = self.gather_bytes(json.dumps(value).encode(), soon=soon)
+        return [json.loads(content) for content in gathered]
 
     def from_first(self, value: T) -> T:
         """What the first rank passed."""

@@ -54,6 +54,23 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def waiting() -> Iterator[None]:
+    """While inside, SIGINT ends the process at once, and silently, unless somebody handles it.
+
+    For a call that waits for other processes: Python would raise KeyboardInterrupt only when it returns.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _heard() -> list[signal.Signals]:
     """The signals to act on: `nohup` asks a process to ignore SIGHUP."""
     hang_up = getattr(signal, "SIGHUP", None)

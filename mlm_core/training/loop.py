@@ -25,7 +25,7 @@ from mlm_core.training.checkpoint import Checkpoint, Checkpoints, Moments
 from mlm_core.training.recorder import Recorder
 from mlm_core.training.resume import checkpoint_facts
 from mlm_core.training.run_directory import RunDirectory
-from mlm_core.training.run_errors import not_finite, without_best, writing
+from mlm_core.training.run_errors import not_finite, resume_command, without_best, writing
 from mlm_core.training.same_setup import check_same_weights
 from mlm_core.training.setup import TrainingSetup
 from mlm_core.training.step_agreement import agree
@@ -192,7 +192,7 @@ class TrainingLoop:
             )
             self.recorder.restart_clock()
         if interrupted is not None and not last:
-            again = f"mlm train --output-dir {self._checkpoints.run} --resume"
+            again = resume_command(self._checkpoints.run)
             raise InterruptedRunError(interrupted, step, f"{again} resumes it")
         self._done = step
         if self._on_step is not None:

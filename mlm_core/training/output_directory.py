@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mlm_core.config.config import Config
@@ -10,6 +11,7 @@ from mlm_core.errors import RequestError
 from mlm_core.system.files import is_partial
 from mlm_core.system.os_errors import advice, reason
 from mlm_core.training.run_files import METRICS
+from mlm_core.training.run_lock import RunLock
 from mlm_core.training.run_record import RECORD, read_facts
 
 DEFAULT_PARENT = "runs"
@@ -91,6 +93,13 @@ def _check_readable(path: Path) -> None:
 def in_use(output_dir: str) -> RequestError:
     """Error: the output directory holds something already."""
     run = is_run(Path(output_dir))
+    if run:
+        try:
+            with suppress(OSError), RunLock(Path(output_dir)):
+                pass
+        except RequestError as error:
+            # Another process is training in it.
+            return error
     return RequestError(
         "the directory holds a run" if run else "the directory is not empty",
         code="run_exists",

@@ -69,6 +69,8 @@ def not_taken(config: Config) -> list[str]:
             "the run was started with --push-to-hub, this start is not: nothing is published; "
             "to publish, give --push-to-hub and --hub-model-id again"
         )
+    if recorded.get("shard") is True and not config.shard:
+        said.append("the run was started with --shard, this start is not: each rank holds the whole model")
     for name in _PERMISSIONS:
         if recorded.get(name) is True and not getattr(config, name):
             said.append(

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlm_core.errors import RunError
+from mlm_core.ranks.launch import launched
+from mlm_core.ranks.notes import notes
 from mlm_core.system.os_errors import advice, reason
 from mlm_core.training.checkpoint import Checkpoints
+
+
+def resume_command(run: Path, ranks: int | None = None) -> str:
+    """The command that goes on with a run.
+
+    Args:
+        run: its directory.
+        ranks: how many ranks `--nproc` starts; None: as many as the launcher of this process, if it has one.
+    """
+    if ranks is None:
+        ranks = launched().count if notes() is not None else 1
+    several = f" --nproc {ranks}" if ranks > 1 else ""
+    return f"mlm train --output-dir {shlex.quote(str(run))} --resume{several}"
 
 
 def out_of_memory() -> RunError:

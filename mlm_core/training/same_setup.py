@@ -46,6 +46,30 @@ def check_same_setup(setup: TrainingSetup, ranks: Ranks) -> None:
     ranks.check_same(values, ranks_differ)
 
 
+def check_same_run(found: bool, output_dir: str | None, ranks: Ranks) -> None:
+    """Check that every rank sees a run to resume, or none does.
+
+    Args:
+        found: whether this rank sees one.
+        output_dir: where.
+        ranks: the processes that train.
+
+    Raises:
+        RequestError: the first rank sees something else than this one.
+    """
+    with_first = ranks.from_first(found)
+    with ranks.together():
+        if found != with_first:
+            seen = f"does not see the run that rank {0 if with_first else ranks.rank} sees there"
+            raise RequestError(
+                f"rank {ranks.rank if with_first else 0} {seen}",
+                code="no_shared_disk",
+                option="--output-dir",
+                value=output_dir,
+                fix="give a directory on a disk that all machines share",
+            )
+
+
 def check_shared_run(run: Path, ranks: Ranks) -> None:
     """Check that every rank sees the run's directory, in which the first rank has written its record.
 

@@ -100,7 +100,9 @@ def test_a_killed_rank_ends_all_with_one_line_and_the_run_resumes(runs, whole, r
     run = runs.directory / name
     newest = max(int(path.name.removeprefix("step-")) for path in runs.checkpoints(name).glob("step-*"))
     message = f"rank {rank} of 2 was killed by SIGKILL; the newest checkpoint is of step {newest} in {run}"
-    assert said == [f"mlm: error: {message}; mlm train --output-dir {run} --resume continues from it"]
+    assert said == [
+        f"mlm: error: {message}; mlm train --output-dir {run} --resume --nproc 2 continues from it"
+    ]
     assert json.loads(out)["error"]["message"] == message
     # With another number of ranks.
     more = ["--resume", "--nproc", "3"] if rank else ["--resume"]

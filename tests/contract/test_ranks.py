@@ -9,7 +9,7 @@ import pytest
 from rank_group import RankGroup, free_ports
 from training_runs import metrics
 
-from mlm_core import RequestError
+from mlm_core import Config, RequestError
 from mlm_core.config.option_names import flag_of
 from mlm_core.model.weight_files import read_weights
 
@@ -131,6 +131,8 @@ def wrong(lab, jobs, count=2, **how):
     group = RankGroup(lab.engine.name, count, jobs, **how)
     said = group.ended()
     assert all("Traceback" not in group.text(rank) for rank in said), group.text(0) + group.text(count - 1)
+    # A process that a framework aborts while it ends would not have the exit code of its error.
+    assert all(process.returncode == 0 for process in group.processes.values()), group.text(0)
     return said
 
 
@@ -172,7 +174,7 @@ def test_a_run_on_another_disk_is_refused(lab, trained, place, tmp_path):
     elsewhere = {"output_dir": str(tmp_path / "elsewhere")}
     job = {"options": options | {"resume": True, "max_steps": STEPS + 2, "allow_change": "max-steps"}}
     said = wrong(lab, [job | {"own": {"1": elsewhere}}])
-    assert "error" in said[0][0] and "error" in said[1][0]
+    assert said[0][0]["error"] == said[1][0]["error"] == "no_shared_disk"
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -202,6 +204,18 @@ def test_a_port_that_is_taken_is_named(lab, place):
         taken.listen()
         said = wrong(lab, [{"options": place("uneven", "port", rank_timeout=4)}], ports=ports, absent=[1])
     assert said[0][0]["error"] == "not_joined"
+
+
+def test_a_sharded_run_goes_on_in_one_rank_of_either_engine(lab, capsys):
+    run = lab.train(model=str(lab.model("bert")), max_steps=2, save_steps=1).run_dir
+    facts = json.loads((run / "run.json").read_text())
+    # As its record is if ranks of the engine that shards have trained it.
+    facts["config"]["shard"] = True
+    (run / "run.json").write_text(json.dumps(facts))
+    more = {"output_dir": str(run), "resume": True, "max_steps": 3, "allow_change": "max-steps"}
+    assert lab.engine.trainer(Config(**more)).train().steps == 3
+    said = "changes nothing with one rank" if lab.engine.shards else "each rank holds the whole model"
+    assert said in capsys.readouterr().err
 
 
 def test_a_variable_without_the_others_is_refused(lab, monkeypatch):

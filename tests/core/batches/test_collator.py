@@ -131,3 +131,12 @@ def test_errors(tokenizer, rows):
     without.mask_token = None
     with pytest.raises(RequestError, match="no mask token"):
         MaskingCollator(without)
+
+
+def test_what_is_no_tokenizer_and_what_is_no_batch_is_refused(tokenizer, rows):
+    for wrong in ("run", None, 5):
+        with pytest.raises(RequestError, match="must be a transformers tokenizer"):
+            MaskingCollator(wrong)
+    for wrong in (5, None, iter(rows), ["a"], [rows[0], 5]):
+        with pytest.raises(RequestError, match="must be a list of"):
+            MaskingCollator(tokenizer)(wrong)

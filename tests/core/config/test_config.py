@@ -166,7 +166,7 @@ def test_names_from_elsewhere_are_explained_in_python_too(name, hint):
 
 
 def test_every_answer_for_a_name_from_elsewhere_is_an_option():
-    flags = {spec.flag for spec in Config.options().values()}
+    flags = {spec.flag for spec in Config.options().values()} | {"--nproc", "--max-restarts"}
     for name, answer in _ELSEWHERE.items():
         assert {word.strip(",") for word in answer.split() if word.startswith("--")} <= flags, name
 
@@ -257,3 +257,8 @@ def test_yaml(tmp_path):
     path.write_text("num_train_epochs: 1\n", encoding="utf-8")
     with pytest.raises(RequestError, match=r"run\.yaml: no such option; here it is --epochs"):
         _file_options(str(path))
+
+
+def test_options_are_given_by_name():
+    with pytest.raises(RequestError, match="takes options by name; for example Config"):
+        Config("posts.jsonl")
