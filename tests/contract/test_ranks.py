@@ -3,6 +3,8 @@
 import json
 import signal
 import socket
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -183,6 +185,25 @@ def test_a_missing_rank_is_named(lab, place):
     (said,) = wrong(lab, [job], absent=[1])[0]
     assert said["error"] == "not_joined"
     assert "2 ranks" in said["message"]
+
+
+def test_a_signal_ends_a_rank_that_waits_for_others(lab, place):
+    ports = free_ports(2)
+    job = {"options": place("uneven", "waiting", rank_timeout=100)}
+    group = RankGroup(lab.engine.name, 2, [job], ports=ports, absent=[1])
+    process = group.processes[0]
+    try:
+        while process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", ports[0]), timeout=1):
+                break
+            time.sleep(0.1)
+        # The port is open a little before it waits.
+        time.sleep(2)
+        # TensorFlow takes SIGTERM for itself, and keeps Python from acting on it while it waits.
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) in (-signal.SIGINT, 128 + signal.SIGINT)
+    finally:
+        group.ended()
 
 
 def test_a_rank_that_stops_between_step_and_agreement_is_lost(lab, place):
