@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from contract_suites import ContractSuites
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Several suites share the processors: threads that wait by spinning would keep the others from working, and
 # make three suites side by side six times as slow.
@@ -52,28 +54,20 @@ _BACKENDS = ("torch", "tf")
 @pytest.fixture(scope="session", autouse=True)
 def contract_suites(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, tuple[subprocess.Popen[bytes], Path]]]:
-    """Where `tests/test_contract.py` is asked for, both suites, running, and the files they print to.
+) -> Iterator[dict[str, ContractSuites]]:
+    """Where `tests/test_contract.py` is asked for, the suites of both engines.
 
     They begin with the session and run beside the other tests, each of which keeps little more than one core
     busy.
     """
     wanted = any(item.path.name == "test_contract.py" for item in request.session.items)
-    started = {}
-    for backend in _BACKENDS if wanted else ():
-        directory = tmp_path_factory.mktemp(backend)
-        command = [sys.executable, "-m", "pytest", str(Path(__file__).parent / "contract")]
-        with (directory / "printed").open("w") as printed:
-            process = subprocess.Popen(
-                [*command, "--backend", backend, "--basetemp", str(directory / "inner")],
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"MLM_CACHE": str(directory / "cache")},
-            )
-        started[backend] = (process, directory / "printed")
+    started = {
+        backend: ContractSuites(backend, tmp_path_factory.mktemp(backend))
+        for backend in (_BACKENDS if wanted else ())
+    }
     yield started
-    for process, _ in started.values():
-        process.kill()
+    for suites in started.values():
+        suites.stop()
 
 
 @pytest.fixture(autouse=True)

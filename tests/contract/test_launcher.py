@@ -15,6 +15,9 @@ import pytest
 from command_line import mlm
 from resumed_runs import SAVE, STEPS, Runs
 
+_ONE_ENGINE = pytest.mark.one_engine
+"""For all but one case of a test, of which every engine runs that one."""
+
 LATEST = 15.0
 """Seconds in which all have ended once one has."""
 
@@ -84,6 +87,7 @@ def test_two_ranks_train_as_one_process_and_print_once(runs, whole):
     assert said.count("step 0: held-out loss") == 1
 
 
+@pytest.mark.one_engine
 def test_two_ranks_evaluate_as_one_process_does(runs, whole):
     words = [runs.directory / "whole", "--device", "cpu", "--backend", runs.backend, "--json"]
     alone, _ = mlm("evaluate", *words)
@@ -91,7 +95,7 @@ def test_two_ranks_evaluate_as_one_process_does(runs, whole):
     assert shared == pytest.approx(alone, rel=1e-6)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=_ONE_ENGINE), 1])
 def test_a_killed_rank_ends_all_with_one_line_and_the_run_resumes(runs, whole, rank):
     name = f"killed-{rank}"
     launched = Launched(runs, name)
@@ -113,11 +117,11 @@ def test_a_killed_rank_ends_all_with_one_line_and_the_run_resumes(runs, whole, r
 @pytest.mark.parametrize(
     ("number", "whom"),
     [
-        (signal.SIGTERM, "launcher"),
-        (signal.SIGHUP, "launcher"),
+        pytest.param(signal.SIGTERM, "launcher", marks=_ONE_ENGINE),
+        pytest.param(signal.SIGHUP, "launcher", marks=_ONE_ENGINE),
         (signal.SIGTERM, "rank"),
-        (signal.SIGTERM, "group"),
-        (signal.SIGINT, "group"),
+        pytest.param(signal.SIGTERM, "group", marks=_ONE_ENGINE),
+        pytest.param(signal.SIGINT, "group", marks=_ONE_ENGINE),
     ],
 )
 def test_a_signal_saves_once_and_is_the_exit_code(runs, whole, number, whom):
@@ -184,6 +188,7 @@ def test_a_launcher_that_is_killed_takes_its_ranks_with_it(runs):
     launched.process.communicate()
 
 
+@pytest.mark.one_engine
 def test_a_killed_rank_is_started_again(runs, whole):
     launched = Launched(runs, "again", "--max-restarts", "1")
     launched.at(SAVE + 2)

@@ -85,7 +85,7 @@ def assert_same_training(run, expected, tolerance=1e-6):
         np.testing.assert_allclose(left[name], right[name], atol=1e-3 if "key.bias" in name else 2e-5)
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.one_engine)])
 def test_the_number_of_ranks_does_not_change_the_training(trained, ranks):
     one, several = trained(1), trained(ranks)
     for name in JOBS:
