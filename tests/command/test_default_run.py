@@ -1,6 +1,7 @@
 """`mlm train` without arguments: the starter learns the language reference."""
 
 import json
+import re
 from collections import Counter
 from itertools import chain, islice
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 from command_line import ENGINES, mlm
 from transformers import AutoTokenizer
 
+from mlm_core.cli.train import show
 from mlm_core.data.embedded_corpus import REFERENCE, language_reference
 
+README = Path(__file__).parents[2] / "README.md"
 BLANKS = Path(__file__).parents[1] / "data" / "blanks.jsonl"
 
 
@@ -46,6 +49,13 @@ def test_what_it_says(runs, backend):
     example = results["example"]
     assert "<mask>" in example["text"]
     assert {"exist", "found"} & {fill["token_str"].strip() for fill in example["fills"]}
+
+
+def test_the_readme_shows_what_is_printed(runs, capsys):
+    show(runs["torch"][0] | {"run_dir": "runs/torch"})
+    shown = README.read_text(encoding="utf-8").split("fills a blank:\n\n```\n")[1].split("```")[0]
+    printed, written = (re.sub(r"\d[\d.]*", "N", text) for text in (capsys.readouterr().out, shown))
+    assert printed == written
 
 
 @pytest.mark.parametrize("backend", ENGINES)
