@@ -75,6 +75,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(lab):
     assert lab.engine.trainer(replace(config, overwrite=True, learning_rate=1e-5, max_steps=1)).train()
 
 
+@pytest.mark.one_rank
 def test_a_file_beside_a_replaced_run_is_kept_and_named(lab, capsys):
     options = {"model": str(lab.model("bert")), "max_steps": 1}
     run = lab.train(**options).run_dir
