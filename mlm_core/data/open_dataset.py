@@ -9,12 +9,12 @@ from typing import Any
 from mlm_core.config.data import DataConfig
 from mlm_core.data.check_source import check_dataset
 from mlm_core.data.hub_dataset import hub_splits
-from mlm_core.data.library_errors import explain_library_error
+from mlm_core.data.library_errors import explain_library_error, first_cause
 from mlm_core.data.local_files import LocalFiles, is_saved_dataset, listed
 from mlm_core.data.quiet_library import quiet_library
 from mlm_core.data.read_files import read_files
 from mlm_core.data.splits import Splits, select_rows
-from mlm_core.errors import RequestError
+from mlm_core.errors import MlmError, RequestError, RunError
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def open_dataset(config: DataConfig, say: Callable[[str], None]) -> OpenedDatase
     with quiet_library():
         if files is not None:
             rows = read_files(files, config.text_column, say)
-            return OpenedDataset(select_rows(rows, config.split), files.kind.builder, files)
+            return OpenedDataset(_selected(rows, config), files.kind.builder, files)
         if is_saved_dataset(config.dataset):
             return _from_disk(config)
         return OpenedDataset(hub_splits(config))
@@ -80,6 +80,21 @@ def given_dataset(dataset: Any, split: str | None) -> OpenedDataset:
         value=type(dataset).__name__,
         fix="make one, with datasets.Dataset.from_dict({'text': texts}) or from_pandas, or name a file",
     )
+
+
+def _selected(rows: Mapping[str, Any], config: DataConfig) -> Splits:
+    """The rows of `--split`; the library reads the copy in the cache again, which may just have changed."""
+    try:
+        return select_rows(rows, config.split)
+    except MlmError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"the copy of {config.dataset} in the cache cannot be read ({first_cause(error)}): it has "
+            "changed since it was opened",
+            code="changed_store",
+            fix="start again: the text is prepared again",
+        ) from None
 
 
 def _from_disk(config: DataConfig) -> OpenedDataset:

@@ -46,14 +46,21 @@ def read_files(files: LocalFiles, wanted: str | None, say: Callable[[str], None]
 def _read_into(
     cache: Path, files: LocalFiles, wanted: str | None, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    if not is_sealed(cache) and any(cache.iterdir()):
-        say(f"the copy of {_name_of(files)} in the cache is incomplete or damaged; it is made again")
+    again = f"the copy of {_name_of(files)} in the cache is incomplete or damaged; it is made again"
+    held = is_sealed(cache)
+    if not held and any(cache.iterdir()):
+        say(again)
         empty(cache)
     try:
         return _sealed(_load(files, wanted, cache), cache)
     except MlmError:
         raise
     except Exception as error:
+        if held and not is_sealed(cache):
+            # It has changed since it was looked at.
+            say(again)
+            empty(cache)
+            return _read_into(cache, files, wanted, say)
         machine = _of_the_machine(error)
         if machine is not None:
             raise machine from None

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlm_core.config.data import DataConfig
 from mlm_core.data.check_source import check_source
+from mlm_core.data.checked_texts import CheckedTexts, mark
 from mlm_core.data.default_column import DEFAULT
 from mlm_core.data.documents import BATCH, Documents, ListedTexts, Texts
 from mlm_core.data.embedded_corpus import LIBRARY, PARTS, embedded_part
@@ -141,8 +142,9 @@ def _documents(
     Raises:
         RequestError: no row holds text, or a row contains invalid characters.
     """
-    kept, fingerprint = [], Fingerprint()
+    kept, fingerprint, marks = [], Fingerprint(), np.empty(len(texts), dtype=np.int64)
     for row, text in enumerate(progress.track(_all(texts), "reading documents", len(texts))):
+        marks[row] = mark(text)
         if not text.strip():
             continue
         if column is None and "\x00" in text:
@@ -163,7 +165,8 @@ def _documents(
         said(f"{name}: the text is in column {column}{out}")
     elif left:
         said(f"{name}: {left:,} of {quantity(len(texts), 'line')} are blank, and are left out")
-    return Documents(texts, np.array(kept, dtype=np.int64), fingerprint.hexdigest())
+    checked = CheckedTexts(texts, marks)
+    return Documents(checked, np.array(kept, dtype=np.int64), fingerprint.hexdigest())
 
 
 def _all(texts: Texts) -> Iterator[str]:

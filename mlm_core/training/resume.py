@@ -149,7 +149,10 @@ def _check_sources(setup: TrainingSetup, progress: Progress) -> None:
     its digest.
     """
     run = Path(str(setup.config.output_dir))
-    facts, place = read_facts(run) or {}, f"{run}/{RECORD}"
+    facts, place = read_facts(run), f"{run}/{RECORD}"
+    if facts is None:
+        # The run was killed before it wrote its record, which so names nothing.
+        return
     before = facts.get("data", {})
     if before.get("fingerprint") != setup.source.fingerprint:
         _check_changed_text(setup, place, _allowed_changes(setup.config))

@@ -39,6 +39,16 @@ def test_an_error_in_on_step_passes_unchanged_and_the_run_can_go_on(lab, error):
     assert result.steps == 4 and [line["step"] for line in steps(run)] == [1, 2, 3, 4]
 
 
+@pytest.mark.one_rank
+def test_a_run_that_was_killed_before_it_wrote_its_record_begins(lab):
+    """An empty record names no text and no model: both come from this start."""
+    config = lab.config(model=str(lab.model("bert")), max_steps=1)
+    run = Path(config.output_dir)
+    run.mkdir()
+    (run / "run.json").touch()
+    assert lab.engine.trainer(replace(config, resume=True)).train().steps == 1
+
+
 def test_a_second_training_is_the_same(lab):
     options = {"model": str(lab.model("bert")), "max_steps": 2, "learning_rate": 1e-2, "dropout": 0.0}
     trainer = lab.engine.trainer(replace(lab.config(**options), output_dir=None))

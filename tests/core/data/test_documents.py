@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from mlm_core.data.documents import BATCH, Documents, listed_documents
+from mlm_core import RunError
+from mlm_core.data.checked_texts import CheckedTexts, mark
+from mlm_core.data.documents import BATCH, Documents, ListedTexts, listed_documents
 from mlm_core.data.fingerprint import fingerprint_of
 
 
@@ -49,3 +51,27 @@ def test_fingerprints_depend_on_texts_boundaries_and_selections():
     chosen = [documents.select(np.array(rows)).fingerprint for rows in ([0, 1], [1, 0], [0, 2], [0])]
     assert len({documents.fingerprint, *chosen}) == 5
     assert documents.select(np.array([0, 1])).fingerprint == chosen[0]
+
+
+def test_a_text_that_is_another_when_it_is_read_again_is_an_error():
+    texts = [f"text {number}" for number in range(5)]
+    table = CheckedTexts(ListedTexts(texts), np.array([mark(text) for text in texts]))
+    rows = np.array([3, 1])
+    assert table.fetch(rows) == ["text 3", "text 1"] and len(table) == 5
+    texts[4] = "another"
+    assert table.fetch(rows) == ["text 3", "text 1"]
+    texts[1] = "another"
+    with pytest.raises(RunError, match="has changed since it was read first; start again"):
+        table.fetch(rows)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(ValueError("not JSON"), RunError), (MemoryError(), MemoryError)]
+)
+def test_a_text_that_cannot_be_read_again_has_changed(error, raised):
+    class Failing(ListedTexts):
+        def fetch(self, rows):
+            raise error
+
+    with pytest.raises(raised):
+        CheckedTexts(Failing(["a"]), np.array([mark("a")])).fetch(np.array([0]))

@@ -10,6 +10,7 @@ import pytest
 from loading import load, rows, said, texts
 
 from mlm_core import RequestError, RunError
+from mlm_core.data import read_files
 from mlm_core.data.csv_tables import table_options
 from mlm_core.data.local_files import local_files
 
@@ -151,3 +152,21 @@ def test_a_hidden_bar_starts_no_thread(monkeypatch):
     with quiet_library():
         list(tqdm(range(3), disable=True))
     assert tqdm.monitor is None and tqdm.monitor_interval == before > 0
+
+
+def test_a_copy_that_is_damaged_after_it_was_looked_at_is_made_again(tmp_path, cache, capsys, monkeypatch):
+    path = rows(tmp_path / "a.jsonl", {"text": "one"}, {"text": "two"})
+    assert said(capsys, path)[0] == ["one", "two"]
+    load, harmed = read_files._load, []
+
+    def harming(files, wanted, place):
+        if not harmed:
+            harmed.extend((cache / "datasets").rglob("dataset_info.json"))
+            for file in harmed:
+                file.write_bytes(file.read_bytes().replace(b"description", b"descr\x01ption"))
+        return load(files, wanted, place)
+
+    monkeypatch.setattr(read_files, "_load", harming)
+    documents, err = said(capsys, path)
+    assert harmed and documents == ["one", "two"]
+    assert "in the cache is incomplete or damaged; it is made again" in err
