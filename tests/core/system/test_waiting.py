@@ -5,7 +5,17 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from mlm_core.system.interruption import Interruption, waiting
+
+
+@pytest.fixture(autouse=True)
+def by_default():
+    """As in a terminal; a process that a script starts in the background ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def handler():
@@ -40,6 +50,7 @@ def test_other_threads_have_no_handlers():
 def test_the_exit_code_is_the_signals():
     code = (
         "import os, signal; from mlm_core.system.interruption import waiting\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with waiting(): os.kill(os.getpid(), signal.SIGINT)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
