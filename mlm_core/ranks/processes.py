@@ -47,11 +47,11 @@ def run_ranks(words: Sequence[str], count: int, notes: Notes, signals: PassedOn)
         OSError: a process cannot be started.
     """
     ranks: list[_Rank] = []
-    ports = _free_ports(count + 1)
+    ports = free_ports(count + 1)
     try:
         with _blocked_interrupt():
             for number in range(count):
-                ranks.append(_Rank(number, words, _environment(number, ports, notes), notes))
+                ranks.append(_Rank(number, words, rank_environment(number, ports), notes))
         _watch(ranks, signals)
     finally:
         for rank in ranks:
@@ -68,7 +68,7 @@ class _Rank:
         self._by_launcher = False
         self._process = subprocess.Popen(
             python_command("-m", "mlm_core", *words),
-            env=environment,
+            env=environment | {NOTES: str(notes.directory)},
             stdin=subprocess.DEVNULL,
             stdout=None if number == 0 else subprocess.DEVNULL,
             stderr=None if number == 0 else subprocess.PIPE,
@@ -148,7 +148,13 @@ def _watch(ranks: Sequence[_Rank], signals: PassedOn) -> None:
         time.sleep(_INTERVAL)
 
 
-def _environment(rank: int, ports: Sequence[int], notes: Notes) -> dict[str, str]:
+def rank_environment(rank: int, ports: Sequence[int]) -> dict[str, str]:
+    """The variables of a rank on this machine, for either framework.
+
+    Args:
+        rank: its number.
+        ports: free ports, one for all ranks and one for each of them.
+    """
     count = len(ports) - 1
     cluster = {"worker": [f"{_HOST}:{port}" for port in ports[1:]]}
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // count))
@@ -162,14 +168,14 @@ def _environment(rank: int, ports: Sequence[int], notes: Notes) -> dict[str, str
         MASTER_PORT=str(ports[0]),
         TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": rank}}),
         OMP_NUM_THREADS=threads,
-        **{NOTES: str(notes.directory)},
     )
     # Of a torchrun around this process: its store is none of these ranks'.
     found.pop("TORCHELASTIC_USE_AGENT_STORE", None)
     return found
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody uses now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
