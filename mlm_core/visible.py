@@ -15,6 +15,8 @@ not tab and line feed."""
 
 _TOKEN = re.compile(r"\b(hf|api_org|hf_oauth)_(?=[A-Za-z]*[A-Z0-9])[A-Za-z0-9]{24,}")
 """The Hub's tokens have 34 characters after the prefix; names such as hf_pretraining2 have fewer."""
+_ALIKE = re.compile(r"\b(hf|api_org|hf_oauth)_[A-Z0-9]{12,}\b")
+"""Made-up or shortened tokens: not shown, as hardly a name is written like this, and no reason to refuse."""
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 _SHORTEST = 8
@@ -45,7 +47,9 @@ def masked(text: str) -> str:
         secret = os.environ.get(name, "").strip()
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, HIDDEN)
-    return _PASSWORD.sub(HIDDEN, _TOKEN.sub(rf"\1_{HIDDEN}", text))
+    for form in (_TOKEN, _ALIKE):
+        text = form.sub(rf"\1_{HIDDEN}", text)
+    return _PASSWORD.sub(HIDDEN, text)
 
 
 def masked_values(value: Any) -> Any:
@@ -59,7 +63,8 @@ def masked_values(value: Any) -> Any:
 
 def holds_secret(text: str) -> bool:
     """Whether the text has a token of the Hub in it."""
-    return masked(text) != text and _PASSWORD.sub(HIDDEN, text) != masked(text)
+    secrets = (os.environ.get(name, "").strip() for name in _VARIABLES)
+    return bool(_TOKEN.search(text)) or any(len(secret) >= _SHORTEST and secret in text for secret in secrets)
 
 
 def quantity(number: int, noun: str) -> str:

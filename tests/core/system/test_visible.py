@@ -39,6 +39,11 @@ def test_a_password_in_an_address_is_hidden():
     assert masked("https://me:word@example.org/a") == "https://***@example.org/a"
 
 
+def test_what_is_hardly_a_name_is_hidden_and_not_refused():
+    assert masked("--push-to-hub hf_MYSECRETTOKEN") == "--push-to-hub hf_***"
+    assert not holds_secret("hf_MYSECRETTOKEN")
+
+
 @pytest.mark.parametrize(
     "word",
     [
