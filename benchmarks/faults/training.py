@@ -103,10 +103,18 @@ def _run(words: Sequence[str], printed: Path, cache: Path, fault: Installed | No
         code = main(list(words))
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
+    except BaseException as error:
         import traceback
 
-        traceback.print_exc()
+        if (
+            isinstance(error, KeyboardInterrupt)
+            and error.__traceback__
+            and error.__traceback__.tb_next is None
+        ):
+            # The signal came here, before the command began or after it had ended.
+            code = 130
+        else:
+            traceback.print_exc()
     finally:
         # Streams that are full or closed are part of some faults.
         for stream in (sys.stdout, sys.stderr):
