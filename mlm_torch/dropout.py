@@ -15,19 +15,27 @@ from mlm_core.optimization.dropout import DropoutNoise
 
 
 @contextmanager
-def keyed_dropout(key: int, noise: DropoutNoise | None) -> Iterator[None]:
-    """While inside, a forward pass draws its noise with this key.
+def keyed_dropout(key: int, noise: DropoutNoise | None, device: torch.device) -> Iterator[None]:
+    """While inside, a forward pass on a device draws its noise with this key.
 
     PyTorch draws noise from its global generator in the order of the layers, so seeding the generator before
     each forward pass keys every layer. On a CPU that is slow; most layers draw their noise from `noise`, if
     it is given. A compiled pass cannot.
     """
-    torch.manual_seed(key)
+    _generator(device).manual_seed(key)
     if noise is None:
         yield
         return
     with _FastDropout(noise):
         yield
+
+
+def _generator(device: torch.device) -> torch.Generator:
+    """The generator of a device. `torch.manual_seed` seeds those of all devices, which takes longer."""
+    if device.type != "cuda":
+        return torch.default_generator
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return torch.cuda.default_generators[index]
 
 
 class _FastDropout(TorchFunctionMode):

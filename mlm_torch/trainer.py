@@ -138,18 +138,21 @@ class MaskedLMTrainer(transformers.Trainer):
             return super().training_step(model, inputs, num_items_in_batch)
 
     def _keyed_dropout(self, inputs: Any) -> AbstractContextManager[None]:
-        step, seed = self.first_step + self.state.global_step, self._setup.config.seed
-        own = self.args.device.type != "cpu" or self._setup.config.compile
+        step, seed, device = (
+            self.first_step + self.state.global_step,
+            self._setup.config.seed,
+            self.args.device,
+        )
+        own = device.type != "cpu" or self._setup.config.compile
         if own or self.model.is_gradient_checkpointing:
             # PyTorch's own noise is drawn for all rows at once, so each rank has its own. A checkpointed
             # layer runs twice, and PyTorch repeats its own noise only.
-            return keyed_dropout(noise_seed(seed, step, self._micro_batch, self._ranks.rank), None)
+            return keyed_dropout(noise_seed(seed, step, self._micro_batch, self._ranks.rank), None, device)
         key = noise_seed(seed, step, self._micro_batch)
         if not self.noise_by_row:
-            return keyed_dropout(key, DropoutNoise(key))
-        return keyed_dropout(
-            key, RowNoise(seed, step, self._micro_batch, inputs["block_key"].numpy(), self._heads)
-        )
+            return keyed_dropout(key, DropoutNoise(key), device)
+        rows = RowNoise(seed, step, self._micro_batch, inputs["block_key"].numpy(), self._heads)
+        return keyed_dropout(key, rows, device)
 
     def _wrap_model(self, model: Any, training: bool = True, dataloader: Any = None) -> Any:
         # Trainer would wrap it through accelerate, which averages the gradients; and not at all if an
@@ -165,6 +168,11 @@ class MaskedLMTrainer(transformers.Trainer):
             return True
         probe = next(iter(self.get_eval_dataloader()))
         return leaves_parameters_out(self.model, self._prepare_inputs(probe))
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> None:
+        # transformers 5 would compute a second norm, and multiply every gradient by 1. The optimizer's is
+        # reported.
+        return None
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

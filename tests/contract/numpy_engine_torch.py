@@ -82,7 +82,7 @@ def optimize(weights, gradients_by_step, config, table):
 def _keyed(seed, step=0, micro_batch=0):
     """Noise of a pass as a run draws it on the device, for rows that have no keys."""
     key = noise_seed(seed, step, micro_batch)
-    return keyed_dropout(key, DropoutNoise(key) if _device.type == "cpu" else None)
+    return keyed_dropout(key, DropoutNoise(key) if _device.type == "cpu" else None, _device)
 
 
 def noisy_model(directory):
