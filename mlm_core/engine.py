@@ -81,8 +81,8 @@ class Engine(Framework):
     def _check(self, config: Config) -> None:
         """Raise the errors that show before the text is read."""
         from mlm_core.hub.request import check_publishing
+        from mlm_core.training.changes import check_resume
         from mlm_core.training.output_directory import check_output
-        from mlm_core.training.resume import check_resume
 
         check_output(config)
         check_resume(config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,7 @@ class Evaluator(ABC):
         self._progress = Progress.of(setup.config)
         self._specs: ParameterSpecs | None = None
         self._said_of_nothing = False
+        self._after_batch: Callable[[], None] | None = None
 
     def evaluate(self) -> MaskedSums:
         """Evaluate the current weights on the setup's held-out text, with its fixed masks."""
@@ -197,6 +198,8 @@ class Evaluator(ABC):
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""
         self._progress.evaluated_batch(len(self.setup.evaluation_keys))
+        if self._after_batch is not None:
+            self._after_batch()
 
     # ---------------------------------------------------------------- hooks
 

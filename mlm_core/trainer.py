@@ -18,7 +18,7 @@ from mlm_core.ranks.errors import ranks_differ
 from mlm_core.ranks.notes import notes
 from mlm_core.training.checkpoint import Checkpoint, Moments
 from mlm_core.training.first_batch import FirstBatch
-from mlm_core.training.loop import DoneStep, TrainedModel, TrainingLoop
+from mlm_core.training.loop import TrainingLoop
 from mlm_core.training.publication import Publication, publish_on_request
 from mlm_core.training.recorded_options import not_taken
 from mlm_core.training.results import TrainingResult
@@ -29,6 +29,7 @@ from mlm_core.training.run_errors import writing
 from mlm_core.training.run_facts import all_versions, announce, run_facts
 from mlm_core.training.same_setup import check_same_run, check_same_weights, check_shared_run
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
+from mlm_core.training.trained_model import DoneStep, TrainedModel
 
 
 class Trainer(Evaluator):
@@ -208,6 +209,7 @@ class Trainer(Evaluator):
                 # Loading the model may have taken long, and the metrics are opened by path.
                 run.check_in_place()
             loop = self._loop(setup, run, checkpoint)
+            self._after_batch = loop.evaluated_batch
             with loop:
                 if loop.first_step < setup.plan.steps:
                     self._fit(loop, checkpoint.moments() if checkpoint is not None else None)
@@ -223,6 +225,8 @@ class Trainer(Evaluator):
             if self._publication is not None:
                 self._publication.abandon()
             raise
+        finally:
+            self._after_batch = None
 
     def _loop(self, setup: TrainingSetup, run: RunDirectory, checkpoint: Checkpoint | None) -> TrainingLoop:
         config, network = setup.config, self.network

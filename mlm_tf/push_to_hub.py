@@ -87,9 +87,11 @@ class PushToHubCallback(HubCallback, transformers.PushToHubCallback):
         """Publish a version if one is due."""
         losses = {name: finite(float((logs or {}).get(name, math.nan))) for name in ("loss", "val_loss")}
         scores: tuple[float | None, ...] = ()
-        if "val_loss_sum" in (logs or {}):
-            sums = (float(logs["val_loss_sum"]), int(logs["val_correct"]), int(logs["val_masked_tokens"]))
-            held_out = MaskedSums(*sums)
+        totals = getattr(self.model, "totals", ())
+        if totals and "val_loss" in (logs or {}):
+            # The last that Keras did in the epoch is the evaluation.
+            loss_sum, correct, count = (total.result().numpy() for total in totals)
+            held_out = MaskedSums(float(loss_sum), int(correct), int(count))
             scores = (finite(held_out.perplexity), finite(held_out.accuracy))
         self._rows.append(Row(self._step, epoch + 1, losses["loss"], losses["val_loss"], *scores))
         self._publisher.after_epoch(epoch + 1, self._write, self._rows)

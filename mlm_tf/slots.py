@@ -54,6 +54,8 @@ class SlotCall:
         sparse_head: computes logits only at the masked positions; None: at every position.
         micro_batches: micro-batches per optimizer step.
         micro_batch_rows: rows of a micro-batch, of all replicas; 0: unknown, in a stock `fit`.
+        reports_sums: a training step reports its own sums, and an evaluation its sums, too. In a stock `fit`
+            both report the loss alone: the mean over the masked tokens since the epoch began.
         dropout_key: keys the dropout noise.
     """
 
@@ -61,6 +63,7 @@ class SlotCall:
     sparse_head: SparseHead | None = None
     micro_batches: int = 1
     micro_batch_rows: int = 0
+    reports_sums: bool = False
     dropout_key: DropoutKey
     # Set by Keras.
     optimizer: Any
@@ -101,6 +104,8 @@ class SlotCall:
         # Tensors of one dtype travel together.
         correct = add_up(correct)
         self.optimizer.apply_gradients(zip(gradients, trained_variables(self), strict=True))
+        if not self.reports_sums:
+            return {"loss": self._add_to_totals(loss_sum, correct, count)["loss"]}
         shown = {"loss": loss_sum / divisor, "loss_sum": loss_sum, "correct": correct, "masked_tokens": count}
         norm = getattr(self.optimizer, "grad_norm", None)
         return shown if norm is None else shown | {"grad_norm": norm}
@@ -108,16 +113,21 @@ class SlotCall:
     def test_step(self, data: Any) -> dict[str, Any]:
         """Evaluate a batch; the sums accumulate until Keras resets them."""
         output = self(_as_inputs(data), training=False)
-        for total in self.totals:
-            total.update_state(getattr(output, total.name))
-        sums = {total.name: total.result() for total in self.totals}
-        count = tf.maximum(sums["masked_tokens"], 1)
-        # Keras's own callbacks watch it as val_loss.
-        return {"loss": sums["loss_sum"] / tf.cast(count, sums["loss_sum"].dtype), **sums}
+        shown = self._add_to_totals(output.loss_sum, output.correct, output.masked_tokens)
+        # Keras's own callbacks watch it as val_loss, and the guide takes the exponential of what `evaluate`
+        # returns, which is a number if there is only one.
+        return shown if self.reports_sums else {"loss": shown["loss"]}
+
+    def _add_to_totals(self, *sums: tf.Tensor) -> dict[str, tf.Tensor]:
+        for total, more in zip(self.totals, sums, strict=True):
+            total.update_state(more)
+        shown = {total.name: total.result() for total in self.totals}
+        count = tf.maximum(shown["masked_tokens"], 1)
+        return {"loss": shown["loss_sum"] / tf.cast(count, shown["loss_sum"].dtype), **shown}
 
     @property
     def totals(self) -> list[Any]:
-        """The sums of an evaluation as Keras metrics."""
+        """The sums since an epoch or an evaluation began, as Keras metrics."""
         if "_totals" not in self.__dict__:
             # Bypasses Keras's __setattr__, which would track the metrics and save them as weights.
             self.__dict__["_totals"] = [
@@ -129,7 +139,7 @@ class SlotCall:
 
     @property
     def metrics(self) -> list[Any]:
-        """Keras resets these before each evaluation."""
+        """Keras resets these before each epoch and each evaluation."""
         return [*super().metrics, *self.totals]  # type: ignore[misc]
 
     def loss_gradients(

@@ -51,6 +51,7 @@ class TensorFlowTrainer(Trainer):
     def _compile(self, setup: EvaluationSetup, model: Any) -> None:
         # Keras makes them where they are first asked for, which would be in a replica.
         _ = model.totals
+        model.reports_sums = True
         # A step's sums are the same in all replicas; Keras would add them up.
         model.distribute_reduction_method = "first"
         if not isinstance(setup, TrainingSetup):

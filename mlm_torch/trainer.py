@@ -78,8 +78,10 @@ class TorchTrainer(Trainer):
         with tempfile.TemporaryDirectory() as scratch:
             arguments = _arguments(self.setup.config, scratch, self.network.on_cpu())
             trainer = self._trainer(arguments, self.setup)
-            trainer.evaluate()
-            reshard(self.network.model)
+            try:
+                trainer.evaluate()
+            finally:
+                reshard(self.network.model)
             return trainer.evaluated
 
     def _trainer(self, arguments: transformers.TrainingArguments, setup: EvaluationSetup) -> MaskedLMTrainer:

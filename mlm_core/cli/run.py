@@ -151,7 +151,9 @@ def _report(error: MlmError, as_json: bool) -> int:
     if told or error.said_by not in (None, rank):
         return error.exit_code
     speaker = f"rank {rank}: " if rank else ""
-    print(f"mlm: error: {speaker}{visible(str(error))}", file=sys.stderr)
+    # A stop that the user asked for is no error.
+    kind = "" if error.code == "interrupted" else "error: "
+    print(f"mlm: {kind}{speaker}{visible(str(error))}", file=sys.stderr)
     if as_json:
         import json
 

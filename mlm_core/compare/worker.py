@@ -31,8 +31,8 @@ from mlm_core.model.dropout_rates import has_dropout
 from mlm_core.system.child_processes import end_with_parent
 from mlm_core.system.machine import peak_memory
 from mlm_core.trainer import Trainer
-from mlm_core.training.loop import DoneStep
 from mlm_core.training.setup import TrainingSetup
+from mlm_core.training.trained_model import DoneStep
 
 Memory = dict[str, float | None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,55 +15,22 @@ from mlm_core.batches.batch import TimedAssembler
 from mlm_core.config.config import required
 from mlm_core.errors import MlmError, RunError
 from mlm_core.metrics.sums import MaskedSums
-from mlm_core.model.initialization import Weights
 from mlm_core.optimization.loss_scale import LEAST, LossScale
 from mlm_core.progress import Progress
 from mlm_core.ranks.notes import notes
 from mlm_core.ranks.ranks import Ranks
 from mlm_core.system.interruption import InterruptedRunError, Interruption
-from mlm_core.training.checkpoint import Checkpoint, Checkpoints, Moments
+from mlm_core.training.changes import checkpoint_facts
+from mlm_core.training.checkpoint import Checkpoint, Checkpoints
 from mlm_core.training.recorder import Recorder
-from mlm_core.training.resume import checkpoint_facts
 from mlm_core.training.run_directory import RunDirectory
 from mlm_core.training.run_errors import not_finite, resume_command, without_best, writing
 from mlm_core.training.same_setup import check_same_weights
 from mlm_core.training.setup import TrainingSetup
-from mlm_core.training.step_agreement import agree
+from mlm_core.training.step_agreement import agree, agreed_signal
+from mlm_core.training.trained_model import DoneStep, EvaluationStoppedError, TrainedModel
 
 _NOISE = "rows"
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """The functions of the model and its optimizer that the loop calls.
-
-    Attributes:
-        evaluate: returns the sums over the held-out text with the current weights.
-        weights: returns every current parameter by canonical name.
-        moments: returns the optimizer's current moments.
-        assign: sets every parameter.
-    """
-
-    evaluate: Callable[[], MaskedSums]
-    weights: Callable[[], Mapping[str, Any]]
-    moments: Callable[[], Moments]
-    assign: Callable[[Weights], None]
-
-
-@dataclass(frozen=True)
-class DoneStep:
-    """A finished optimizer step.
-
-    Attributes:
-        line: the step's line in `metrics.jsonl`.
-        seconds: from the end of the previous step, without evaluations.
-        batch_seconds: the time to make the step's batch, estimated from the batches made so far; TensorFlow
-            makes batches in parallel, and far ahead.
-    """
-
-    line: Mapping[str, Any]
-    seconds: float
-    batch_seconds: float
 
 
 class TrainingLoop:
@@ -126,6 +93,7 @@ class TrainingLoop:
             scale = facts.get("loss_scale")
             self.loss_scale = LossScale.of(scale) if scale is not None else LossScale()
         self.interruption = Interruption(passed_on=notes() is not None)
+        self._evaluation_due = facts.get("evaluation_due") is True
         self._done = self.first_step
         self._failure: Exception | None = None
 
@@ -134,6 +102,8 @@ class TrainingLoop:
         try:
             if not self.recorder.evaluations:
                 self.recorder.evaluation(0, self._model.evaluate())
+            elif self._evaluation_due and self.first_step < self.setup.plan.steps:
+                self._evaluate(self.first_step)
             self.interruption.__enter__()
         except BaseException as error:
             self.recorder.__exit__(type(error), error, error.__traceback__)
@@ -180,8 +150,9 @@ class TrainingLoop:
         if self.loss_scale is not None:
             self.loss_scale.step(math.isfinite(grad_norm))
         last = step == plan.steps
-        if last or step % plan.steps_per_epoch == 0:
-            self._evaluate(step)
+        self._evaluation_due = last or step % plan.steps_per_epoch == 0
+        if self._evaluation_due and interrupted is None:
+            interrupted = self._evaluate(step)
         best = self._best_step()
         if last or best == step or self._is_saved(step) or interrupted is not None:
             self._save(step, best)
@@ -191,9 +162,8 @@ class TrainingLoop:
                 step, self._model.weights(), held_out if evaluated == step else None, self._run.path
             )
             self.recorder.restart_clock()
-        if interrupted is not None and not last:
-            again = resume_command(self._checkpoints.run)
-            raise InterruptedRunError(interrupted, step, f"{again} resumes it")
+        if interrupted is not None:
+            raise self._interrupted(interrupted, step)
         self._done = step
         if self._on_step is not None:
             rows = self._made.seconds_per_row * plan.batch_size
@@ -228,9 +198,12 @@ class TrainingLoop:
 
         Raises:
             RunError: the evaluation is not finite, or the best weights cannot be read.
+            InterruptedRunError: a signal asked a rank to end.
         """
         if self.recorder.evaluations[-1][0] != self.setup.plan.steps:
-            self._evaluate(self.setup.plan.steps)
+            number = self._evaluate(self.setup.plan.steps)
+            if number is not None:
+                raise self._interrupted(number, self.setup.plan.steps)
         last, best = self.recorder.evaluations[-1], self.recorder.best
         if not math.isfinite(last[1].loss):
             raise self._bad_evaluation(*last)
@@ -243,11 +216,30 @@ class TrainingLoop:
         self._progress.say(f"step {best[0]} was the best: the model has its weights")
         return best
 
-    def _evaluate(self, step: int) -> None:
-        held_out = self._model.evaluate()
+    def evaluated_batch(self) -> None:
+        """End an evaluation if a signal asked a rank to end; called after each of its batches, by every rank.
+
+        Raises:
+            EvaluationStoppedError: it is to end. A resumed run does it again.
+        """
+        number = agreed_signal(self._ranks, self.interruption)
+        if number is not None:
+            raise EvaluationStoppedError(number)
+
+    def _evaluate(self, step: int) -> int | None:
+        """Evaluate; return the number of the signal that ended the evaluation, None if it was done."""
+        try:
+            held_out = self._model.evaluate()
+        except EvaluationStoppedError as stopped:
+            return stopped.number
+        self._evaluation_due = False
         self.recorder.evaluation(step, held_out)
         if held_out.masked_tokens and not math.isfinite(held_out.loss):
             raise self._bad_evaluation(step, held_out)
+        return None
+
+    def _interrupted(self, number: int, step: int) -> InterruptedRunError:
+        return InterruptedRunError(number, step, f"{resume_command(self._checkpoints.run)} resumes it")
 
     def _bad_evaluation(self, step: int, held_out: MaskedSums) -> Exception:
         reason = f"the held-out loss after step {step} is {held_out.loss}"
@@ -273,6 +265,7 @@ class TrainingLoop:
         noted = (
             scale
             | ({"noise": _NOISE} if self.noise_by_row else {})
+            | ({"evaluation_due": True} if self._evaluation_due else {})
             | {"versions": self._versions, "recorder": self.recorder.state()}
         )
         weights = self._model.weights()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlm_core.config.config import required
 from mlm_core.progress import Progress
 from mlm_core.system.versions import core_versions
-from mlm_core.training.resume import checkpoint_facts
+from mlm_core.training.changes import checkpoint_facts
 from mlm_core.training.setup import TrainingSetup
 from mlm_core.visible import quantity
 

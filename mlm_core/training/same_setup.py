@@ -14,8 +14,8 @@ from mlm_core.config.config import Config
 from mlm_core.errors import RequestError, RunError
 from mlm_core.ranks.errors import ranks_differ
 from mlm_core.ranks.ranks import Ranks
+from mlm_core.training.changes import checkpoint_facts
 from mlm_core.training.recorded_options import TEXT_OPTIONS
-from mlm_core.training.resume import checkpoint_facts
 from mlm_core.training.run_record import RECORD
 from mlm_core.training.setup import TrainingSetup
 

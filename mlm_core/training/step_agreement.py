@@ -38,3 +38,9 @@ def agree(
         raise problem or run.moved()
     shares = [note[2:] for note in notes]
     return max(note[0] for note in notes) or None, digest_of_shares(shares) if shares[0] else None
+
+
+def agreed_signal(ranks: Ranks, interruption: Interruption) -> int | None:
+    """The number of a signal that a rank has received; every rank calls it, and all get the same."""
+    notes = ranks.gather_bytes(bytes([interruption.received or 0]), soon=True)
+    return max(note[0] for note in notes) or None

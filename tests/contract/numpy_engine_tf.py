@@ -167,16 +167,21 @@ def stock_guide(directory, train_rows, test_rows):
 
 
 def stock_training_loss(network, batches):
-    """The losses that a stock `fit` reports for these batches with SGD at rate 0."""
-    losses = []
+    """The losses that a stock `fit` reports for these batches with SGD at rate 0, each an epoch."""
+    rows = _compiled(network, batches)
+    fitted = network.fit(rows, epochs=len(batches), steps_per_epoch=1, shuffle=False, verbose=0)
+    return np.array(fitted.history["loss"])
 
-    class Losses(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            losses.append(logs["loss"])
 
+def stock_loss_of_all(network, batches):
+    """The losses that `fit` and `evaluate` report for an epoch of these batches."""
+    rows = _compiled(network, batches)
+    (loss,) = network.fit(rows, shuffle=False, verbose=0).history["loss"]
+    return [loss, network.evaluate(rows, verbose=0)]
+
+
+def _compiled(network, batches):
     whole = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     labels = whole.pop("labels")
     network.compile(optimizer=keras.optimizers.SGD(0.0))
-    rows = tf.data.Dataset.from_tensor_slices((whole, labels)).batch(len(batches[0]["labels"]))
-    network.fit(rows, callbacks=[Losses()], shuffle=False, verbose=0)
-    return np.array(losses)
+    return tf.data.Dataset.from_tensor_slices((whole, labels)).batch(len(batches[0]["labels"]))

@@ -1,5 +1,8 @@
 """The parts of the PyTorch engine, with numpy arrays as inputs and outputs."""
 
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import torch
 
@@ -166,7 +169,6 @@ def fill_by_hand(run, text, top_k):
 
 def stock_guide(directory, train_rows, test_rows):
     """The guide's training with stock classes and our collator; returns losses per epoch and held out."""
-    from tempfile import TemporaryDirectory
 
     from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
@@ -196,8 +198,23 @@ def stock_guide(directory, train_rows, test_rows):
 
 def stock_training_loss(network, batches):
     """The losses that a stock Trainer reports for these batches at learning rate 0."""
-    from tempfile import TemporaryDirectory
+    with _stock_trainer(network, batches, len(batches[0]["labels"])) as (trainer, rows):
+        # The loader of an evaluation keeps the order of the rows.
+        trainer.get_train_dataloader = lambda: trainer.get_eval_dataloader(rows)
+        # Trainer switches dropout on; the reference has none.
+        network.train = lambda mode=True: network
+        trainer.train()
+        return np.array([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
 
+
+def stock_loss_of_all(network, batches):
+    """The loss that a stock Trainer's evaluation reports for these batches, as one: it averages batches."""
+    with _stock_trainer(network, batches, sum(len(batch["labels"]) for batch in batches)) as (trainer, rows):
+        return [trainer.evaluate(rows)["eval_loss"]]
+
+
+@contextmanager
+def _stock_trainer(network, batches, size):
     from mlm_torch.hf_recipe import stock_trainer
 
     rows = [
@@ -205,7 +222,6 @@ def stock_training_loss(network, batches):
         for batch in batches
         for row in range(len(batch["labels"]))
     ]
-    size = len(batches[0]["labels"])
     with TemporaryDirectory() as directory:
         trainer = stock_trainer(
             network.eval(),
@@ -221,12 +237,7 @@ def stock_training_loss(network, batches):
             use_cpu=_device.type == "cpu",
             remove_unused_columns=False,
         )
-        # The loader of an evaluation keeps the order of the rows.
-        trainer.get_train_dataloader = lambda: trainer.get_eval_dataloader(rows)
-        # Trainer switches dropout on; the reference has none.
-        network.train = lambda mode=True: network
-        trainer.train()
-        return np.array([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+        yield trainer, rows
 
 
 def write_pickled(path, weights):

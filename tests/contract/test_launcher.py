@@ -135,7 +135,7 @@ def test_a_signal_saves_once_and_is_the_exit_code(runs, whole, number, whom):
         process.send_signal(number)
     out, (said,) = launched.end(128 + number)
     step = runs.metrics(name)[-1]["step"]
-    assert said.startswith(f"mlm: error: stopped by {number.name} after step {step}; the step is saved; mlm ")
+    assert said.startswith(f"mlm: stopped by {number.name} after step {step}; the step is saved; mlm ")
     assert json.loads(out)["error"]["code"] == "interrupted"
     assert (runs.checkpoints(name) / f"step-{step:08}").is_dir() and step < STEPS
     if whom == "rank":
@@ -161,7 +161,7 @@ def test_a_signal_before_training_ends_all_at_once(runs, number, whom, late):
         (launched.process if whom == "launcher" else ranks[1]).send_signal(number)
     _, (said,) = launched.end(128 + number)
     again = "there is no checkpoint yet; the same command starts again"
-    assert said == f"mlm: error: stopped by {number.name}; {again}"
+    assert said == f"mlm: stopped by {number.name}; {again}"
     assert not (runs.directory / name).exists()
 
 

@@ -134,6 +134,17 @@ def test_a_stock_loop_trains_the_slot_model(model, numpy_engine):
     assert numpy_engine.stock_training_loss(model.network, batches) == pytest.approx(expected, abs=2e-4)
 
 
+def test_a_stock_loop_reports_the_mean_over_all_masked_tokens(model, numpy_engine):
+    batches = [slots(*batch(seed=seed)) for seed in range(3)]
+    # The mean of the batches' means would be another number.
+    batches[1]["labels"][:, 1:] = -100
+    outputs = [model.forward(made) for made in batches]
+    tokens = sum(int(output["masked_tokens"]) for output in outputs)
+    expected = sum(float(output["loss_sum"]) for output in outputs) / tokens
+    reported = numpy_engine.stock_loss_of_all(model.network, batches)
+    assert reported == pytest.approx([expected] * len(reported), abs=2e-4)
+
+
 def test_initialization_is_distributed_as_the_framework_itself_would(numpy_engine, lab, family):
     """The same standard deviations, zeros and ones as the class's own initialization."""
     config = AutoConfig.from_pretrained(lab.model(family, dropout=0.0))

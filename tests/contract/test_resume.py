@@ -36,7 +36,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
         assert code == -signal.SIGKILL, said
     kill_while_saving(runs, "killed", draw)
     code, said = runs.stop("killed", STEPS - 8, signal.SIGTERM)
-    assert code == 143 and said.splitlines()[-1].startswith("mlm: error: stopped by SIGTERM after step ")
+    assert code == 143 and said.splitlines()[-1].startswith("mlm: stopped by SIGTERM after step ")
     assert f"mlm train --output-dir {runs.directory / 'killed'} --resume resumes it" in said
     # The record holds the options of its start.
     results, said = runs.resume("killed")
@@ -179,6 +179,20 @@ def test_a_changed_option_is_refused_before_anything_is_announced(runs):
     error, said = runs.finish("refused", "--resume", "--batch-size", "8", code=2)
     assert (error["error"]["option"], error["error"]["code"]) == ("--batch-size", "changed_plan")
     assert "learning rate" not in said
+
+
+def test_a_changed_option_is_refused_before_the_first_checkpoint_too(runs):
+    process = runs.start("early")
+    runs.wait_for_step(process, "early", 2)
+    process.kill()
+    process.communicate()
+    assert not list(runs.checkpoints("early").glob("step-*"))
+    error, said = runs.finish("early", "--resume", "--learning-rate", "0.5", code=2)
+    assert (error["error"]["option"], error["error"]["code"]) == ("--learning-rate", "changed_plan")
+    assert "--allow-change learning-rate" in error["error"]["fix"]
+    allowed = ["--allow-change", "learning-rate,max-steps"]
+    _, said = runs.finish("early", "--resume", "--learning-rate", "0.002", "--max-steps", "3", *allowed)
+    assert "changed, as allowed: --max-steps was 60, is 3; --learning-rate was 0.001, is 0.002" in said
 
 
 def test_the_same_text_in_another_place_is_named(runs):

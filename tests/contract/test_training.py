@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_models import FAMILIES
-from training_runs import interrupt, metrics, planned, steps
+from training_runs import interrupt, interrupt_evaluation, metrics, planned, steps
 from transformers import AutoConfig, AutoTokenizer
 
 from mlm_core import RequestError
@@ -171,6 +171,26 @@ def test_a_run_that_ends_where_it_was_interrupted_is_evaluated_there(lab, monkey
     assert result.model_step == 3 and result.after != result.before
     assert result.after == trainer.evaluate()
     assert [line["step"] for line in metrics(Path(run)) if "eval_loss" in line] == [0, 3]
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["after an epoch", "at the end"])
+def test_a_signal_ends_an_evaluation_which_a_resumed_run_does_again(lab, monkeypatch, number):
+    options = {"model": str(lab.model("bert", dropout=0.0)), "learning_rate": 5e-3, "test_size": 0.3}
+    options |= {"batch_size": 16, "save_steps": 1000}
+    epoch = lab.trainer(**options, epochs=1).setup.plan.steps
+    whole = lab.train(**options, max_steps=epoch + 2)
+    trainer = lab.trainer(**options, max_steps=epoch + 2)
+    assert len(trainer.setup.evaluation_keys) > 1
+    interrupt_evaluation(trainer, number, monkeypatch)
+    run = Path(trainer.setup.config.output_dir)
+    ended = epoch if number == 1 else epoch + 2
+    assert [path.name for path in (run / "checkpoints").iterdir()] == [f"step-{ended:08d}"]
+    assert metrics(run)[-1]["step"] == ended and "loss" in metrics(run)[-1]
+    result = lab.train(**options, max_steps=epoch + 2, output_dir=str(run), resume=True)
+    assert [line | {"tokens_per_second": 0} for line in metrics(run)] == [
+        line | {"tokens_per_second": 0} for line in metrics(whole.run_dir)
+    ]
+    assert result.after == whole.after
 
 
 def test_the_sparse_head_trains_as_the_dense_one(lab, monkeypatch):

@@ -34,6 +34,23 @@ def interrupt(trainer, at, monkeypatch):
         trainer.train()
 
 
+def interrupt_evaluation(trainer, number, monkeypatch):
+    """Train, and receive SIGTERM in the first batch of an evaluation; number 0 is the one before training."""
+    batches = []
+
+    def interrupted(loop):
+        if len(loop.recorder.evaluations) == number:
+            loop.interruption.received = signal.SIGTERM
+            batches.append(number)
+        evaluated_batch(loop)
+
+    evaluated_batch = TrainingLoop.evaluated_batch
+    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
+        patch.setattr(TrainingLoop, "evaluated_batch", interrupted)
+        trainer.train()
+    assert len(batches) == 1
+
+
 def metrics(run: Path) -> list[dict]:
     """The lines of `metrics.jsonl`."""
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
