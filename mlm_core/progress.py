@@ -46,7 +46,7 @@ class Progress:
         self._task: Any = None
         self._evaluation: Counter | None = None
         self._total = 0
-        self._started = time.perf_counter()
+        self._first: tuple[int, float] | None = None
         self._speeds: deque[float] = deque(maxlen=_RECENT)
 
     @classmethod
@@ -139,7 +139,7 @@ class Progress:
 
     def start(self, steps: int) -> None:
         """Start the display of a run with `steps` steps."""
-        self._total, self._started = steps, time.perf_counter()
+        self._total, self._first = steps, None
         if not self.quiet and sys.stderr.isatty():
             self.running_bar = _bar()
             self._task = self.running_bar.add_task("training", total=steps, loss="", speed="")
@@ -158,9 +158,17 @@ class Progress:
         if self.running_bar is not None:
             self.running_bar.update(self._task, completed=line["step"], loss=loss, speed=speed)
         elif line["step"] % self._logging_steps == 0 or line["step"] == self._total:
-            elapsed = time.perf_counter() - self._started
-            left = elapsed / line["step"] * (self._total - line["step"])
-            self.say(f"step {line['step']}/{self._total}  {loss}  {speed}  {left:.0f} s left")
+            self.say(f"step {line['step']}/{self._total}  {loss}  {speed}{self._left(line['step'])}")
+
+    def _left(self, step: int) -> str:
+        """How long the rest takes, as long a step as since this process did its first; "": not known yet."""
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = (step, now)
+        done, rest = step - self._first[0], self._total - step
+        if not done and rest:
+            return ""
+        return f"  {(now - self._first[1]) / max(1, done) * rest:.0f} s left"
 
     def _speed(self) -> float:
         """The median speed of the recent steps: an epoch's last batch may hold a single block."""

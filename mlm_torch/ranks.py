@@ -13,7 +13,7 @@ import torch.distributed as dist
 from mlm_core.config.runtime import RuntimeConfig
 from mlm_core.errors import RequestError, first_line
 from mlm_core.ranks.errors import not_joined
-from mlm_core.ranks.launch import Launched
+from mlm_core.ranks.launch import Launched, threads_asked
 from mlm_core.ranks.ranks import Gather
 
 _AT_WORK = timedelta(days=30)
@@ -30,7 +30,7 @@ def join(place: Launched, config: RuntimeConfig) -> Gather:
         RunError: the ranks did not find each other within `--rank-timeout`.
     """
     # accelerate would choose the threads itself, and say so.
-    os.environ.setdefault("OMP_NUM_THREADS", str(place.threads(config.threads)))
+    os.environ["OMP_NUM_THREADS"] = str(threads_asked() or place.threads(config.threads))
     on_gpu = config.device != "cpu" and torch.cuda.is_available()
     if on_gpu:
         _choose_gpu(place)

@@ -17,10 +17,12 @@ from mlm_core.system.cache import cache_directory
 from mlm_core.system.child_processes import child_environment, python_command
 from mlm_core.system.machine import cores
 from mlm_core.system.versions import core_versions
+from mlm_core.visible import quantity
 
 _PROBE = """
 import json, sys
 from mlm_core import load_engine
+from mlm_core.visible import quantity
 engine = load_engine(sys.argv[1])
 print(json.dumps({"devices": engine.devices(), "gpus": engine.gpus(), "collectives": engine.collectives()}))
 """
@@ -79,7 +81,7 @@ def _rank_lines(ranks: dict[str, Any]) -> list[str]:
         return []
     here = f"on this machine {ranks['local_rank']} of {ranks['local_count']}"
     place = f"{ranks['rank']} of {ranks['count']}, {here} ({ranks['by']})"
-    lines = [f"{'rank':16} {place}, {ranks['threads']} threads"]
+    lines = [f"{'rank':16} {place}, {quantity(ranks['threads'], 'thread')}"]
     return lines + [f"{'':16} {address}: {state}" for address, state in ranks["addresses"].items()]
 
 

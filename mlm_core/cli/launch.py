@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mlm_core.config.config import Config
     from mlm_core.ranks.outcome import Ended
 
+MOST_RANKS = 256
+"""Ranks on one machine: more would need more open files and ports than systems give."""
+
 _OWN = ("--nproc", "--max-restarts")
 """Options that the ranks do not get."""
 
@@ -28,6 +31,14 @@ def ranks_asked(request: Request, place: Launched) -> int:
     """
     written = request.arguments.get("nproc")
     count = 1 if written is None else whole_number(written, "--nproc", least=1)
+    if count > MOST_RANKS:
+        raise RequestError(
+            f"one machine has at most {MOST_RANKS:,}",
+            code="out_of_range",
+            option="--nproc",
+            value=count,
+            fix="give the number of its GPUs",
+        )
     restarts = whole_number(request.arguments.get("max_restarts") or "0", "--max-restarts", least=0)
     if restarts and count == 1:
         raise RequestError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def show(results: dict[str, Any]) -> None:
         )
         true = f"  (the word is {example['word']!r})" if example["word"] is not None else ""
         print(f"{example['text']}  {fills}{true}")
-        print(f"saved in {results['run_dir']}; next: mlm fill {results['run_dir']} {example['text']!r}")
+        again = shlex.join(["mlm", "fill", str(results["run_dir"]), example["text"]])
+        print(f"saved in {results['run_dir']}; next: {again}")
     else:
         print(f"saved in {results['run_dir']}")
     if results["hub_url"] is not None:

@@ -6,7 +6,6 @@ By default, the reader guesses a type for each column, and guesses again every t
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from mlm_core.data.compression import open_text
 from mlm_core.data.default_column import DEFAULT
 from mlm_core.data.errors import dataset_error
 from mlm_core.data.local_files import LocalFiles
+from mlm_core.data.table_columns import check_names
 
 _SEPARATORS = (",", ";", "\t")
 """The comma is preferred. In much of Europe, spreadsheets write semicolons."""
@@ -93,9 +93,5 @@ def _columns(path: Path, separator: str) -> list[str]:
         header: list[str] = next(csv_rows(file, separator), [])
     # The names that pandas gives to columns without a name, for example to a saved index.
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
-    counts = Counter(names)
-    twice = next((name for name in names if counts[name] > 1), None)
-    if twice is not None:
-        message = f"two columns are called {twice}"
-        raise dataset_error(str(path), message, "malformed_file", "rename one of them in the first line")
+    check_names(names, path, "rename one of them in the first line")
     return names

@@ -10,6 +10,7 @@ from mlm_core.compat.huggingface_hub import TIMEOUT, is_network_error
 from mlm_core.config.data import DataConfig
 from mlm_core.data.errors import dataset_error
 from mlm_core.data.library_errors import explain_library_error
+from mlm_core.data.splits import check_once
 from mlm_core.errors import MlmError, RunError, first_line
 from mlm_core.system.cache import cache_directory
 
@@ -41,7 +42,18 @@ def hub_splits(config: DataConfig) -> Mapping[str, Any]:
             # An error of this machine, not of the network.
             raise
         raise _hub_error(error, config) from None
-    return opened if isinstance(opened, Mapping) else {"train": opened}
+    if isinstance(opened, Mapping):
+        return opened
+    _check_once(opened, str(config.split))
+    return {"train": opened}
+
+
+def _check_once(opened: Any, split: str) -> None:
+    import datasets
+
+    lengths = {name: part.num_examples for name, part in (opened.info.splits or {}).items()}
+    if lengths:
+        check_once(datasets.ReadInstruction.from_spec(split).to_absolute(lengths), split)
 
 
 def _hub_error(error: Exception, config: DataConfig) -> MlmError:

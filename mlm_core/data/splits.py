@@ -7,6 +7,7 @@ from typing import Any
 
 from mlm_core.data.errors import split_error
 from mlm_core.errors import RequestError, first_line
+from mlm_core.visible import quantity
 
 Splits = Mapping[str, Any]
 """A `datasets.Dataset` by split name."""
@@ -30,10 +31,30 @@ def select_rows(splits: Splits, split: str | None) -> Splits:
         slices = datasets.ReadInstruction.from_spec(split).to_absolute(lengths)
     except (ValueError, AssertionError) as error:
         raise split_error(split, first_line(error)) from None
+    check_once(slices, split)
     if any(part.from_ >= min(part.to, lengths[part.splitname]) for part in slices):
         raise split_error(split, f"selects no rows of {max(lengths.values()):,}")
     parts = [splits[part.splitname].select(range(part.from_, part.to)) for part in slices]
     return {"train": datasets.concatenate_datasets(parts)}
+
+
+def check_once(slices: Iterable[Any], split: str) -> None:
+    """Check that a `--split` selects no row twice: a document would be trained on and held out as well.
+
+    Args:
+        slices: the absolute instructions of `datasets` for it.
+        split: what the user wrote.
+
+    Raises:
+        RequestError: two of its parts share rows.
+    """
+    taken: dict[str, list[tuple[int, int]]] = {}
+    for part in slices:
+        for first, end in taken.setdefault(part.splitname, []):
+            shared = min(end, part.to) - max(first, part.from_)
+            if shared > 0:
+                raise split_error(split, f"selects {quantity(shared, 'row')} of {part.splitname} twice")
+        taken[part.splitname].append((part.from_, part.to))
 
 
 def training_split(names: Iterable[str], dataset: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mlm_core.data.column_errors import missing_column_error, wrong_column_error
 from mlm_core.data.default_column import DEFAULT, default_column
+from mlm_core.data.errors import dataset_error
 
 _MIXED = "Json"
 """The `datasets` feature of a column with values of several types; each value is stored as JSON."""
@@ -15,6 +18,18 @@ _STRINGS = {"string", "large_string", "string_view"}
 
 _AT_ONCE = 1000
 """Rows in which numbers are looked for at a time."""
+
+
+def check_names(names: Sequence[str], path: Path, fix: str) -> None:
+    """Check that no two columns of a file have the same name.
+
+    Raises:
+        RequestError: two have.
+    """
+    counts = Counter(names)
+    twice = next((name for name in names if counts[name] > 1), None)
+    if twice is not None:
+        raise dataset_error(str(path), f"two columns are called {twice}", "malformed_file", fix)
 
 
 def choose_table_column(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.data.errors import dataset_error
-from mlm_core.data.table_columns import choose_table_column, text_columns
+from mlm_core.data.table_columns import check_names, choose_table_column, text_columns
 from mlm_core.system.files import atomic_file
 
 _ROWS = 1000
@@ -51,6 +51,8 @@ def typed_files(
     import pyarrow
 
     schemas = {path: _schema(path, builder) for path in paths}
+    for path, schema in schemas.items():
+        check_names(schema.names, path, "rename one of them")
     filled = [path for path in paths if _has_rows(path, builder)]
     if builder == "arrow" and len(set(schemas.values())) == 1 and not any(map(_odd, schemas[paths[0]].types)):
         features = datasets.Features.from_arrow_schema(schemas[paths[0]])

@@ -28,6 +28,8 @@ _TF_CONFIG = "TF_CONFIG"
 _ROLES = ("chief", "worker")
 """Of TF_CONFIG, those that train, in the order of the ranks."""
 
+_THREADS = "OMP_NUM_THREADS"
+
 _LONGEST_NUMBER = 9
 """Digits of a rank or of a number of ranks."""
 
@@ -140,12 +142,36 @@ def _from_tf_config(found: Mapping[str, str]) -> Launched | None:
         if (
             not isinstance(worker, str)
             or not re.fullmatch(r".+:\d{1,5}", worker)
+            or not 0 < int(worker.rpartition(":")[2]) < 2**16
             or workers.count(worker) > 1
         ):
             raise _wrong(_TF_CONFIG, text, f"{worker!r} is not the HOST:PORT of one worker")
     hosts = [worker.rpartition(":")[0] for worker in workers]
     here = [place for place, host in enumerate(hosts) if host == hosts[rank]]
     return Launched(rank, len(workers), here.index(rank), len(here), _TF_CONFIG, tuple(workers))
+
+
+def threads_asked() -> int | None:
+    """The threads of `OMP_NUM_THREADS`, of a list such as 4,2 the first; None: it is not set.
+
+    Libraries of several ranks read it, and fail on a list.
+
+    Raises:
+        RequestError: it is no number of threads.
+    """
+    written = os.environ.get(_THREADS, "").strip()
+    first = written.split(",")[0].strip()
+    if not written:
+        return None
+    if first.isdecimal() and len(first) <= _LONGEST_NUMBER and int(first) > 0:
+        return int(first)
+    raise RequestError(
+        "is no number of threads",
+        code="wrong_launch",
+        option=_THREADS,
+        value=written,
+        fix="set it to a whole number of at least 1, or unset it",
+    )
 
 
 def _wrong(name: str, value: object, reason: str) -> RequestError:

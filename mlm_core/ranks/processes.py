@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+from mlm_core.ranks.launch import threads_asked
 from mlm_core.ranks.notes import NOTES, Notes
 from mlm_core.ranks.outcome import Ended, interrupting
 from mlm_core.system.child_processes import child_environment, python_command
@@ -157,7 +158,7 @@ def rank_environment(rank: int, ports: Sequence[int]) -> dict[str, str]:
     """
     count = len(ports) - 1
     cluster = {"worker": [f"{_HOST}:{port}" for port in ports[1:]]}
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // count))
+    threads = str(threads_asked() or max(1, cores() // count))
     found = child_environment(
         RANK=str(rank),
         WORLD_SIZE=str(count),

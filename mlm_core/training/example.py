@@ -43,7 +43,7 @@ _FEWEST_WORDS, _MOST_WORDS = 5, 25
 _DOCUMENTS, _CHARACTERS, _TRIALS = 50, 5_000, 100
 """How much of the held-out text is searched, and how many words are tried."""
 
-_PIECE = 16
+_PIECE = 20
 """Tokens of an example in a text without such sentences."""
 
 
@@ -108,10 +108,20 @@ def _is_one_token(sentence: str, example: Example, tokenizer: Tokenizer, limit: 
     )
 
 
+def _beginnings(ids: list[int], tokenizer: Tokenizer) -> set[int]:
+    """The places of tokens that begin a word after a space."""
+    texts = [tokenizer.decode(ids[:end]) for end in range(len(ids) + 1)]
+    return {place for place in range(1, len(ids)) if texts[place + 1].startswith(f"{texts[place].rstrip()} ")}
+
+
 def _piece(text: str, tokenizer: Tokenizer, limit: int | None) -> Example | None:
     """The first tokens of a text, one of which is masked: for languages without spaces, for lines of code."""
-    ids = tokenizer(" ".join(text.split()), add_special_tokens=False, verbose=False)["input_ids"][:_PIECE]
-    for place in sorted(range(1, len(ids)), key=lambda place: abs(place - len(ids) // 2)):
+    ids = tokenizer(" ".join(text.split()), add_special_tokens=False, verbose=False)["input_ids"]
+    begins = _beginnings(ids[: _PIECE + 1], tokenizer)
+    ids = ids[: max((place for place in begins if place > 1), default=_PIECE)]
+    # A whole word if there is one: a token that begins a word, before another that does.
+    words = [place for place in begins if place + 1 in begins]
+    for place in sorted(words or range(1, len(ids)), key=lambda place: abs(place - len(ids) // 2)):
         word = tokenizer.decode([ids[place]]).strip()
         if word.isalpha() and ids[place] != tokenizer.unk_token_id:
             before, after = tokenizer.decode(ids[:place]), tokenizer.decode(ids[place + 1 :])

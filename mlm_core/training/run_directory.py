@@ -193,7 +193,7 @@ class RunDirectory:
             return []
         found = sorted(self.path.absolute().parent.glob(f"{escape(self.path.absolute().name)}.replaced*"))
         own = self._replaced.absolute() if self._replaced is not None else None
-        return [path for path in found if path != own and path.is_dir()]
+        return [path for path in found if path != own and (path / RECORD).is_file()]
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
         """Write `run.json`: resolved config, versions, devices, data fingerprint, results.

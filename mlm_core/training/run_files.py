@@ -142,7 +142,9 @@ def remove_run(path: Path) -> list[str]:
             # Fails, as intended, if other files are left.
             directory.rmdir()
     with suppress(OSError):
-        return sorted(str(left.relative_to(path)) for left in path.rglob("*") if not left.is_dir())
+        return sorted(
+            str(left.relative_to(path)) for left in path.rglob("*") if left.is_symlink() or not left.is_dir()
+        )
     return []
 
 

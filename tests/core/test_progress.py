@@ -74,3 +74,22 @@ def test_a_short_last_batch_is_not_taken_for_the_speed(capsys):
     for step, speed in enumerate((1000.0, 1010.0, 30.0), 1):
         shown.step({"step": step, "loss": 2.0, "tokens_per_second": speed})
     assert "step 3/3  loss 2  1,000 tokens/s" in capsys.readouterr().err
+
+
+def test_the_time_left_is_by_the_steps_since_the_first_of_this_process(capsys, monkeypatch):
+    """Neither the evaluation before them, nor the steps before a resume, count."""
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    shown = made()
+    shown.start(100)
+    clock[0] = 500.0
+    for step in (51, 52, 53, 100):
+        shown.step({"step": step, "loss": 1.0, "tokens_per_second": 10.0})
+        clock[0] += 2.0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.rpartition("  ")[2] for line in lines] == [
+        "10 tokens/s",
+        "96 s left",
+        "94 s left",
+        "0 s left",
+    ]

@@ -9,6 +9,9 @@ import gzip
 import os
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
+
 from wrong_inputs.row import Wrong
 
 GOOD = b'{"text": "a cat sat on the mat"}\n' * 9
@@ -26,6 +29,14 @@ def data(
         files=files,
         **of,  # type: ignore[arg-type]
     )
+
+
+def two_columns() -> bytes:
+    """A Parquet file with two columns of one name."""
+    table = pyarrow.table([pyarrow.array(["a b"] * 9)] * 2, names=["text", "text"])
+    content = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(table, content)
+    return content.getvalue().to_pybytes()
 
 
 def _pipe(directory: Path) -> None:
@@ -60,8 +71,9 @@ ROWS = [
     data("csv-ragged", {"a.csv": b"id,text\n1,a\n2,b,c\n"}, "malformed_file", "line 3"),
     data("csv-two-names", {"a.csv": b"text,text\na,b\n"}, "malformed_file", "two columns"),
     data("csv-header-alone", {"a.csv": b"id,text\n"}, "empty_file"),
-    data("csv-open-quote", {"a.csv": b'id,text\n1,"a\n'}, "malformed_file"),
+    data("csv-open-quote", {"a.csv": b'id,text\n1,"a\n'}, "malformed_file", "never closed"),
     data("csv-others", {"many/a.csv": b"id,text\n1,a\n", "many/b.csv": b"id,body\n1,a\n"}, "mixed_columns", "'body'"),
+    data("parquet-two-names", {"a.parquet": two_columns()}, "malformed_file", "two columns are called text"),
     data("parquet-broken", {"a.parquet": b"PAR1"}, "malformed_file"),
     data("parquet-gz-broken", {"a.parquet.gz": gzip.compress(b"PAR1")}, "malformed_file"),
     data("arrow-broken", {"a.arrow": b"ARROW1"}, "malformed_file"),
@@ -75,6 +87,7 @@ ROWS = [
     data("column-of-numbers", {"a.jsonl": b'{"text": "a", "n": 1}\n' * 9}, "wrong_column", "", "--text-column n"),
     data("two-texts", {"a.jsonl": b'{"title": "a", "body": "b"}\n' * 9}, "ambiguous_column", "title, body"),
     data("no-such-split", {"a.jsonl": GOOD}, "bad_split", "", "--split tset"),
+    data("split-twice", {"a.jsonl": GOOD}, "bad_split", "selects 4 rows of train twice", "--split train[:6]+train[2:]"),
     data("split-of-nothing", {"a.jsonl": GOOD}, "bad_split", "selects no rows", "--split train[50:60]"),
     data("hub-options", {"a.jsonl": GOOD}, "usage", "only to a dataset on the Hub", "--dataset-config en"),
     data("nothing-known", {"a.txt": "\u4eca\u5929 \u5f88\u597d\n".encode() * 60}, "nothing_to_mask", "[UNK]", "--model wordpiece"),

@@ -32,7 +32,7 @@ def test_right_arguments(tmp_path):
         *((as_function, value) for value in (5, "print")),
         (lambda name, value: as_instance(name, value, str, "a text"), 5),
     ],
-    ids=str,
+    ids=lambda given: given.__name__ if callable(given) else repr(given),
 )
 def test_wrong_arguments(check, value):
     with pytest.raises(RequestError) as raised:

@@ -60,7 +60,7 @@ def test_split_slices(tmp_path):
     assert (
         texts(path, text_column=ANSWERS, split="train[:2]+train[40:]") == ANSWER_TEXTS[:2] + ANSWER_TEXTS[40:]
     )
-    for wrong in ("tarin", "train[:x]", "train[:5", "train[600:900]"):
+    for wrong in ("tarin", "train[:x]", "train[:5", "train[600:900]", "train+train", "train[:9]+train[8:]"):
         with pytest.raises(RequestError) as caught:
             load(path, text_column=ANSWERS, split=wrong)
         assert (caught.value.option, caught.value.value) == ("--split", wrong)

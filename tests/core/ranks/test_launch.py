@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mlm_core.errors import RequestError
-from mlm_core.ranks.launch import Launched, launched
+from mlm_core.ranks.launch import Launched, launched, threads_asked
 
 WORKERS = ["a:1", "b:2", "b:3"]
 
@@ -71,6 +71,8 @@ def test_a_launcher_may_set_both_kinds_of_variables():
         ({"TF_CONFIG": tf_config(0, "evaluator")}, "TF_CONFIG"),
         ({"TF_CONFIG": tf_config(0, worker=["a:1", "a:1"])}, "TF_CONFIG"),
         ({"TF_CONFIG": tf_config(0, worker=["a", "b"])}, "TF_CONFIG"),
+        ({"TF_CONFIG": tf_config(0, worker=["a:1", "b:99999"])}, "TF_CONFIG"),
+        ({"TF_CONFIG": tf_config(0, worker=["a:1", "b:0"])}, "TF_CONFIG"),
         ({"TF_CONFIG": tf_config(0, worker=[["a:1"], ["b:1"]])}, "TF_CONFIG"),
         ({"TF_CONFIG": "{"}, "TF_CONFIG"),
         ({"TF_CONFIG": "[1]"}, "TF_CONFIG"),
@@ -86,6 +88,20 @@ def test_impossible_variables_are_refused(variables, named):
     with pytest.raises(RequestError) as raised:
         launched(variables)
     assert (raised.value.code, raised.value.option) == ("wrong_launch", named)
+
+
+@pytest.mark.parametrize(("written", "threads"), [("", None), ("3", 3), (" 4, 2", 4), ("16,1,1", 16)])
+def test_threads_of_the_environment(monkeypatch, written, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", written)
+    assert threads_asked() == threads
+
+
+@pytest.mark.parametrize("written", ["0", "-1", "abc", ",2", "1.5", "9" * 5000])
+def test_threads_that_are_none(monkeypatch, written):
+    monkeypatch.setenv("OMP_NUM_THREADS", written)
+    with pytest.raises(RequestError) as raised:
+        threads_asked()
+    assert (raised.value.code, raised.value.option) == ("wrong_launch", "OMP_NUM_THREADS")
 
 
 def test_ranks_share_the_cores_of_their_machine(monkeypatch):

@@ -129,7 +129,9 @@ def test_yaml_that_is_refused(text, reason):
 
 
 def test_yaml_that_is_read(tmp_path):
-    assert parse_yaml("a: &x 2e-5\nb: *x\n<<: {c: 1:30}") == {"a": "2e-5", "b": "2e-5", "c": 90}
+    assert parse_yaml("a: &x 2e-5\nb: *x\n<<: {c: 90}") == {"a": "2e-5", "b": "2e-5", "c": 90}
+    # Not 90 and 90.5, as in base 60.
+    assert parse_yaml("[1:30, 1:30.5]") == ["1:30", "1:30.5"]
     (tmp_path / "a.yaml").write_bytes("\ufeffdataset: é.txt\n".encode())
     assert read_yaml(tmp_path / "a.yaml") == {"dataset": "é.txt"}
     (tmp_path / "a.yaml").write_bytes("dataset: é\n".encode("latin-1"))

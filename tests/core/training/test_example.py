@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from tiny_models import WORDS, sentences, write_tokenizer
 from transformers import AddedToken, AutoTokenizer
@@ -54,3 +56,14 @@ def test_no_longer_than_the_model_takes(tokenizer):
 def test_a_text_without_sentences(tokenizer):
     example = held_out_example([" ".join(WORDS)], tokenizer, 48)
     assert example.text.count("<mask>") == 1 and example.word in WORDS
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_text_without_sentences_shows_whole_words(tokenizer, seed):
+    """Every fifth word is several tokens, if the tokenizer knows it."""
+    words = random.Random(seed).choices(WORDS, k=60)
+    if tokenizer.unk_token_id not in tokenizer("zebras")["input_ids"]:
+        words[seed::5] = ["zebras"] * len(words[seed::5])
+    example = held_out_example([" ".join(words)], tokenizer, 48)
+    shown = example.text.replace("<mask>", example.word).split()
+    assert shown == words[: len(shown)] and len(shown) > 2

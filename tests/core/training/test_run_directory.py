@@ -1,6 +1,7 @@
 """Claiming and replacing run directories loses nothing."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -60,11 +61,25 @@ def test_a_replaced_run_is_kept_until_the_new_one_is_complete(tmp_path):
     assert {item.name for item in tmp_path.iterdir()} == {"run", "run.replaced"}
 
 
+def test_only_runs_are_said_to_be_left_behind(tmp_path):
+    path = finished(tmp_path / "run")
+    (tmp_path / "run.replaced").mkdir()
+    (tmp_path / "run.replaced" / "mine.txt").write_text("mine")
+    shutil.copytree(path, tmp_path / "run.replaced-2")
+    with RunDirectory.claim(Config(output_dir=str(path), overwrite=True), "tf") as run:
+        assert run.left_behind() == [tmp_path / "run.replaced-2"]
+
+
 def test_replacing_removes_the_runs_own_files_only(tmp_path):
     path = finished(tmp_path / "run")
     (path / "notes.txt").write_text("mine")
     finished(path, overwrite=True)
-    assert [item.name for item in (tmp_path / "run.replaced").iterdir()] == ["notes.txt"]
+    (path / "linked").symlink_to(tmp_path)
+    finished(path, overwrite=True)
+    kept = [
+        [item.name for item in sorted(place.iterdir())] for place in sorted(tmp_path.glob("run.replaced*"))
+    ]
+    assert kept == [["notes.txt"], ["linked"]]
     other = finished(tmp_path / "other")
     finished(other, overwrite=True)
     assert not (tmp_path / "other.replaced").exists()
