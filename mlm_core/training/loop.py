@@ -239,7 +239,10 @@ class TrainingLoop:
         return None
 
     def _interrupted(self, number: int, step: int) -> InterruptedRunError:
-        return InterruptedRunError(number, step, f"{resume_command(self._checkpoints.run)} resumes it")
+        error = InterruptedRunError(number, step, f"{resume_command(self._checkpoints.run)} resumes it")
+        # All ranks have it.
+        error.said_by = 0
+        return error
 
     def _bad_evaluation(self, step: int, held_out: MaskedSums) -> Exception:
         reason = f"the held-out loss after step {step} is {held_out.loss}"
