@@ -135,6 +135,8 @@ class Engine(Framework):
             )
         if config.precision == "fp16" and (config.device == "cpu" or "gpu" not in self.devices()):
             progress.say("--precision fp16 is many times slower on a CPU; bf16 or float32 suits it")
+        if config.precision == "tf32" and (config.device == "cpu" or "gpu" not in self.devices()):
+            progress.say("--precision tf32 is float32 on a CPU")
         return progress, source
 
     def _trainer_of(self, setup: EvaluationSetup) -> Trainer:

@@ -185,6 +185,7 @@ class Evaluator(ABC):
 
     def _held_out(self) -> MaskedSums:
         """The evaluation of the current weights; says, once, that it is of nothing."""
+        self.network.ready()
         sums = self._evaluate()
         if not sums.masked_tokens and not self._said_of_nothing:
             self._said_of_nothing = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
@@ -27,7 +27,7 @@ class NetworkOptions:
     Attributes:
         device: see `--device`.
         threads: processor threads; None keeps the framework's own setting.
-        precision: of matrix products: "float32", "bf16" or "fp16".
+        precision: of matrix products: "float32", "tf32", "bf16" or "fp16".
         compile: whether its forward pass is compiled.
         training: whether the network is trained; False: it only predicts.
         seed: keys the dropout noise.
@@ -77,6 +77,7 @@ class Network(ABC):
         self.options = options
         self.model: Any = None
         self.head = "dense"
+        self._exact = False
 
     @final
     def choose_head(self, probe: Batch) -> str | None:
@@ -102,9 +103,29 @@ class Network(ABC):
         """The PyTorch class name of the model, as `config.json` records it."""
         return type(self.model).__name__.removeprefix(self.class_prefix)
 
-    def in_float32(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
         """While inside, matrix products are float32 whatever the precision, if the framework can do that."""
+        self._exact = True
+        self.ready()
+        try:
+            with self._products_in_float32():
+                yield
+        finally:
+            self._exact = False
+            self.ready()
+
+    def ready(self) -> None:
+        """Set what all networks of a process share; to be called before this network computes."""
+        self._allow_tf32(self.options.precision == "tf32" and not self._exact)
+
+    def _products_in_float32(self) -> AbstractContextManager[None]:
+        """While inside, this network's products of 16 bits are float32, if the framework can do that."""
         return nullcontext()
+
+    @abstractmethod
+    def _allow_tf32(self, allowed: bool) -> None:
+        """Whether float32 products of a GPU may be TF32, in the whole process."""
 
     @abstractmethod
     def build(self) -> ParameterSpecs:

@@ -212,6 +212,7 @@ class Trainer(Evaluator):
             self._after_batch = loop.evaluated_batch
             with loop:
                 if loop.first_step < setup.plan.steps:
+                    self.network.ready()
                     self._fit(loop, checkpoint.moments() if checkpoint is not None else None)
                     loop.check_done()
                 before, (step, after) = loop.recorder.evaluations[0][1], loop.end()

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 def train_hf_recipe(setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
     """See `Engine.train_hf_recipe`."""
     # Imported here: benchmarks time processes that need the stock functions below alone.
-    from mlm_tf.machine import set_up
+    from mlm_tf.machine import allow_tf32, set_up
     from mlm_tf.model import POLICIES
     from mlm_tf.weights import assign, specs
 
     config = setup.config
     set_up(config.device, config.threads)
+    allow_tf32(config.precision == "tf32")
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
     # transformers' own loader cannot read files that newer versions of safetensors wrote.
     model = transformers.TFAutoModelForMaskedLM.from_config(setup.model.config)

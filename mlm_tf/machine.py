@@ -10,14 +10,17 @@ from mlm_core.errors import RunError
 from mlm_core.system.machine import cores
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Whether float32 products of a GPU may be TF32; by default TensorFlow allows it."""
+    tf.config.experimental.enable_tensor_float_32_execution(allowed)
+
+
 def set_up(device: str, threads: int | None) -> bool:
     """Set TensorFlow's threads (None: unchanged) and device; return whether it computes on the CPU.
 
     Raises:
         RunError: TensorFlow already runs with other settings and cannot change them.
     """
-    # float32 products are float32 on a GPU as well (not TF32), as in PyTorch.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         # 0 means all cores. An equal value is not set again: TensorFlow may have started.
         if threads not in (None, tf.config.threading.get_intra_op_parallelism_threads() or cores()):

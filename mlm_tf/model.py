@@ -29,7 +29,7 @@ _POSITIONS_AFTER_1_IN_TENSORFLOW = (
 )  # fmt: skip
 """Architectures whose positions begin after `pad_token_id` in PyTorch, but after 1 in TensorFlow."""
 
-POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+POLICIES = {"float32": "float32", "tf32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32") -> Any:
@@ -39,7 +39,7 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
         config: transformers' config.
         name: what the user calls the model.
         seed: keys the dropout noise.
-        precision: of matrix products: "float32", "bf16" or "fp16".
+        precision: of matrix products: "float32", "tf32", "bf16" or "fp16".
 
     Raises:
         RequestError: transformers has no masked-LM class for the config in TensorFlow, or the class ties the

@@ -16,7 +16,7 @@ from mlm_core.model.source import ModelSource
 from mlm_core.network import Network, NetworkOptions
 from mlm_core.training.first_batch import FirstBatch
 from mlm_tf.head import SparseHead
-from mlm_tf.machine import set_up
+from mlm_tf.machine import allow_tf32, set_up
 from mlm_tf.model import CLASS_PREFIX, build_model
 from mlm_tf.replicas import strategy_for
 from mlm_tf.weights import assign, export, export_gradients, specs
@@ -41,6 +41,7 @@ class TensorFlowNetwork(Network):
         """See `Network.build`."""
         options = self.options
         self._cpu = set_up(options.device, options.threads)
+        self.ready()
         if options.training:
             self.strategy = strategy_for(options.device)
         with self.strategy.scope():
@@ -61,13 +62,18 @@ class TensorFlowNetwork(Network):
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """See `Network.logits`."""
+        self.ready()
         return tf.cast(self.model(_tensors(batch), training=False).logits, tf.float32).numpy()
 
     def first_batch(self, batch: Batch) -> FirstBatch:
         """See `Network.first_batch`."""
+        self.ready()
         output, gradients = self.model.loss_gradients(_tensors(batch))
         sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
         return FirstBatch(output.logits.numpy(), sums, export_gradients(self.model, gradients))
+
+    def _allow_tf32(self, allowed: bool) -> None:
+        allow_tf32(allowed)
 
     def _sparse_head(self, probe: Batch) -> SparseHead:
         return SparseHead.of(self.model, _tensors(probe), deep=self.options.deep_head)

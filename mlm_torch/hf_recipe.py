@@ -11,7 +11,7 @@ import transformers
 
 from mlm_core.compare.hf_recipe import LEARNING_RATE, WEIGHT_DECAY, StepClock, block_rows, stock_collator
 from mlm_core.config.config import required
-from mlm_torch.machine import set_up
+from mlm_torch.machine import allow_tf32, set_up
 from mlm_torch.weights import assign, specs
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def train_hf_recipe(setup: TrainingSetup, step_done: Callable[[float], None]) ->
     """See `Engine.train_hf_recipe`."""
     config = setup.config
     device = set_up(config.device, config.threads)
+    allow_tf32(config.precision == "tf32")
     model = transformers.AutoModelForMaskedLM.from_config(setup.model.config)
     assign(model, setup.model.starting_weights(specs(model), config.seed).weights)
     with tempfile.TemporaryDirectory() as scratch:

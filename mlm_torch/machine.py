@@ -18,6 +18,12 @@ def set_up(device: str, threads: int | None) -> torch.device:
     return torch.device("cpu")
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Whether float32 products of a GPU may be TF32; by default PyTorch allows it in convolutions alone."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Numbers of glibc's malloc.h."""
 

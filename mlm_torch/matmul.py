@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d
 
 from mlm_core.config.runtime import Device
 from mlm_core.system.machine import processor_maker
-from mlm_torch.machine import set_up
+from mlm_torch.machine import allow_tf32, set_up
 from mlm_torch.model import PRECISIONS
 
 
@@ -30,6 +30,7 @@ def speed_up_matmul(model: torch.nn.Module) -> None:
 def matmul(shapes: Sequence[tuple[int, int, int]], precision: str, device: Device) -> Callable[[], None]:
     """See `Framework.matmul`."""
     place = set_up(device, None)
+    allow_tf32(precision == "tf32")
     dtype = PRECISIONS[precision]
     layers = [torch.nn.Linear(inner, columns, False, place, dtype) for _, inner, columns in shapes]
     model = torch.nn.ModuleList(layers)
@@ -79,10 +80,25 @@ class PointwiseLinear(torch.nn.Linear):
         return mapped.reshape(*input.shape[:-1], self.out_features)
 
 
+_IMAGES = range(16, 65)
+"""Numbers of images; more of them are slower again (measured from 16 to 2,048)."""
+
+
+def _images(points: int) -> int:
+    """Into how many images the points are divided.
+
+    With one thread, PyTorch leaves convolutions of one point to oneDNN only from 16 images on. Its own take
+    twice as long.
+    """
+    if torch.get_num_threads() > 1:
+        return 1
+    return next((count for count in _IMAGES if points % count == 0), 1)
+
+
 def _convolved(points: torch.Tensor, filters: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """`[points, filters]` from `[points, features]` and `[filters, features]`.
 
     Features are the image's channels, which are contiguous ("channels last"): nothing is copied.
     """
-    image = points[None, :, None].permute(0, 3, 1, 2)
+    image = points.view(_images(len(points)), -1, 1, points.shape[1]).permute(0, 3, 1, 2)
     return conv2d(image, filters[:, :, None, None], bias).permute(0, 2, 3, 1).flatten(0, 2)

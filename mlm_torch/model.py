@@ -14,7 +14,7 @@ from mlm_core.errors import RequestError
 from mlm_core.model.tied_names import bias_beside
 from mlm_torch.slots import slot_class
 
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def build_model(config: Any, name: str, precision: str = "float32", code: Path | None = None) -> Any:
@@ -23,7 +23,7 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
     Args:
         config: transformers' config.
         name: what the user calls the model.
-        precision: of matrix products: "float32", "bf16" or "fp16".
+        precision: of matrix products: "float32", "tf32", "bf16" or "fp16".
         code: directory of the model's own code, which may run; None: there is none, or it may not run.
 
     Raises:

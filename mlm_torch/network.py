@@ -16,7 +16,7 @@ from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.network import Network
 from mlm_core.training.first_batch import FirstBatch
 from mlm_torch.head import SparseHead
-from mlm_torch.machine import keep_freed_memory, set_up
+from mlm_torch.machine import allow_tf32, keep_freed_memory, set_up
 from mlm_torch.matmul import speed_up_matmul
 from mlm_torch.model import add_up_lookups, build_model
 from mlm_torch.weights import assign, export, export_gradients, specs
@@ -36,6 +36,7 @@ class TorchNetwork(Network):
         """See `Network.build`."""
         options = self.options
         self.device = set_up(options.device, options.threads)
+        self.ready()
         model = build_model(self.source.config, self.source.name, options.precision, self.source.code)
         self.model = model.to(self.device).eval()
         if self.on_cpu():
@@ -65,6 +66,7 @@ class TorchNetwork(Network):
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """See `Network.logits`."""
+        self.ready()
         # Not inference mode: tensors that a class caches between passes (ESM does) must also work in
         # training.
         with torch.no_grad():
@@ -72,6 +74,7 @@ class TorchNetwork(Network):
 
     def first_batch(self, batch: Batch) -> FirstBatch:
         """See `Network.first_batch`."""
+        self.ready()
         self.model.zero_grad()
         output = self.model.eval()(**self.tensors(batch))
         output.loss.backward()
@@ -88,13 +91,15 @@ class TorchNetwork(Network):
         return SparseHead.of(self.model, self.tensors(probe), deep=deep)
 
     @contextmanager
-    def in_float32(self) -> Iterator[None]:
-        """See `Network.in_float32`."""
+    def _products_in_float32(self) -> Iterator[None]:
         before, self.model.precision = self.model.precision, torch.float32
         try:
             yield
         finally:
             self.model.precision = before
+
+    def _allow_tf32(self, allowed: bool) -> None:
+        allow_tf32(allowed)
 
     def tensors(self, batch: Batch) -> dict[str, torch.Tensor]:
         """A batch on the model's device."""

@@ -12,7 +12,7 @@ from mlm_core.errors import RequestError
 from mlm_core.registry import engines, find_engine
 
 _MODIFIERS: Mapping[str, Mapping[str, Any]] = {
-    **{name: {"precision": name} for name in ("float32", "bf16", "fp16", "auto")},
+    **{name: {"precision": name} for name in ("float32", "tf32", "bf16", "fp16", "auto")},
     **{name: {"mlm_head": name} for name in ("sparse", "dense")},
     **{name: {"device": name} for name in ("cpu", "gpu")},
     "compile": {"compile": True},

@@ -22,6 +22,7 @@ _ELSEWHERE = {
     "engine": "--backend",
     "eval_batch_size": "--batch-size",
     "fp16": "--precision fp16",
+    "tf32": "--precision tf32",
     "fp16_full_eval": "--precision fp16",
     "framework": "--backend",
     "hub_private_repo": "--hub-private",
@@ -93,7 +94,7 @@ _NOT_HERE = frozenset(
     neftune_noise_alpha optim optim_args optim_target_modules overwrite_cache pad_to_max_length
     parallelism_config past_index poly_power prediction_loss_only project ray_scope remove_unused_columns
     report_to restore_callback_states_from_checkpoint run_name save_on_each_node save_only_model
-    skip_memory_metrics streaming tf32 tokenizer_name torch_empty_cache_steps tpu_metrics_debug tpu_name
+    skip_memory_metrics streaming tokenizer_name torch_empty_cache_steps tpu_metrics_debug tpu_name
     tpu_num_cores tpu_zone trackio_bucket_id trackio_space_id trackio_static_space_id
     train_sampling_strategy use_cache use_fast_tokenizer use_legacy_prediction_loop use_liger_kernel
     use_mps_device""".split()  # noqa: SIM905 - shorter than a list of strings

@@ -23,10 +23,10 @@ class RuntimeConfig:
     device: Device = option(
         "auto", "auto: the GPU if there is one, else the CPU", affects="rounding", per_start=True
     )
-    precision: Literal["float32", "bf16", "fp16", "auto"] = option(
+    precision: Literal["float32", "tf32", "bf16", "fp16", "auto"] = option(
         "float32",
-        "bf16, fp16: matrix products in 16 bits, weights and sums in float32; auto: bf16 where the "
-        "processor or GPU has instructions for it",
+        "tf32: matrix products with 10 bits after the point, on an NVIDIA GPU; bf16, fp16: in 16 bits, "
+        "weights and sums in float32; auto: bf16 where the processor or GPU has instructions for it",
     )
     mlm_head: Literal["sparse", "dense"] = option(
         "sparse",

@@ -6,7 +6,7 @@ import tf_keras as keras
 
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
 from mlm_tf.head import SparseHead, gather_slots
-from mlm_tf.machine import set_up
+from mlm_tf.machine import allow_tf32, set_up
 from mlm_tf.model import build_model
 from mlm_tf.optimizer import build_optimizer
 from mlm_tf.weights import assign, export, export_gradients, specs, trained_variables
@@ -17,6 +17,7 @@ OTHER_FRAMEWORKS = ("torch",)
 def compute_on(device, threads):
     """Compute on "cpu" or "gpu" from now on; TensorFlow places everything there by itself."""
     set_up(device, threads)
+    allow_tf32(False)
 
 
 class Model:
@@ -101,7 +102,7 @@ def attention(query, key, value, mask, rate, seed, half, least=False):
     return tf.cast(tf.matmul(weights, value), tf.float32).numpy()
 
 
-def linear(inputs, weight, bias, upstream):
+def linear(inputs, weight, bias, upstream, threads):
     """Outputs of a linear layer, and the gradients of inputs, weight and bias."""
     layer = keras.layers.Dense(len(weight), use_bias=bias is not None)
     layer.build(inputs.shape)

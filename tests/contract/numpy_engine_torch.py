@@ -122,8 +122,17 @@ def attention(query, key, value, mask, rate, seed, half, least=False):
         return attended(*given, attn_mask=visible, dropout_p=rate).float().cpu().numpy()
 
 
-def linear(inputs, weight, bias, upstream):
+def linear(inputs, weight, bias, upstream, threads):
     """Outputs of a linear layer with oneDNN's products, and the gradients of inputs, weight and bias."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return _linear(inputs, weight, bias, upstream)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _linear(inputs, weight, bias, upstream):
     layer = PointwiseLinear(*weight.shape[::-1], bias is not None)
     with torch.no_grad():
         for parameter, array in zip(layer.parameters(), (weight, bias), strict=False):

@@ -162,8 +162,11 @@ def test_initialization_is_distributed_as_the_framework_itself_would(numpy_engin
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(("rows", "outputs"), [((3, 40), 24), ((2, 3), 200), ((1,), 5), ((4, 0), 6)], ids=str)
-def test_a_linear_layer_is_a_product(numpy_engine, rows, outputs, bias):
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("rows", "outputs"), [((3, 40), 24), ((67,), 24), ((2, 3), 200), ((1,), 5), ((4, 0), 6)], ids=str
+)
+def test_a_linear_layer_is_a_product(numpy_engine, rows, outputs, bias, threads):
     """Many rows, far fewer rows than outputs, one row, no row: PyTorch computes each case differently."""
     draw = np.random.RandomState(0)
     inputs, upstream = draw.randn(*rows, 16), draw.randn(*rows, outputs)
@@ -172,7 +175,7 @@ def test_a_linear_layer_is_a_product(numpy_engine, rows, outputs, bias):
     expected = [inputs @ weight.T + bias * added, upstream @ weight, flat.T @ inputs.reshape(-1, 16)]
     expected += [flat.sum(0)] if bias else []
     given = [array.astype(np.float32) for array in (inputs, weight, added, upstream)]
-    found = numpy_engine.linear(*given[:2], given[2] if bias else None, given[3])
+    found = numpy_engine.linear(*given[:2], given[2] if bias else None, given[3], threads)
     assert len(found) == len(expected)
     for array, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4)

@@ -31,6 +31,24 @@ def test_16_bits_train_float32_weights(lab, precision):
     assert (table & 0xFFF).any()
 
 
+def test_tf32_changes_float32_products_of_a_gpu_alone(lab):
+    options = {"model": str(lab.model("roberta", dropout=0.1)), "max_steps": 8, "learning_rate": 5e-3}
+    runs = [lab.train(**options, precision=precision) for precision in ("float32", "tf32", "float32")]
+    exact, coarse, after = ([line["loss"] for line in steps(run.run_dir)] for run in runs)
+    on_cpu = lab.device == "cpu"
+    assert coarse == pytest.approx(exact, rel=0.0 if on_cpu else 5e-3, abs=0.0)
+    assert (coarse == exact) == on_cpu
+    # The process is as it was.
+    assert after == pytest.approx(exact, rel=0.0 if on_cpu else 1e-4, abs=0.0)
+
+
+@pytest.mark.one_rank
+@pytest.mark.parametrize("precision", ["tf32", "float32"])
+def test_tf32_on_a_cpu_is_said_to_be_float32(lab, capsys, precision):
+    lab.trainer(precision=precision, device="cpu", quiet=False)
+    assert ("--precision tf32 is float32 on a CPU" in capsys.readouterr().err) == (precision == "tf32")
+
+
 @pytest.mark.one_rank
 def test_fp16_on_a_cpu_is_advised_against(lab, capsys):
     lab.trainer(precision="fp16", device="cpu", quiet=False)
