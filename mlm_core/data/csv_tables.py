@@ -82,10 +82,10 @@ def separator_of(path: Path) -> str:
     return best if len(first) == 1 and counts[best] > 1 else _SEPARATORS[0]
 
 
-def csv_rows(file: Any, separator: str) -> Any:
+def csv_rows(file: Any, separator: str, *, strict: bool = False) -> Any:
     """A `csv.reader` over a table; a cell may be longer than the limit of the module `csv`."""
     csv.field_size_limit(2**31 - 1)
-    return csv.reader(file, delimiter=separator)
+    return csv.reader(file, delimiter=separator, strict=strict)
 
 
 def _columns(path: Path, separator: str) -> list[str]:

@@ -40,6 +40,11 @@ def _error_in(path: Path, kind: FileKind, rows: int | None) -> str | None:
     try:
         if kind.builder == "json":
             return _json_error(path)
+        if kind.builder == "csv" and rows is None:
+            with open_text(path, newline="") as file:
+                opened = _open_quotation(file, separator_of(path))
+            if opened is not None:
+                return opened
         with open_text(path, newline="" if kind.builder == "csv" else "\n") as file:
             if kind.builder == "csv":
                 return _csv_error(file, separator_of(path), rows)
@@ -112,6 +117,19 @@ def _array_error(content: str) -> str | None:
         return "holds no array of JSON objects"
     wrong = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
     return f"item {wrong} of the array is not a JSON object" if wrong is not None else "the array is empty"
+
+
+def _open_quotation(file: Iterable[str], separator: str) -> str | None:
+    """The row in which a quotation mark opens that nothing closes: it swallows the rest of the file."""
+    rows = csv_rows(file, separator, strict=True)
+    begins = 1
+    try:
+        for _ in rows:
+            begins = rows.line_num + 1
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            return f"the row that begins in line {begins} has a quotation mark that is never closed"
+    return None
 
 
 def _csv_error(file: Iterable[str], separator: str, count: int | None) -> str | None:

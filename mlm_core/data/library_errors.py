@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from mlm_core.config.data import DataConfig
 from mlm_core.data.errors import dataset_error, split_error
 from mlm_core.errors import MlmError, RequestError, first_line
@@ -25,11 +23,6 @@ def explain_library_error(error: Exception, config: DataConfig) -> MlmError:
         )
     if config.split is not None and ("Unknown split" in said or "instruction" in said):
         return split_error(config.split, first_line(error))
-    unclosed = re.search(r"EOF inside string starting at row (\d+)", first_cause(error))
-    if unclosed is not None:
-        # The reader counts rows, not lines, and the first one names the columns.
-        message = f"the quotation mark that opens in row {int(unclosed[1]):,} is never closed"
-        return dataset_error(name, message, "malformed_file", "close it; inside a cell, write it twice")
     return dataset_error(name, f"cannot be read ({first_cause(error)})", "malformed_file")
 
 

@@ -71,7 +71,7 @@ ROWS = [
     data("csv-ragged", {"a.csv": b"id,text\n1,a\n2,b,c\n"}, "malformed_file", "line 3"),
     data("csv-two-names", {"a.csv": b"text,text\na,b\n"}, "malformed_file", "two columns"),
     data("csv-header-alone", {"a.csv": b"id,text\n"}, "empty_file"),
-    data("csv-open-quote", {"a.csv": b'id,text\n1,"a\n'}, "malformed_file", "never closed"),
+    data("csv-open-quote", {"a.csv": b'id,text\n1,"a\n'}, "malformed_file", "begins in line 2 has a quotation mark that is never closed"),
     data("csv-others", {"many/a.csv": b"id,text\n1,a\n", "many/b.csv": b"id,body\n1,a\n"}, "mixed_columns", "'body'"),
     data("parquet-two-names", {"a.parquet": two_columns()}, "malformed_file", "two columns are called text"),
     data("parquet-broken", {"a.parquet": b"PAR1"}, "malformed_file"),
