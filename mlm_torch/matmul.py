@@ -25,6 +25,7 @@ def speed_up_matmul(model: torch.nn.Module) -> None:
     for module in model.modules():
         if type(module) is torch.nn.Linear:
             module.__class__ = PointwiseLinear
+            module.one_thread = torch.get_num_threads() == 1
 
 
 def matmul(shapes: Sequence[tuple[int, int, int]], precision: str, device: Device) -> Callable[[], None]:
@@ -62,7 +63,13 @@ _FEW_ROWS = 0.25
 
 
 class PointwiseLinear(torch.nn.Linear):
-    """A linear layer whose float32 products run in oneDNN."""
+    """A linear layer whose float32 products run in oneDNN.
+
+    Attributes:
+        one_thread: whether there is one thread. A compiled pass cannot ask for it.
+    """
+
+    one_thread: bool = False
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """`[..., out_features]` from `[..., in_features]`."""
@@ -71,13 +78,24 @@ class PointwiseLinear(torch.nn.Linear):
             return super().forward(input)
         rows = input.reshape(-1, self.in_features)
         if len(rows) > _FEW_ROWS * self.out_features:
-            mapped = _convolved(rows, self.weight, self.bias)
+            mapped = self._convolved(rows, self.weight, self.bias)
         else:
             # The vocabulary projection: a filter per row means far fewer filters than one per word.
-            mapped = _convolved(self.weight, rows, None).t().contiguous()
+            mapped = self._convolved(self.weight, rows, None).t().contiguous()
             if self.bias is not None:
                 mapped.add_(self.bias)
         return mapped.reshape(*input.shape[:-1], self.out_features)
+
+    def _convolved(
+        self, points: torch.Tensor, filters: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        """`[points, filters]` from `[points, features]` and `[filters, features]`.
+
+        Features are the image's channels, which are contiguous ("channels last"): nothing is copied.
+        """
+        images = _images(len(points)) if self.one_thread else 1
+        image = points.view(images, -1, 1, points.shape[1]).permute(0, 3, 1, 2)
+        return conv2d(image, filters[:, :, None, None], bias).permute(0, 2, 3, 1).flatten(0, 2)
 
 
 _IMAGES = range(16, 65)
@@ -85,20 +103,11 @@ _IMAGES = range(16, 65)
 
 
 def _images(points: int) -> int:
-    """Into how many images the points are divided.
+    """Into how many images the points are divided with one thread.
 
-    With one thread, PyTorch leaves convolutions of one point to oneDNN only from 16 images on. Its own take
-    twice as long.
+    Then PyTorch leaves convolutions of one point to oneDNN from 16 images on; its own take twice as long.
     """
-    if torch.get_num_threads() > 1:
-        return 1
-    return next((count for count in _IMAGES if points % count == 0), 1)
-
-
-def _convolved(points: torch.Tensor, filters: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """`[points, filters]` from `[points, features]` and `[filters, features]`.
-
-    Features are the image's channels, which are contiguous ("channels last"): nothing is copied.
-    """
-    image = points.view(_images(len(points)), -1, 1, points.shape[1]).permute(0, 3, 1, 2)
-    return conv2d(image, filters[:, :, None, None], bias).permute(0, 2, 3, 1).flatten(0, 2)
+    for count in _IMAGES:
+        if points % count == 0:
+            return count
+    return 1

@@ -134,6 +134,7 @@ def linear(inputs, weight, bias, upstream, threads):
 
 def _linear(inputs, weight, bias, upstream):
     layer = PointwiseLinear(*weight.shape[::-1], bias is not None)
+    layer.one_thread = torch.get_num_threads() == 1
     with torch.no_grad():
         for parameter, array in zip(layer.parameters(), (weight, bias), strict=False):
             parameter.copy_(torch.from_numpy(array))
