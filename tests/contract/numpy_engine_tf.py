@@ -114,6 +114,11 @@ def linear(inputs, weight, bias, upstream, threads):
     return [tensor.numpy() for tensor in (outputs, of_inputs, tf.transpose(of_weight), *rest)]
 
 
+def graph_breaks():
+    """Why compiled passes of this process are in pieces: XLA compiles all or nothing."""
+    return []
+
+
 def gather(hidden, positions):
     return gather_slots(hidden, positions).numpy()
 

@@ -145,6 +145,11 @@ def _linear(inputs, weight, bias, upstream):
     return [tensor.numpy() for tensor in found]
 
 
+def graph_breaks():
+    """Why compiled passes of this process are in pieces."""
+    return list(torch._dynamo.utils.counters["graph_break"])
+
+
 def gather(hidden, positions):
     tensors = (torch.from_numpy(array).to(_device) for array in (hidden, positions))
     return gather_slots(*tensors).cpu().numpy()

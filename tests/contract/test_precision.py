@@ -89,7 +89,7 @@ def test_a_loss_scale_that_is_too_large_is_halved_and_kept(lab, monkeypatch):
     assert [line["loss"] for line in steps(run)] == [line["loss"] for line in lines]
 
 
-def test_a_compiled_model_trains_as_one_that_is_not(lab):
+def test_a_compiled_model_trains_as_one_that_is_not(lab, numpy_engine):
     if lab.engine.name == "tf" and lab.engine.ranks.count > 1:
         # XLA has no sum over replicas on a CPU.
         with pytest.raises(RequestError, match="--compile: XLA cannot"):
@@ -105,6 +105,7 @@ def test_a_compiled_model_trains_as_one_that_is_not(lab):
     # PyTorch's compiled lookups add rows in an order that depends on its threads.
     assert found == pytest.approx(repeated, rel=1e-6)
     assert all(line["batch_digest"] is None for line in steps(compiled.run_dir))
+    assert not numpy_engine.graph_breaks()
     with pytest.raises(RequestError, match="--verify-batches"):
         lab.trainer(**options, compile=True, verify_batches=True)
 
