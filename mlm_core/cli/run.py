@@ -16,6 +16,7 @@ from mlm_core.system.machine import check_system
 from mlm_core.system.os_errors import advice, reason
 from mlm_core.system.streams import (
     captured_output,
+    end_process,
     flush_output,
     give_up_output,
     prepare_streams,
@@ -46,6 +47,7 @@ def run_command(arguments: list[str] | None = None) -> int:
         # The process ends: another interrupt could only break its end.
         with suppress(ValueError):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        end_process(code)
     return code
 
 

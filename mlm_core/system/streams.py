@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from mlm_core.visible import visible
 
@@ -96,6 +96,18 @@ def flush_output() -> bool:
     except (OSError, ValueError):
         give_up_output()
         return False
+
+
+def end_process(code: int) -> NoReturn:
+    """Flush the streams and end the process, with 1 in place of 0 if stdout cannot be flushed.
+
+    Python's own end waits for the threads of a framework. Those that make batches ahead, for a run that ended
+    early, may wait for Python in turn.
+    """
+    flushed = flush_output()
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    os._exit(code if flushed else code or 1)
 
 
 def give_up_output() -> None:

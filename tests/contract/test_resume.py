@@ -195,6 +195,15 @@ def test_a_changed_option_is_refused_before_the_first_checkpoint_too(runs):
     assert "changed, as allowed: --max-steps was 60, is 3; --learning-rate was 0.001, is 0.002" in said
 
 
+def test_a_run_whose_directory_is_moved_ends_and_its_process_too(runs):
+    """Threads of a framework that make batches ahead do not keep the process."""
+    process = runs.start("moved", "--max-steps", "5000")
+    runs.wait_for_step(process, "moved", 2)
+    (runs.directory / "moved").rename(runs.directory / "moved away")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "was moved, removed or replaced" in said
+
+
 def test_the_same_text_in_another_place_is_named(runs):
     shutil.copytree(runs.directory / "whole", runs.directory / "elsewhere")
     (runs.directory / "elsewhere" / "model.safetensors").unlink()
