@@ -106,6 +106,7 @@ class Evaluator(ABC):
                 else:
                     self.network.assign(checkpoint.weights_for(specs))
                 self._choose_head()
+                self.network.compile()
             self._specs = specs
         elif checkpoint is not None:
             self.network.assign(checkpoint.weights())
@@ -153,9 +154,7 @@ class Evaluator(ABC):
         config, probe = self.setup.config, self.setup.test(self.setup.evaluation_keys[0][:_PROBE_ROWS])
         with self._explained(Phase.PASS):
             if config.mlm_head == "dense":
-                if not config.compile:
-                    # Only a trial: compiling it would take long.
-                    self.network.logits(probe)
+                self.network.logits(probe)
                 return
             problem = self.network.choose_head(probe)
         if problem is not None:

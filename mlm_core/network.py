@@ -99,6 +99,9 @@ class Network(ABC):
             self.head = "sparse"
         return problem
 
+    def compile(self) -> None:  # noqa: B027 - an engine may compile the whole step later
+        """Compile the forward pass, if the options ask for it; the head is chosen already."""
+
     def architecture(self) -> str:
         """The PyTorch class name of the model, as `config.json` records it."""
         return type(self.model).__name__.removeprefix(self.class_prefix)

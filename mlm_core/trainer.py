@@ -241,6 +241,7 @@ class Trainer(Evaluator):
             versions=all_versions(self.framework),
             progress=self._progress,
             verify=config.verify_batches if config.verify_batches is not None else verified_by_default,
+            late=not network.on_cpu(),
             on_step=self._on_step,
             publish=self._publication.version if self._publication is not None else None,
         )

@@ -116,6 +116,9 @@ def _untimed(model: Any, callback: keras.callbacks.Callback) -> keras.callbacks.
 class _Report(keras.callbacks.Callback):
     """Reports each step to the training loop."""
 
+    # Else Keras would read all numbers at every step.
+    _supports_tf_logs = True
+
     def __init__(self, loop: TrainingLoop) -> None:
         super().__init__()
         self._loop = loop
@@ -124,13 +127,15 @@ class _Report(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Report a step."""
         self._step += 1
-        self._loop.step_done(self._step, _sums(logs), float(logs["grad_norm"]))
+        self._loop.step_done(self._step, lambda: (_sums(logs), float(logs["grad_norm"])))
         if self._loop.loss_scale is not None:
             self.model.optimizer.scale_loss(self._loop.loss_scale.value)
 
 
 class _Evaluation(keras.callbacks.Callback):
     """Reports each batch of an evaluation."""
+
+    _supports_tf_logs = True
 
     def __init__(self, evaluated_batch: Callable[[], None]) -> None:
         super().__init__()

@@ -51,21 +51,35 @@ class _PlannedKeys(Sampler[Keys]):
 class PlannedLoader(DataLoader[Batch]):
     """The training batches of a run, or of the rest of it; for Trainer they are one epoch.
 
-    Batches are assembled in this process: worker processes are slower.
+    Batches are assembled in this process: worker processes are slower. Pinned ones are copied to a GPU while
+    it computes.
     """
 
     def __init__(
-        self, assemble: BatchAssembler, plan: BatchPlan, micro_batches: int, first_step: int, ranks: Ranks
+        self,
+        assemble: BatchAssembler,
+        plan: BatchPlan,
+        micro_batches: int,
+        first_step: int,
+        ranks: Ranks,
+        *,
+        pinned: bool,
     ) -> None:
         keys = _PlannedKeys(plan, micro_batches, first_step, ranks)
         # An item of the dataset is already a batch.
-        super().__init__(_Batches(assemble), batch_size=None, sampler=keys, collate_fn=_tensors)
+        super().__init__(
+            _Batches(assemble), batch_size=None, sampler=keys, collate_fn=_tensors, pin_memory=pinned
+        )
 
 
-def evaluation_loader(assemble: BatchAssembler, keys: Keys, ranks: Ranks) -> DataLoader[Batch]:
+def evaluation_loader(
+    assemble: BatchAssembler, keys: Keys, ranks: Ranks, *, pinned: bool
+) -> DataLoader[Batch]:
     """This rank's rows of the batches of an evaluation, from block keys `[batches, batch]` int64."""
     own = list(keys[:, ranks.rows(keys.shape[1])])
-    return DataLoader(_Batches(assemble), batch_size=None, sampler=own, collate_fn=_tensors)
+    return DataLoader(
+        _Batches(assemble), batch_size=None, sampler=own, collate_fn=_tensors, pin_memory=pinned
+    )
 
 
 @final

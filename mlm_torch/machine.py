@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from collections.abc import Callable
 
 import torch
 
@@ -22,6 +23,22 @@ def allow_tf32(allowed: bool) -> None:
     """Whether float32 products of a GPU may be TF32; by default PyTorch allows it in convolutions alone."""
     torch.backends.cuda.matmul.allow_tf32 = allowed
     torch.backends.cudnn.allow_tf32 = allowed
+
+
+def read_later(values: torch.Tensor) -> Callable[[], list[float]]:
+    """Begin to copy a vector to the host; the returned function waits for its numbers."""
+    if values.device.type != "cuda":
+        return values.tolist
+    held = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    held.copy_(values, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def read() -> list[float]:
+        copied.synchronize()
+        return held.tolist()
+
+    return read
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4

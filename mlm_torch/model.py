@@ -41,6 +41,8 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
         )
     slotted: Any = slot_class(base)
     model = slotted(config).float()
+    # On the object from the beginning: a compiled pass looks for it there.
+    model.verifier = None
     model.precision = PRECISIONS[precision]
     for second, first in second_biases(model).items():
         # In transformers 5, two parameters if the output matrix is not tied; the first is never used there.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -46,11 +46,15 @@ class TorchNetwork(Network):
                 if not options.compile and not torch.distributed.is_initialized():
                     # With several ranks PyTorch sums up the gradients as autograd makes them.
                     add_up_lookups(self.model)
-        if options.compile:
-            # Not the head: its positions come from a hook, and it is one large product, which compiling does
-            # not speed up.
-            self.model.base_model.compile(dynamic=False)
         return specs(self.model)
+
+    def compile(self) -> None:
+        """See `Network.compile`: passes of training and evaluation, with the head and the sums."""
+        if self.options.compile:
+            # PyTorch counts the passes that it compiles over all models of a process. After eight it computes
+            # without compiling, and says nothing.
+            torch.compiler.reset()
+            self.model.compile(dynamic=False)
 
     def assign(self, weights: Weights) -> None:
         """See `Network.assign`."""
@@ -70,24 +74,26 @@ class TorchNetwork(Network):
         # Not inference mode: tensors that a class caches between passes (ESM does) must also work in
         # training.
         with torch.no_grad():
-            return self.model.eval()(**self.tensors(batch)).logits.float().cpu().numpy()
+            return self._output(batch).logits.float().cpu().numpy()
 
     def first_batch(self, batch: Batch) -> FirstBatch:
         """See `Network.first_batch`."""
         self.ready()
         self.model.zero_grad()
-        output = self.model.eval()(**self.tensors(batch))
+        output = self._output(batch)
         output.loss.backward()
         gradients = export_gradients(self.model)
         self.model.zero_grad()
         sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
         return FirstBatch(output.logits.detach().cpu().numpy(), sums, gradients)
 
+    def _output(self, batch: Batch) -> Any:
+        # Not compiled: batches of other shapes come once or twice.
+        return self.model.eval().forward(**self.tensors(batch))
+
     def _sparse_head(self, probe: Batch) -> SparseHead:
         # Gradient checkpointing runs a layer once more, when the head's positions are no longer known.
-        deep = (
-            self.options.deep_head and not self.options.compile and not self.model.is_gradient_checkpointing
-        )
+        deep = self.options.deep_head and not self.model.is_gradient_checkpointing
         return SparseHead.of(self.model, self.tensors(probe), deep=deep)
 
     @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,16 +61,17 @@ class SlotForward(torch.nn.Module):
         num_items_in_batch: torch.Tensor | int | None = None,
         **inputs: Any,
     ) -> Any:
+        if self.sparse_head is not None:
+            self.sparse_head.positions = masked_positions
         if masked_positions is None and labels is None:
             return super().forward(input_ids, **inputs)
         if self.verifier is not None and self.training and block_key is not None:
             received = (input_ids, masked_positions, labels, block_key)
             self.verifier.receive(*(tensor.cpu().numpy() for tensor in received if tensor is not None))
-        sparse = self.sparse_head if masked_positions is not None else None
-        with sparse.at(masked_positions) if sparse is not None else nullcontext(), self._autocast():
+        with self._autocast():
             output = super().forward(input_ids, **(inputs | {"return_dict": True}))
         logits = output.logits
-        if masked_positions is not None and sparse is None:
+        if masked_positions is not None and self.sparse_head is None:
             logits = gather_slots(logits, masked_positions)
         logits = logits.float()
         sums = {} if labels is None else _sums(logits, labels, num_items_in_batch)

@@ -152,6 +152,11 @@ class Rounds:
         self._due, self._done, self._again = int(asked.get("trace") or asked["steps"]), 0, AGAIN
 
 
+def allows_tf32(variant: Variant) -> bool:
+    """Whether the variant is the recipe, which knows TF32 as PyTorch's own setting only."""
+    return variant.owner == "recipe" and variant.precision == "tf32"
+
+
 def trainer_of(variant: Variant, settings: Settings, engine: Any, scratch: str) -> Any:
     """A trainer with the variant's model, batches and precision."""
     from mlm_core import Config
@@ -161,7 +166,7 @@ def trainer_of(variant: Variant, settings: Settings, engine: Any, scratch: str) 
         Config(
             dataset=str(settings.work / TEXT), model=str(settings.work / variant.directory()),
             from_scratch=True, max_steps=MANY, batch_size=size.batch, block_size=size.block,
-            precision="bf16" if variant.precision == "bf16" else "float32",
+            precision="float32" if allows_tf32(variant) else variant.precision,
             compile=variant.owner == "mlm" and "compile" in variant.options, save_steps=MANY, quiet=True,
             test_size=held_out(settings), device=settings.device, output_dir=f"{scratch}/run",
         )
@@ -206,7 +211,7 @@ def main(variant: Variant, settings: Settings) -> None:
     from mlm_core import load_engine
 
     engine = load_engine(variant.engine)
-    if variant.precision == "tf32":
+    if allows_tf32(variant):
         import torch
 
         torch.set_float32_matmul_precision("high")

@@ -10,8 +10,8 @@ comparing logits.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ class MaskedPass(ABC):
     """The masked positions of the current forward pass, in a framework's own array.
 
     Attributes:
-        positions: `[batch, slots]`; None: all positions are needed, or the positions are gathered already.
+        positions: `[batch, slots]`, assigned before each pass; None: all positions are needed, or the
+            positions are gathered already. No context manager sets them: compilers would stop at it.
         place: the place in the last layer where they are gathered; None: after the encoder.
     """
 
@@ -60,15 +61,6 @@ class MaskedPass(ABC):
         """The positions, for the first call in a forward pass; None for later calls."""
         positions, self.positions = self.positions, None
         return positions
-
-    @contextmanager
-    def at(self, positions: Any) -> Iterator[None]:
-        """A context in which the head computes logits at these `[batch, slots]` positions."""
-        self.positions = positions
-        try:
-            yield
-        finally:
-            self.positions = None
 
 
 def earliest_place(

@@ -34,9 +34,9 @@ class LossScale:
     good_steps: int = 0
 
     @classmethod
-    def of(cls, state: Sequence[float]) -> LossScale:
-        """The scale of which `state` is the saved state."""
-        return cls(float(state[0]), int(state[1]))
+    def of(cls, state: Sequence[float] | None) -> LossScale:
+        """The scale of which `state` is the saved state; None: the first one of a run."""
+        return cls(float(state[0]), int(state[1])) if state is not None else cls()
 
     def state(self) -> list[float]:
         """The state for a checkpoint: value and good steps."""

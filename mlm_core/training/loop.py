@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -12,19 +13,20 @@ from typing import Any, Self
 import numpy as np
 
 from mlm_core.batches.batch import TimedAssembler
-from mlm_core.config.config import required
 from mlm_core.errors import MlmError, RunError
 from mlm_core.metrics.sums import MaskedSums
-from mlm_core.optimization.loss_scale import LEAST, LossScale
+from mlm_core.optimization.loss_scale import LossScale
 from mlm_core.progress import Progress
 from mlm_core.ranks.notes import notes
 from mlm_core.ranks.ranks import Ranks
-from mlm_core.system.interruption import InterruptedRunError, Interruption
+from mlm_core.system.interruption import Interruption
+from mlm_core.training import run_errors
 from mlm_core.training.changes import checkpoint_facts
 from mlm_core.training.checkpoint import Checkpoint, Checkpoints
+from mlm_core.training.due import Due
+from mlm_core.training.late_steps import LateStep, StepValues, check_finite
 from mlm_core.training.recorder import Recorder
 from mlm_core.training.run_directory import RunDirectory
-from mlm_core.training.run_errors import not_finite, resume_command, without_best, writing
 from mlm_core.training.same_setup import check_same_weights
 from mlm_core.training.setup import TrainingSetup
 from mlm_core.training.step_agreement import agree, agreed_signal
@@ -45,7 +47,9 @@ class TrainingLoop:
         versions: of packages, recorded in checkpoints.
         progress: shows the progress.
         verify: whether the model records the batches it receives.
-        on_step: called after every step; its time does not count for the next step.
+        late: whether a step's values are read after the next step, where nothing is due between: so a GPU has
+            work while the host records.
+        on_step: called after every step, when its values are read; its time does not count for the next step.
         publish: called when a version is due before the end, with the step, the weights after it, their
             evaluation or None, and the run's directory.
 
@@ -69,6 +73,7 @@ class TrainingLoop:
         versions: Mapping[str, str],
         progress: Progress,
         verify: bool,
+        late: bool = False,
         on_step: Callable[[DoneStep], None] | None = None,
         publish: Callable[[int, Mapping[str, Any], MaskedSums | None, Path], None] | None = None,
     ) -> None:
@@ -90,11 +95,14 @@ class TrainingLoop:
         self.noise_by_row = checkpoint is None or facts.get("noise") == _NOISE or ranks.count > 1
         self.loss_scale: LossScale | None = None
         if setup.config.precision == "fp16":
-            scale = facts.get("loss_scale")
-            self.loss_scale = LossScale.of(scale) if scale is not None else LossScale()
+            self.loss_scale = LossScale.of(facts.get("loss_scale"))
         self.interruption = Interruption(passed_on=notes() is not None)
         self._evaluation_due = facts.get("evaluation_due") is True
         self._done = self.first_step
+        self._due = Due(setup.plan, setup.config)
+        # fp16: the next step's scale depends on this step's gradient.
+        self._late = late and self.loss_scale is None
+        self._unread: LateStep | None = None
         self._failure: Exception | None = None
 
     def __enter__(self) -> Self:
@@ -114,6 +122,10 @@ class TrainingLoop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.interruption.__exit__(kind, error, trace)
+        if self._ranks.count == 1:
+            # The last line before an error. Other ranks may have ended.
+            with suppress(Exception):
+                self._read_unread()
         self.recorder.__exit__(kind, error, trace)
 
     @property
@@ -121,59 +133,77 @@ class TrainingLoop:
         """Seconds of training and of making batches in this process; TensorFlow makes batches in parallel."""
         return self.recorder.seconds, self._made.seconds
 
-    def step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
-        """Record optimizer step `step`, counted from 1, with the sums of its batch; evaluate and save if due.
+    def step_done(self, step: int, values: StepValues) -> None:
+        """Record optimizer step `step`, counted from 1; evaluate and save if due.
 
-        Every rank calls it, with the sums and the norm over all ranks.
+        Every rank calls it after every step.
+
+        Args:
+            step: the step's number.
+            values: waits for the sums of the global batch and the gradient's norm, and returns them.
 
         Raises:
             RunError: a loss, gradient or weight is not finite, or a checkpoint cannot be written.
             InterruptedRunError: a signal asked a rank to end; the run is saved.
         """
         try:
-            self._step_done(step, sums, grad_norm)
+            interrupted, digest = agree(self._run, self._ranks, self.interruption, self.recorder.verifier)
+            self._read_late()
+            done = LateStep(step, values, digest)
+            if self._late and interrupted is None and self._due.nothing(step):
+                self._unread = done
+            else:
+                self._step_done(done, interrupted)
         except MlmError as error:
             # All ranks have it.
             error.said_by = 0
             raise
 
-    def _step_done(self, step: int, sums: MaskedSums, grad_norm: float) -> None:
-        plan = self.setup.plan
-        interrupted, digest = agree(self._run, self._ranks, self.interruption, self.recorder.verifier)
-        before = self.recorder.seconds
-        line = self.recorder.step(step, sums, grad_norm, digest)
-        if not _is_finite(sums, grad_norm) and not self._overflowed(sums):
-            # A step's loss is the loss of the weights before the step.
-            good = step - 1 if math.isfinite(sums.loss) else step - 2
-            reason = f"the loss at step {step} is {sums.mean_loss}, the gradient's norm is {grad_norm}"
-            raise not_finite(self._checkpoints, reason, good)
+    def _read_late(self) -> None:
+        if (told := self._read_unread()) is not None:
+            self._tell(told)
+
+    def _read_unread(self) -> DoneStep | None:
+        unread, self._unread = self._unread, None
+        return self._record(unread) if unread is not None else None
+
+    def _record(self, done: LateStep) -> DoneStep:
+        before, (sums, grad_norm) = self.recorder.seconds, done.values()
+        line = self.recorder.step(done.step, sums, grad_norm, done.digest)
+        check_finite(done.step, sums, grad_norm, self.loss_scale, self._checkpoints)
         if self.loss_scale is not None:
             self.loss_scale.step(math.isfinite(grad_norm))
-        last = step == plan.steps
-        self._evaluation_due = last or step % plan.steps_per_epoch == 0
+        rows = self._made.seconds_per_row * self.setup.plan.batch_size
+        return DoneStep(line, self.recorder.seconds - before, rows)
+
+    def _step_done(self, done: LateStep, interrupted: int | None) -> None:
+        step, told = done.step, self._record(done)
+        self._evaluation_due = self._due.evaluation(step)
         if self._evaluation_due and interrupted is None:
             interrupted = self._evaluate(step)
         best = self._best_step()
-        if last or best == step or self._is_saved(step) or interrupted is not None:
+        if self._due.checkpoint(step) or best == step or interrupted is not None:
             self._save(step, best)
-        if not last and self._publish is not None and self._is_published(step):
+        if self._publish is not None and self._due.version(step):
             evaluated, held_out = self.recorder.evaluations[-1]
-            self._publish(
-                step, self._model.weights(), held_out if evaluated == step else None, self._run.path
-            )
+            known = held_out if evaluated == step else None
+            self._publish(step, self._model.weights(), known, self._run.path)
             self.recorder.restart_clock()
         if interrupted is not None:
-            raise self._interrupted(interrupted, step)
-        self._done = step
-        if self._on_step is not None:
-            rows = self._made.seconds_per_row * plan.batch_size
-            try:
-                self._on_step(DoneStep(line, self.recorder.seconds - before, rows))
-            except Exception as error:
-                # A framework may take it for its own, as Keras takes StopIteration.
-                self._failure = error
-                raise
-            self.recorder.restart_clock()
+            raise run_errors.interrupted_run(interrupted, step, self._run.path)
+        self._tell(told)
+
+    def _tell(self, done: DoneStep) -> None:
+        self._done = int(done.line["step"])
+        if self._on_step is None:
+            return
+        try:
+            self._on_step(done)
+        except Exception as error:
+            # A framework may take it for its own, as Keras takes StopIteration.
+            self._failure = error
+            raise
+        self.recorder.restart_clock()
 
     def check_done(self) -> None:
         """Check that all steps were done, whatever ended the framework's loop.
@@ -203,15 +233,15 @@ class TrainingLoop:
         if self.recorder.evaluations[-1][0] != self.setup.plan.steps:
             number = self._evaluate(self.setup.plan.steps)
             if number is not None:
-                raise self._interrupted(number, self.setup.plan.steps)
+                raise run_errors.interrupted_run(number, self.setup.plan.steps, self._run.path)
         last, best = self.recorder.evaluations[-1], self.recorder.best
         if not math.isfinite(last[1].loss):
-            raise self._bad_evaluation(*last)
+            raise run_errors.bad_evaluation(self._checkpoints, *last)
         if not self.setup.config.load_best_model_at_end or best is None or best[0] == last[0]:
             return last
         weights = self._checkpoints.weights_at(best[0])
         if weights is None:
-            raise without_best(best[0], self._checkpoints.damaged[-1])
+            raise run_errors.without_best(best[0], self._checkpoints.damaged[-1])
         self._model.assign(weights)
         self._progress.say(f"step {best[0]} was the best: the model has its weights")
         return best
@@ -235,33 +265,8 @@ class TrainingLoop:
         self._evaluation_due = False
         self.recorder.evaluation(step, held_out)
         if held_out.masked_tokens and not math.isfinite(held_out.loss):
-            raise self._bad_evaluation(step, held_out)
+            raise run_errors.bad_evaluation(self._checkpoints, step, held_out)
         return None
-
-    def _interrupted(self, number: int, step: int) -> InterruptedRunError:
-        error = InterruptedRunError(number, step, f"{resume_command(self._checkpoints.run)} resumes it")
-        # All ranks have it.
-        error.said_by = 0
-        return error
-
-    def _bad_evaluation(self, step: int, held_out: MaskedSums) -> Exception:
-        reason = f"the held-out loss after step {step} is {held_out.loss}"
-        return not_finite(self._checkpoints, reason, step - 1)
-
-    def _is_saved(self, step: int) -> bool:
-        return step % required(self.setup.config.save_steps) == 0
-
-    def _is_published(self, step: int) -> bool:
-        """Whether a version is due; the final model is published when the run is complete."""
-        strategy = self.setup.config.hub_strategy
-        if strategy == "epoch":
-            return step % self.setup.plan.steps_per_epoch == 0
-        return strategy == "checkpoint" and self._is_saved(step)
-
-    def _overflowed(self, sums: MaskedSums) -> bool:
-        """Whether the loss scale may explain a gradient that is not finite; then a smaller scale is tried."""
-        scale = self.loss_scale
-        return scale is not None and scale.value > LEAST and math.isfinite(sums.loss)
 
     def _save(self, step: int, best: int | None) -> None:
         scale = {"loss_scale": self.loss_scale.state()} if self.loss_scale is not None else {}
@@ -274,22 +279,17 @@ class TrainingLoop:
         weights = self._model.weights()
         if not all(np.isfinite(array).all() for array in weights.values()):
             reason = f"the update of step {step} left weights that are not finite"
-            raise not_finite(self._checkpoints, reason, step - 1)
+            raise run_errors.not_finite(self._checkpoints, reason, step - 1)
         check_same_weights(weights, self._ranks, step)
         facts, moments = checkpoint_facts(self.setup) | noted, self._model.moments()
         with self._ranks.together():
             # An evaluation may have taken long.
             self._run.check_in_place()
             if self._run.writes:
-                with writing(self._checkpoints.directory, f"the checkpoint of step {step} "):
+                with run_errors.writing(self._checkpoints.directory, f"the checkpoint of step {step} "):
                     self._checkpoints.save(step, weights, moments, facts, best=best)
 
     def _best_step(self) -> int | None:
         """The step of the best evaluation so far, if the run ends with the best weights; else None."""
         best = self.recorder.best
         return best[0] if self.setup.config.load_best_model_at_end and best is not None else None
-
-
-def _is_finite(sums: MaskedSums, grad_norm: float) -> bool:
-    """Whether loss and gradient are finite; a batch without masked tokens has neither, and passes."""
-    return sums.masked_tokens == 0 or (math.isfinite(sums.loss) and math.isfinite(grad_norm))

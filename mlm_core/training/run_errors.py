@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlm_core.errors import RunError
+from mlm_core.metrics.sums import MaskedSums
 from mlm_core.ranks.launch import launched
 from mlm_core.ranks.notes import notes
+from mlm_core.system.interruption import InterruptedRunError
 from mlm_core.system.os_errors import advice, reason
 from mlm_core.training.checkpoint import Checkpoints
 
@@ -25,6 +27,14 @@ def resume_command(run: Path, ranks: int | None = None) -> str:
         ranks = launched().count if notes() is not None else 1
     several = f" --nproc {ranks}" if ranks > 1 else ""
     return f"mlm train --output-dir {shlex.quote(str(run))} --resume{several}"
+
+
+def interrupted_run(number: int, step: int, run: Path) -> InterruptedRunError:
+    """The end of a run after a step, at a signal that a rank has received; the run is saved."""
+    error = InterruptedRunError(number, step, f"{resume_command(run)} resumes it")
+    # All ranks have it.
+    error.said_by = 0
+    return error
 
 
 def out_of_memory() -> RunError:
@@ -69,6 +79,11 @@ def not_finite(checkpoints: Checkpoints, message: str, good: int) -> RunError:
         again = "--resume --allow-change learning-rate,warmup-steps"
         fix += f"; {again} continues from {found.path}, the last good checkpoint"
     return RunError(message, code="not_finite", fix=fix)
+
+
+def bad_evaluation(checkpoints: Checkpoints, step: int, held_out: MaskedSums) -> RunError:
+    """The error of a held-out loss after a step that is not finite."""
+    return not_finite(checkpoints, f"the held-out loss after step {step} is {held_out.loss}", step - 1)
 
 
 def without_best(step: int, damage: str) -> RunError:

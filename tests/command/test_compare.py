@@ -22,7 +22,8 @@ from mlm_torch.engine import TorchEngine
 class Engine(TorchEngine):
     name = "{name}"
     def _trainer_class(self):
-        from mlm_torch.trainer import MaskedLMTrainer, TorchTrainer
+        from mlm_torch.step import MaskedLMTrainer
+        from mlm_torch.trainer import TorchTrainer
         step = MaskedLMTrainer.training_step
         def paced(self, *arguments, **options):
             begun = time.perf_counter()
@@ -41,7 +42,8 @@ class Engine(TorchEngine):
     name = "failing"
     def _trainer_class(self):
         import os
-        from mlm_torch.trainer import MaskedLMTrainer, TorchTrainer
+        from mlm_torch.step import MaskedLMTrainer
+        from mlm_torch.trainer import TorchTrainer
         step, count = MaskedLMTrainer.training_step, []
         def failing(self, *arguments, **options):
             count.append(1)
