@@ -88,7 +88,8 @@ def keyed_dropout(inputs: tf.Tensor, rate: float, key: DropoutKey, noise_shape: 
         return inputs
     bits = key.bits(tf.shape(inputs) if noise_shape is None else noise_shape)
     kept = bits >= tf.constant(min(round(rate * 2**32), 2**32 - 1), tf.uint32)
-    return tf.where(kept, inputs / (1 - rate), tf.zeros((), inputs.dtype))
+    # A product, forwards and backwards, takes fewer passes over memory than a choice.
+    return inputs * (tf.cast(kept, inputs.dtype) * tf.constant(1 / (1 - rate), inputs.dtype))
 
 
 def key_dropout_layers(model: Any, key: DropoutKey) -> None:

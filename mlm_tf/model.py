@@ -10,6 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from mlm_core.errors import RequestError
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
+from mlm_tf.elementwise import speed_up_elementwise
 from mlm_tf.slots import slot_class
 
 CLASS_PREFIX = "TF"
@@ -75,6 +76,7 @@ def build_model(config: Any, name: str, seed: int = 0, precision: str = "float32
     _correct(model)
     model.dropout_key = DropoutKey(seed, int(getattr(config, "num_attention_heads", None) or 1))
     key_dropout_layers(model, model.dropout_key)
+    speed_up_elementwise(model)
     return model
 
 

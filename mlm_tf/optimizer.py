@@ -124,6 +124,12 @@ class ClippedAdamWeightDecay(AdamWeightDecay):
         # Keras folds both bias corrections into the rate, so epsilon would miss the second correction.
         local["epsilon"] *= tf.sqrt(1.0 - local["beta_2_power"])
 
+    def _decay_weights_op(self, var: tf.Variable, learning_rate: tf.Tensor, apply_state: Any) -> tf.Operation:
+        # As in PyTorch: one product. Keras's way is three passes over the weights.
+        if not self._do_use_weight_decay(var.name):
+            return tf.no_op()
+        return var.assign(var * (1.0 - learning_rate * self.weight_decay_rate))
+
     def _do_use_weight_decay(self, param_name: str) -> bool:
         # A replica's copy of a variable has a name of its own.
         name = _REPLICA.sub("", param_name)

@@ -88,8 +88,8 @@ class TorchNetwork(Network):
         return FirstBatch(output.logits.detach().cpu().numpy(), sums, gradients)
 
     def _output(self, batch: Batch) -> Any:
-        # Not compiled: batches of other shapes come once or twice.
-        return self.model.eval().forward(**self.tensors(batch))
+        # Not compiled: batches of other shapes come once or twice. `forward` alone would leave the hooks out.
+        return self.model.eval()._call_impl(**self.tensors(batch))
 
     def _sparse_head(self, probe: Batch) -> SparseHead:
         # Gradient checkpointing runs a layer once more, when the head's positions are no longer known.

@@ -50,9 +50,9 @@ class ClippedAdamW(torch.optim.AdamW):
         if self.loss_scale is not None and not self.grad_norm.isfinite():
             return self._count(parameters)
         if self.max_grad_norm > 0:
-            # As torch.nn.utils.clip_grads_with_norm_, which takes no shares.
-            scale = torch.clamp(self.max_grad_norm / (self.grad_norm + CLIP_EPSILON), max=1.0)
-            torch._foreach_mul_(gradients, scale)
+            # The update divides by it. To multiply all gradients first, as torch.nn.utils.clip_grad_norm_
+            # does, is one pass more over memory.
+            self.grad_scale = torch.clamp((self.grad_norm + CLIP_EPSILON) / self.max_grad_norm, min=1.0)
         return super().step(closure)
 
     def _count(self, parameters: list[torch.nn.Parameter]) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mlm_tf import elementwise
 from mlm_tf.dropout import DropoutKey, key_dropout_layers
 from mlm_tf.head import SparseHead, gather_slots
 from mlm_tf.machine import allow_tf32, set_up
@@ -117,6 +118,24 @@ def linear(inputs, weight, bias, upstream, threads):
 def graph_breaks():
     """Why compiled passes of this process are in pieces: XLA compiles all or nothing."""
     return []
+
+
+def gelu(values, given):
+    """GELU, and the gradient at its input for one at its output."""
+    inputs = tf.constant(values)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        output = elementwise.gelu(inputs)
+    return output.numpy(), tape.gradient(output, inputs, tf.constant(given)).numpy()
+
+
+def layer_norm(values, scale, shift, epsilon, given):
+    """Layer normalisation, and the gradients at its inputs."""
+    inputs = [tf.constant(array) for array in (values, scale, shift)]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        output = elementwise.normalized(*inputs, epsilon)
+    return output.numpy(), [part.numpy() for part in tape.gradient(output, inputs, tf.constant(given))]
 
 
 def gather(hidden, positions):

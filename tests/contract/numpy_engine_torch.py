@@ -150,6 +150,22 @@ def graph_breaks():
     return list(torch._dynamo.utils.counters["graph_break"])
 
 
+def gelu(values, given):
+    """GELU, and the gradient at its input for one at its output."""
+    inputs = torch.from_numpy(values).to(_device).requires_grad_()
+    output = torch.nn.functional.gelu(inputs)
+    output.backward(torch.from_numpy(given).to(_device))
+    return output.detach().cpu().numpy(), inputs.grad.cpu().numpy()
+
+
+def layer_norm(values, scale, shift, epsilon, given):
+    """Layer normalisation, and the gradients at its inputs."""
+    inputs = [torch.from_numpy(array).to(_device).requires_grad_() for array in (values, scale, shift)]
+    output = torch.nn.functional.layer_norm(inputs[0], scale.shape, *inputs[1:], epsilon)
+    output.backward(torch.from_numpy(given).to(_device))
+    return output.detach().cpu().numpy(), [part.grad.cpu().numpy() for part in inputs]
+
+
 def gather(hidden, positions):
     tensors = (torch.from_numpy(array).to(_device) for array in (hidden, positions))
     return gather_slots(*tensors).cpu().numpy()

@@ -1,6 +1,7 @@
 """Models, weights and the slot format."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -181,6 +182,37 @@ def test_a_linear_layer_is_a_product(numpy_engine, rows, outputs, bias, threads)
         np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_gelu_and_its_gradient_follow_the_formula(numpy_engine):
+    draw = np.random.RandomState(0)
+    values, given = (np.float32(draw.randn(3, 4, 50) * 3) for _ in range(2))
+    below = 0.5 * (1 + np.vectorize(math.erf)(values.astype(float) / math.sqrt(2)))
+    density = np.exp(-(values.astype(float) ** 2) / 2) / math.sqrt(2 * math.pi)
+    output, gradient = numpy_engine.gelu(values, given)
+    np.testing.assert_allclose(output, values * below, atol=2e-6)
+    np.testing.assert_allclose(gradient, given * (below + values * density), atol=5e-6)
+
+
+def test_layer_norm_and_its_gradients_follow_the_formula(numpy_engine):
+    draw = np.random.RandomState(0)
+    values, given = (draw.randn(3, 4, 50) * 3 + 5 for _ in range(2))
+    scale, shift, epsilon = draw.randn(50), draw.randn(50), 1e-5
+
+    def normalized(values):
+        centred = values - values.mean(-1, keepdims=True)
+        return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
+
+    single = [np.float32(array) for array in (values, scale, shift, given)]
+    output, gradients = numpy_engine.layer_norm(*single[:3], epsilon, single[3])
+    unit = normalized(values)
+    np.testing.assert_allclose(output, unit * scale + shift, atol=1e-5)
+    np.testing.assert_allclose(gradients[1], (given * unit).sum((0, 1)), atol=1e-4)
+    np.testing.assert_allclose(gradients[2], given.sum((0, 1)), atol=1e-4)
+    # The derivative along a direction, by differences.
+    way, small = draw.randn(*values.shape), 1e-5
+    change = (normalized(values + small * way) - normalized(values - small * way)) / (2 * small)
+    assert (gradients[0] * way).sum() == pytest.approx((given * scale * change).sum(), rel=1e-4)
+
+
 def test_gather(numpy_engine):
     hidden = np.random.RandomState(0).rand(3, 7, 2).astype(np.float32)
     positions = np.array([[0, 6], [3, 3], [5, 0]])
@@ -224,5 +256,5 @@ def test_padding_does_not_change_the_share_of_masked_tokens(numpy_engine):
     )
     none = made.forward(slots(short, labels))
 
-    np.testing.assert_allclose(beside["logits"][:, 0], alone["logits"][:, 0], atol=1e-6)
+    np.testing.assert_allclose(beside["logits"][:, 0], alone["logits"][:, 0], atol=3e-6)
     np.testing.assert_allclose(none["logits"][:, 0], alone["logits"][:, 0], atol=1e-6)
