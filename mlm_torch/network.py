@@ -17,7 +17,7 @@ from mlm_core.network import Network
 from mlm_core.training.first_batch import FirstBatch
 from mlm_torch.head import SparseHead
 from mlm_torch.machine import allow_tf32, keep_freed_memory, set_up
-from mlm_torch.matmul import speed_up_matmul
+from mlm_torch.matmul import align_output, speed_up_matmul
 from mlm_torch.model import add_up_lookups, build_model
 from mlm_torch.weights import assign, export, export_gradients, specs
 
@@ -39,6 +39,8 @@ class TorchNetwork(Network):
         self.ready()
         model = build_model(self.source.config, self.source.name, options.precision, self.source.code)
         self.model = model.to(self.device).eval()
+        if not self.on_cpu() and options.precision != "float32":
+            align_output(self.model)
         if self.on_cpu():
             speed_up_matmul(self.model)
             if options.training:
@@ -84,7 +86,7 @@ class TorchNetwork(Network):
         output.loss.backward()
         gradients = export_gradients(self.model)
         self.model.zero_grad()
-        sums = MaskedSums(float(output.loss_sum), int(output.correct), int(output.masked_tokens))
+        sums = MaskedSums(float(output.loss_sum.detach()), int(output.correct), int(output.masked_tokens))
         return FirstBatch(output.logits.detach().cpu().numpy(), sums, gradients)
 
     def _output(self, batch: Batch) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mlm_core.config.optimization import OptimizationConfig
 from mlm_core.optimization.adamw import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
 from mlm_core.optimization.decay import is_decayed
 from mlm_core.optimization.loss_scale import LossScale
+from mlm_torch.graph import record
 from mlm_torch.replicas import is_shared_out, local
 from mlm_torch.weights import named_parameters
 
@@ -23,6 +25,7 @@ class ClippedAdamW(torch.optim.AdamW):
     Attributes:
         grad_norm: scalar float32 tensor, the norm of the last step before clipping.
         max_grad_norm: 0: gradients are not clipped.
+        gradients_stay: whether gradients have fixed memory, so that the update is recorded as a CUDA graph.
         loss_scale: gradients are divided by it first; a step where they are not finite only counts. None: no
             scale.
     """
@@ -33,10 +36,23 @@ class ClippedAdamW(torch.optim.AdamW):
         super().__init__(groups, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True, **kwargs)
         self.max_grad_norm = max_grad_norm
         self.grad_norm = torch.tensor(0.0)
+        self.gradients_stay = False
+        self._begun = False
+        self._replay: Callable[[], None] | None = None
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Clip, then update."""
+        if self.gradients_stay and self._replay is None and self._begun:
+            try:
+                _, self._replay = record(self._update)
+            except RuntimeError:
+                self.gradients_stay = False
+        # The first step makes the state.
+        self._begun = True
+        return self._replay() if self._replay is not None else self._update()
+
+    def _update(self) -> Any:
         parameters = [
             parameter
             for group in self.param_groups
@@ -53,7 +69,7 @@ class ClippedAdamW(torch.optim.AdamW):
             # The update divides by it. To multiply all gradients first, as torch.nn.utils.clip_grad_norm_
             # does, is one pass more over memory.
             self.grad_scale = torch.clamp((self.grad_norm + CLIP_EPSILON) / self.max_grad_norm, min=1.0)
-        return super().step(closure)
+        return super().step()
 
     def _count(self, parameters: list[torch.nn.Parameter]) -> None:
         for parameter in parameters:
@@ -117,15 +133,24 @@ class TableSchedule(LRScheduler):
         return [rate for _ in self.optimizer.param_groups]
 
 
-def build_optimizer(model: Any, config: OptimizationConfig) -> ClippedAdamW:
-    """Make the optimizer of a model; the schedule sets its learning rate."""
+def build_optimizer(model: Any, config: OptimizationConfig, *, recorded: bool = False) -> ClippedAdamW:
+    """Make the optimizer of a model; the schedule sets its learning rate.
+
+    Args:
+        model: the model.
+        config: the options of the optimizer.
+        recorded: whether updates may be recorded as a CUDA graph.
+    """
+    device = next(model.parameters()).device
+    rates = [{"lr": torch.zeros((), device=device)} if recorded else {} for _ in range(2)]
     groups: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
     for name, parameter in named_parameters(model).items():
         groups[is_decayed(name)].append(parameter)
     return ClippedAdamW(
         [
-            {"params": groups[True], "weight_decay": config.weight_decay},
-            {"params": groups[False], "weight_decay": 0.0},
+            {"params": groups[True], "weight_decay": config.weight_decay, **rates[0]},
+            {"params": groups[False], "weight_decay": 0.0, **rates[1]},
         ],
         max_grad_norm=config.max_grad_norm,
+        capturable=recorded,
     )

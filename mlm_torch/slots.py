@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +46,20 @@ class SlotForward(torch.nn.Module):
         verifier: records the batches received in training; None: nothing is recorded.
         sparse_head: computes logits only at the masked positions; None: at every position.
         precision: of matrix products.
+        kept_gradients: those that a recorded pass adds to; empty: no pass is recorded.
     """
 
     verifier: BatchVerifier | None = None
     sparse_head: SparseHead | None = None
     precision: torch.dtype = torch.float32
+    kept_gradients: Sequence[torch.Tensor] = ()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients; those that a recorded pass adds to stay where they are, as zeros."""
+        if self.kept_gradients:
+            torch._foreach_zero_(list(self.kept_gradients))
+        else:
+            super().zero_grad(set_to_none)
 
     def forward(  # noqa: D102
         self,

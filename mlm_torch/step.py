@@ -18,6 +18,7 @@ from mlm_core.training.late_steps import StepValues
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.feed import PlannedLoader, evaluation_loader
+from mlm_torch.graph import NotRecordedError, RecordedPass
 from mlm_torch.machine import read_later
 from mlm_torch.replicas import leaves_parameters_out, replicate
 
@@ -29,6 +30,7 @@ class MaskedLMTrainer(transformers.Trainer):
         noise_by_row: whether dropout noise belongs to the row; runs of earlier versions drew it by the pass.
         first_step: optimizer steps done before this process.
         loss_scale: multiplies the loss; None: no scale.
+        records: whether a compiled pass is recorded as a CUDA graph.
         evaluated: the sums of the last evaluation.
     """
 
@@ -39,6 +41,7 @@ class MaskedLMTrainer(transformers.Trainer):
         setup: EvaluationSetup,
         ranks: Ranks,
         evaluated_batch: Callable[[], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._pinned = arguments.device.type == "cuda"
         self._loader = evaluation_loader(setup.test, setup.evaluation_keys, ranks, pinned=self._pinned)
@@ -51,12 +54,15 @@ class MaskedLMTrainer(transformers.Trainer):
         self._setup = setup
         self._evaluated_batch = evaluated_batch
         self._micro_batch = 0
+        self._warn = warn
         self._compiled = False
+        self._recorded: RecordedPass | None = None
+        self.records = False
         self._heads = int(getattr(model.config, "num_attention_heads", None) or 1)
         self.noise_by_row = True
         self.first_step = 0
         self.loss_scale: LossScale | None = None
-        self._sums: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._sums: list[torch.Tensor] = []
         self.evaluated = MaskedSums()
 
     def get_train_dataloader(self) -> PlannedLoader:
@@ -75,14 +81,50 @@ class MaskedLMTrainer(transformers.Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Train on a micro-batch, with keyed dropout."""
         if self._setup.config.compile and not self._compiled:
-            # The pass in which PyTorch compiles draws other noise than the same pass later.
-            super().training_step(model, inputs, num_items_in_batch)
-            self._sums.clear()
-            model.zero_grad()
-            self._compiled = True
+            self._compile(model, inputs, num_items_in_batch)
         with self._keyed_dropout(inputs):
             self._micro_batch += 1
-            return super().training_step(model, inputs, num_items_in_batch)
+            if self._recorded is None:
+                return super().training_step(model, inputs, num_items_in_batch)
+            # An evaluation may have come between.
+            model.train()
+            loss, sums = self._recorded(inputs | {"num_items_in_batch": num_items_in_batch})
+            self._sums.append(sums.clone())
+            return loss
+
+    def _compile(self, model: Any, inputs: Any, count: Any) -> None:
+        # The pass in which PyTorch compiles draws other noise than the same pass later.
+        super().training_step(model, inputs, count)
+        if self.records:
+            try:
+                self._recorded = self._recorded_pass(model, inputs, count)
+                self._own_optimizer().gradients_stay = True
+            except NotRecordedError as error:
+                self.model.kept_gradients = ()
+                self._warn(f"--compile: no CUDA graph of a step is used: {error}")
+        self._sums.clear()
+        model.zero_grad()
+        self._compiled = True
+
+    def _recorded_pass(self, model: Any, inputs: Any, count: Any) -> RecordedPass:
+        gradients = [part.grad for part in model.parameters() if part.grad is not None]
+        self.model.kept_gradients = gradients
+        fixed = self._prepare_inputs(inputs) | {"num_items_in_batch": count}
+
+        def run(inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            output = model(**inputs)
+            output.loss.backward()
+            return output.loss.detach(), _sums_of(output)
+
+        def seed() -> None:
+            with self._keyed_dropout(inputs):
+                pass
+
+        return RecordedPass(run, fixed, gradients, seed)
+
+    def _own_optimizer(self) -> Any:
+        # Trainer may have wrapped it.
+        return getattr(self.optimizer, "optimizer", self.optimizer)
 
     def _keyed_dropout(self, inputs: Any) -> AbstractContextManager[None]:
         step, seed, device = (
@@ -128,7 +170,7 @@ class MaskedLMTrainer(transformers.Trainer):
         output = model(**inputs, num_items_in_batch=num_items_in_batch)
         loss = output.loss
         if model.training:
-            self._sums.append((output.loss_sum.detach(), output.correct, output.masked_tokens))
+            self._sums.append(_sums_of(output))
             if self.loss_scale is not None:
                 loss = loss * self.loss_scale.value
         return (loss, output) if return_outputs else loss
@@ -136,12 +178,8 @@ class MaskedLMTrainer(transformers.Trainer):
     def take_step(self) -> StepValues:
         """The sums of the micro-batches since the last call, and the norm of their gradient."""
         taken, self._sums, self._micro_batch = self._sums, [], 0
-        losses, correct, counts = (torch.stack(column) for column in zip(*taken, strict=True))
-        # Trainer may have wrapped the optimizer.
-        clipped: Any = getattr(self.optimizer, "optimizer", self.optimizer)
-        parts = (losses.double().sum(), correct.sum(), counts.sum(), clipped.grad_norm)
-        # Numbers below 2^53 are exact in float64.
-        read = read_later(torch.stack([part.double() for part in parts]))
+        norm = self._own_optimizer().grad_norm.double()
+        read = read_later(torch.cat([torch.stack(taken).sum(0), norm.view(1)]))
 
         def values() -> tuple[MaskedSums, float]:
             loss, correct, count, norm = read()
@@ -169,8 +207,7 @@ class MaskedLMTrainer(transformers.Trainer):
         """Return the batch's sums `[1, 3]` float64 as its predictions."""
         with torch.no_grad():
             output = model(**self._prepare_inputs(inputs))
-        parts = (output.loss_sum.double(), output.correct.double(), output.masked_tokens.double())
-        sums = torch.stack(parts)[None]
+        sums = _sums_of(output)[None]
         self._evaluated_batch()
         # Trainer gathers them from all ranks. It calls compute_metrics only if there are labels, so the sums
         # are passed as labels as well. It would gather a loss for each row, of which ranks may have
@@ -181,3 +218,9 @@ class MaskedLMTrainer(transformers.Trainer):
         loss, correct, count = prediction.predictions.sum(axis=0)
         self.evaluated = MaskedSums(float(loss), int(correct), int(count))
         return {}
+
+
+def _sums_of(output: Any) -> torch.Tensor:
+    """Loss, right predictions and masked tokens of a pass, `[3]` float64; counts are exact in it."""
+    parts = (output.loss_sum.detach(), output.correct, output.masked_tokens)
+    return torch.stack([part.double() for part in parts])

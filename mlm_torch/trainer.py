@@ -14,6 +14,8 @@ from mlm_core.trainer import Trainer
 from mlm_core.training.checkpoint import Moments
 from mlm_core.training.loop import TrainingLoop
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
+from mlm_torch.graph import may_record
+from mlm_torch.network import TorchNetwork
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.replicas import repeated_layers, reshard, shard
 from mlm_torch.step import MaskedLMTrainer
@@ -27,6 +29,7 @@ from mlm_torch.weights import (
 class TorchTrainer(Trainer):
     """The core's trainer in PyTorch."""
 
+    network: TorchNetwork
     _optimizer: Any = None
 
     def _prepare(self) -> None:
@@ -47,7 +50,9 @@ class TorchTrainer(Trainer):
         model.verifier = loop.recorder.verifier
         # The optimizer takes the parameters as they are now.
         reshard(model)
-        self._optimizer = build_optimizer(model, setup.config)
+        model.kept_gradients = ()
+        records = may_record(model, setup.config, self.ranks.count, self.network.device)
+        self._optimizer = build_optimizer(model, setup.config, recorded=records)
         self._optimizer.loss_scale = loop.loss_scale
         if moments is not None:
             assign_moments(self._optimizer, model, moments, first_step)
@@ -59,6 +64,7 @@ class TorchTrainer(Trainer):
             trainer.first_step = first_step
             trainer.noise_by_row = loop.noise_by_row
             trainer.loss_scale = loop.loss_scale
+            trainer.records = records
             schedule = TableSchedule(self._optimizer, setup.learning_rates[first_step:])
             trainer.optimizer, trainer.lr_scheduler = self._optimizer, schedule
             trainer.add_callback(_Report(trainer, loop))
@@ -78,7 +84,9 @@ class TorchTrainer(Trainer):
             return trainer.evaluated
 
     def _trainer(self, arguments: transformers.TrainingArguments, setup: EvaluationSetup) -> MaskedLMTrainer:
-        return MaskedLMTrainer(self.network.model, arguments, setup, self.ranks, self._evaluated_batch)
+        return MaskedLMTrainer(
+            self.network.model, arguments, setup, self.ranks, self._evaluated_batch, self._progress.warn
+        )
 
 
 class _Report(transformers.TrainerCallback):

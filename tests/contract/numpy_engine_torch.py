@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from mlm_core.optimization.dropout import DropoutNoise, noise_seed
+from mlm_torch import graph, optimizer, trainer
 from mlm_torch.dropout import keyed_dropout
 from mlm_torch.head import SparseHead, gather_slots
 from mlm_torch.machine import set_up
-from mlm_torch.matmul import PointwiseLinear
+from mlm_torch.matmul import AlignedLinear, PointwiseLinear
 from mlm_torch.model import build_model
 from mlm_torch.optimizer import TableSchedule, build_optimizer
 from mlm_torch.weights import assign, export, specs
@@ -127,13 +128,18 @@ def linear(inputs, weight, bias, upstream, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        return _linear(inputs, weight, bias, upstream)
+        return _linear(PointwiseLinear, inputs, weight, bias, upstream)
     finally:
         torch.set_num_threads(before)
 
 
-def _linear(inputs, weight, bias, upstream):
-    layer = PointwiseLinear(*weight.shape[::-1], bias is not None)
+def gpu_linear(inputs, weight, bias, upstream):
+    """The same of the layer that multiplies with the vocabulary on a GPU."""
+    return _linear(AlignedLinear, inputs, weight, bias, upstream)
+
+
+def _linear(kind, inputs, weight, bias, upstream):
+    layer = kind(*weight.shape[::-1], bias is not None)
     layer.one_thread = torch.get_num_threads() == 1
     with torch.no_grad():
         for parameter, array in zip(layer.parameters(), (weight, bias), strict=False):
@@ -274,3 +280,65 @@ def _stock_trainer(network, batches, size):
 def write_pickled(path, weights):
     """Write weights as `torch.save` does."""
     torch.save({name: torch.from_numpy(np.array(array)) for name, array in weights.items()}, path)
+
+
+class Recordings:
+    """Makes runs record their steps; a stand-in records on a CPU.
+
+    Args:
+        monkeypatch: pytest's.
+        device: of the runs.
+    """
+
+    def __init__(self, monkeypatch, device):
+        self._monkeypatch = monkeypatch
+        self._cpu = device == "cpu"
+        self._record = graph.record
+        self._replayed = {}
+        # Runs that come before `begin` record nothing, on a GPU, too.
+        monkeypatch.setattr(trainer, "may_record", lambda *_: False)
+
+    def begin(self, fault=None):
+        """Record from now on, with or without a fault."""
+        self._replayed = {"passes": 0, "updates": 0}
+        self._fault = fault
+        self._monkeypatch.setattr(trainer, "may_record", lambda *_: True)
+        for module in (graph, optimizer):
+            self._monkeypatch.setattr(module, "record", self._recorded)
+
+    def replayed(self):
+        """How often passes and updates were replayed."""
+        return self._replayed
+
+    def _recorded(self, run, *, before=0):
+        if self._fault == "cannot record":
+            raise RuntimeError("operation not permitted when stream is capturing")
+        kind = "passes" if before else "updates"
+        outputs, replay = self._stand_in(run, before) if self._cpu else self._record(run, before=before)
+        first = outputs and tuple(part.clone() for part in outputs)
+
+        def counted():
+            self._replayed[kind] += 1
+            if self._fault == "other noise" and kind == "passes":
+                torch.rand(1, device=_device)
+            if self._fault == "stale inputs" and kind == "passes":
+                # What was recorded comes out again, whatever the inputs are.
+                for part, value in zip(outputs, first, strict=True):
+                    part.copy_(value * 1.5)
+                return
+            replay()
+
+        return outputs, counted
+
+    def _stand_in(self, run, before):
+        for _ in range(before):
+            run()
+        # A recorded update is not done yet.
+        outputs = run() if before else None
+
+        def replay():
+            again = run()
+            for part, value in zip(outputs or (), again or (), strict=True):
+                part.copy_(value)
+
+        return outputs, replay

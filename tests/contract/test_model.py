@@ -176,10 +176,11 @@ def test_a_linear_layer_is_a_product(numpy_engine, rows, outputs, bias, threads)
     expected = [inputs @ weight.T + bias * added, upstream @ weight, flat.T @ inputs.reshape(-1, 16)]
     expected += [flat.sum(0)] if bias else []
     given = [array.astype(np.float32) for array in (inputs, weight, added, upstream)]
-    found = numpy_engine.linear(*given[:2], given[2] if bias else None, given[3], threads)
-    assert len(found) == len(expected)
-    for array, wanted in zip(found, expected, strict=True):
-        np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4)
+    arguments = (*given[:2], given[2] if bias else None, given[3])
+    for found in (numpy_engine.linear(*arguments, threads), numpy_engine.gpu_linear(*arguments)):
+        assert len(found) == len(expected)
+        for array, wanted in zip(found, expected, strict=True):
+            np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_gelu_and_its_gradient_follow_the_formula(numpy_engine):
