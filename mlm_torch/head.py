@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlm_core.model.sparse_head import MaskedPass
+from mlm_torch.pre_norm import Call, PreNorm, places_within
 
 
 class SparseHead(MaskedPass):
@@ -17,6 +18,10 @@ class SparseHead(MaskedPass):
 
     The head begins with the first module outside the encoder that is called after the encoder has returned.
     """
+
+    # Of a pre-norm layer, while it runs.
+    _every: torch.Tensor | None = None
+    _positions: torch.Tensor | None = None
 
     def __init__(self, entry: torch.nn.Module) -> None:
         self._gather_at(entry)
@@ -41,8 +46,20 @@ class SparseHead(MaskedPass):
             head.begin_earlier(model, _last_layer(model, batch), lambda: _logits(model, batch))
         return head
 
-    def _gather_at(self, place: torch.nn.Module) -> Callable[[], None]:
-        return place.register_forward_pre_hook(self._gather, with_kwargs=True).remove
+    def _gather_at(self, place: torch.nn.Module | PreNorm) -> Callable[[], None]:
+        if isinstance(place, torch.nn.Module):
+            return place.register_forward_pre_hook(self._gather, with_kwargs=True).remove
+        hooks = (
+            place.layer.register_forward_pre_hook(self._enter_layer),
+            place.norm.register_forward_pre_hook(self._enter_norm),
+            place.attention.register_forward_hook(self._leave_attention),
+        )
+
+        def undo() -> None:
+            for hook in hooks:
+                hook.remove()
+
+        return undo
 
     def _gather(
         self, module: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]
@@ -58,6 +75,27 @@ class SparseHead(MaskedPass):
             return gather_slots(argument, positions) if like else argument
 
         return tuple(map(gathered, arguments)), {name: gathered(value) for name, value in options.items()}
+
+    def _enter_layer(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        # Assigned in each pass: an earlier one may have ended with an exception in between.
+        self._positions = self.take()
+        self._every = None if self._positions is None else arguments[0]
+        return _with_first(arguments, self._positions)
+
+    def _enter_norm(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        every, self._every = self._every, None
+        return None if every is None else (every, *arguments[1:])
+
+    def _leave_attention(self, module: torch.nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
+        positions, self._positions = self._positions, None
+        if isinstance(output, torch.Tensor):
+            return None if positions is None else gather_slots(output, positions)
+        return _with_first(output, positions)
+
+
+def _with_first(values: tuple[Any, ...], positions: torch.Tensor | None) -> tuple[Any, ...] | None:
+    """The values, the first of them gathered; None: no positions."""
+    return None if positions is None else (gather_slots(values[0], positions), *values[1:])
 
 
 def gather_slots(hidden: torch.Tensor, masked_positions: torch.Tensor) -> torch.Tensor:
@@ -82,14 +120,17 @@ def _entry(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.nn.Module | N
         called = _called(model, batch, outside, lambda: bool(returned))
     finally:
         hook.remove()
-    return called[0] if called else None
+    return called[0][0] if called else None
 
 
-def _last_layer(model: Any, batch: Mapping[str, torch.Tensor]) -> list[torch.nn.Module]:
-    """The modules within the encoder's last layer, in the order of their calls."""
+def _last_layer(model: Any, batch: Mapping[str, torch.Tensor]) -> list[torch.nn.Module | PreNorm]:
+    """The places within the encoder's last layer, in the order in which a pass reaches them."""
     lists = [part for part in model.base_model.modules() if isinstance(part, torch.nn.ModuleList)]
     longest: Any = max(lists, key=len, default=())
-    return _called(model, batch, set(longest[-1].modules())) if len(longest) else []
+    if not len(longest):
+        return []
+    layer = longest[-1]
+    return places_within(layer, _called(model, batch, set(layer.modules())))
 
 
 def _called(
@@ -97,13 +138,13 @@ def _called(
     batch: Mapping[str, torch.Tensor],
     modules: set[torch.nn.Module],
     now: Callable[[], bool] = lambda: True,
-) -> list[torch.nn.Module]:
-    """Those of the modules that a forward pass calls with hidden states, in the order of the calls."""
-    called: list[torch.nn.Module] = []
+) -> list[Call]:
+    """The calls of these modules with hidden states in a forward pass."""
+    called: list[Call] = []
 
     def note(module: torch.nn.Module, arguments: Sequence[Any]) -> None:
         if now() and arguments and isinstance(arguments[0], torch.Tensor):
-            called.append(module)
+            called.append((module, arguments[0]))
 
     hooks = [module.register_forward_pre_hook(note) for module in modules]
     try:

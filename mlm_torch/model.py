@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from mlm_core.errors import RequestError
 from mlm_core.model.tied_names import bias_beside
+from mlm_torch.attention import leave_masks_out
 from mlm_torch.slots import slot_class
 
 PRECISIONS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -50,6 +51,7 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
         setattr(model.get_submodule(owner), name, model.get_parameter(second))
     if config.model_type == "esm":
         _give_embeddings_the_mask(model.base_model)
+    leave_masks_out(model.base_model)
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
             # With it the padding token's row would not be trained; TensorFlow has no such rule. It matters

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def printed(request, script, *arguments):
     """What a script beside this file prints, as the environment's Python runs it."""
@@ -15,11 +17,26 @@ def printed(request, script, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_their_sparse_heads_equal_the_dense_heads(request):
-    found = printed(request, "torch_alone.py")
-    assert len(found) >= 15 and "modernbert" in found
-    for name, apart in found.items():
-        assert apart["logits"] < 1e-5 and apart["gradients"] < 1e-5, (name, apart)
+@pytest.fixture(scope="module")
+def heads(request):
+    return printed(request, "torch_alone.py")
+
+
+def test_their_sparse_heads_equal_the_dense_heads(heads):
+    assert len(heads) >= 15 and "modernbert" in heads
+    for name, found in heads.items():
+        assert found["logits"] < 1e-5 and found["gradients"] < 1e-5, (name, found)
+
+
+def test_a_pre_norm_layer_computes_its_end_at_the_masked_positions_alone(heads):
+    """A post-norm layer has a module that receives all that is needed, and needs no such place."""
+    pre_norm = {name for name, found in heads.items() if found["place"] == "PreNorm"}
+    assert pre_norm == {"modernbert", "eurobert"} & set(heads)
+    for name in pre_norm:
+        found = heads[name]
+        assert found["mlp"] == [[4, 16], [4, 3]], (name, found)
+        # One graph, or compiling would have failed.
+        assert max(found["compiled"].values()) < 1e-5, (name, found)
 
 
 def test_arrays_that_are_stored_otherwise_are_read(request, tmp_path):

@@ -1,4 +1,5 @@
-"""Prints, as JSON, how far the sparse head of each architecture of PyTorch alone is from the dense head.
+"""Prints, as JSON, how far the sparse head of each architecture of PyTorch alone is from the dense head, and
+where it begins.
 
 Runs in a process of its own. Architectures that the installed version of transformers lacks are left out.
 """
@@ -15,6 +16,7 @@ load_engine("torch")
 import torch  # noqa: E402 - load_engine sets what transformers reads on import
 from transformers import MODEL_FOR_MASKED_LM_MAPPING  # noqa: E402
 
+from mlm_core.batches.masking import IGNORED  # noqa: E402
 from mlm_torch.head import SparseHead  # noqa: E402
 from mlm_torch.model import build_model  # noqa: E402
 
@@ -34,34 +36,73 @@ TINY: dict[str, Any] = {
 }  # fmt: skip
 
 
-def apart(kind: type) -> dict[str, float]:
-    """The largest differences of logits and of gradients."""
+def tiny(kind: type) -> Any:
+    """A model of an architecture, and its drawn weights."""
     config = kind()
     for name, value in TINY.items():
         if hasattr(config, name):
             setattr(config, name, value)
     torch.manual_seed(0)
-    model = build_model(config, config.model_type).eval()
-    ids = torch.randint(3, 60, (2, 16))
-    positions = torch.tensor([[1, 4, 9], [0, 7, 15]])
-    batch = {"input_ids": ids, "masked_positions": positions, "labels": ids.gather(1, positions)}
+    return build_model(config, config.model_type).eval()
+
+
+def micro_batches() -> list[dict[str, torch.Tensor]]:
+    """Two batches; each row has other positions, unused slots among them, and the last is a padding row."""
+    made = []
+    for shift in (0, 1):
+        ids = torch.randint(3, 60, (4, 16))
+        positions = torch.tensor([[1, 4, 9], [0, 7, 14], [2, 13, 0], [0, 0, 0]])
+        positions[:3, :2] += shift
+        labels = ids.gather(1, positions)
+        labels[2, 2] = labels[3] = IGNORED
+        made.append({"input_ids": ids, "masked_positions": positions, "labels": labels})
+    return made
+
+
+def outcome(kind: type) -> dict[str, Any]:
+    """How far logits and gradients are from the dense head's, and where the sparse head begins."""
+    model, batches = tiny(kind), micro_batches()
 
     def computed() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         model.zero_grad()
-        output = model(**batch)
-        output.loss.backward()
+        logits = []
+        for batch in batches:
+            output = model(**batch)
+            output.loss.backward()
+            logits.append(output.logits.detach())
         found = {name: parameter.grad for name, parameter in model.named_parameters()}
-        return output.logits.detach(), {
-            name: grad.clone() for name, grad in found.items() if grad is not None
-        }
+        return torch.stack(logits), {name: grad.clone() for name, grad in found.items() if grad is not None}
+
+    def differences() -> dict[str, float]:
+        sparse, of_sparse = computed()
+        assert sparse.shape == logits.shape and gradients.keys() == of_sparse.keys()
+        apart = [(gradients[name] - of_sparse[name]).abs().max() for name in gradients]
+        return {"logits": float((logits - sparse).abs().max()), "gradients": float(max(apart))}
 
     logits, gradients = computed()
-    model.sparse_head = SparseHead.of(model, batch)
-    sparse, of_sparse = computed()
-    assert sparse.shape == logits.shape and gradients.keys() == of_sparse.keys()
-    differences = [(gradients[name] - of_sparse[name]).abs().max() for name in gradients]
-    return {"logits": float((logits - sparse).abs().max()), "gradients": float(max(differences))}
+    model.sparse_head = SparseHead.of(model, batches[0])
+    found = differences() | {"place": type(model.sparse_head.place).__name__}
+    if found["place"] == "PreNorm":
+        found |= {"mlp": positions_of_mlp(model, batches[0])}
+        model.compile(fullgraph=True, dynamic=False, backend="eager")
+        found |= {"compiled": differences()}
+    return found
+
+
+def positions_of_mlp(model: Any, batch: dict[str, torch.Tensor]) -> list[list[int]]:
+    """Rows and positions that the feed-forward modules of all layers receive."""
+    shapes: list[list[int]] = []
+    hooks = [
+        layer.mlp.register_forward_pre_hook(
+            lambda module, arguments: shapes.append(list(arguments[0].shape[:2]))
+        )
+        for layer in model.base_model.layers
+    ]
+    model(**batch)
+    for hook in hooks:
+        hook.remove()
+    return shapes
 
 
 known = {kind.model_type: kind for kind in MODEL_FOR_MASKED_LM_MAPPING}
-print(json.dumps({name: apart(known[name]) for name in ARCHITECTURES if name in known}))
+print(json.dumps({name: outcome(known[name]) for name in ARCHITECTURES if name in known}))

@@ -342,3 +342,50 @@ class Recordings:
                 part.copy_(value)
 
         return outputs, replay
+
+
+def attention_masks(model, batch, compiled=False):
+    """For each attention of a pass, whether a mask reaches PyTorch's own function."""
+    masks = []
+    attended = torch.nn.functional.scaled_dot_product_attention
+
+    def watching(*arguments, **options):
+        masks.append((arguments[3] if len(arguments) > 3 else options.get("attn_mask")) is not None)
+        return attended(*arguments, **options)
+
+    def watched(graph, _):
+        for node in graph.graph.nodes:
+            if node.target is attended:
+                masks.append(
+                    (node.args[3] if len(node.args) > 3 else node.kwargs.get("attn_mask")) is not None
+                )
+        return graph
+
+    if compiled:
+        torch.compiler.reset()
+        with torch.no_grad():
+            torch.compile(model.network.eval(), fullgraph=True, backend=watched)(**_tensors(batch))
+        return masks
+    torch.nn.functional.scaled_dot_product_attention = watching
+    try:
+        model.forward(batch)
+    finally:
+        torch.nn.functional.scaled_dot_product_attention = attended
+    return masks
+
+
+def stock_logits(model, batch):
+    """Logits of transformers' own class with the same weights."""
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    config = model.network.config
+    stock = MODEL_FOR_MASKED_LM_MAPPING[type(config)](config).to(_device).eval()
+    stock.load_state_dict(model.network.state_dict())
+    with torch.no_grad():
+        return stock(**_tensors(batch)).logits.cpu().numpy()
+
+
+def logits_beside_attention_weights(model, batch):
+    """Logits of a pass that is asked for its attention weights, too; PyTorch's own attention gives none."""
+    with torch.no_grad():
+        return model.network.eval()(**_tensors(batch), output_attentions=True).logits.cpu().numpy()
