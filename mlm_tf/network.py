@@ -19,6 +19,7 @@ from mlm_tf.head import SparseHead
 from mlm_tf.machine import allow_tf32, set_up
 from mlm_tf.model import CLASS_PREFIX, build_model
 from mlm_tf.replicas import strategy_for
+from mlm_tf.traced import TracedLogits
 from mlm_tf.weights import assign, export, export_gradients, specs
 
 
@@ -28,9 +29,11 @@ class TensorFlowNetwork(Network):
 
     Attributes:
         strategy: over the devices that train it; the default one if it only predicts.
+        traced: computes its logits, if it only predicts.
     """
 
     class_prefix = CLASS_PREFIX
+    traced: TracedLogits
     _cpu = True
 
     def __init__(self, source: ModelSource, options: NetworkOptions) -> None:
@@ -46,6 +49,7 @@ class TensorFlowNetwork(Network):
             self.strategy = strategy_for(options.device)
         with self.strategy.scope():
             self.model = build_model(self.source.config, self.source.name, options.seed, options.precision)
+        self.traced = TracedLogits(self.model)
         return specs(self.model)
 
     def assign(self, weights: Weights) -> None:
@@ -63,7 +67,10 @@ class TensorFlowNetwork(Network):
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """See `Network.logits`."""
         self.ready()
-        return tf.cast(self.model(_tensors(batch), training=False).logits, tf.float32).numpy()
+        # A comparison of heads changes the model from pass to pass. Traced logits differ in rounding, and the
+        # metrics of a run must not depend on how often it was resumed.
+        eager = self._exact or self.options.training
+        return (self.traced.eager if eager else self.traced)(_tensors(batch))
 
     def first_batch(self, batch: Batch) -> FirstBatch:
         """See `Network.first_batch`."""

@@ -143,6 +143,33 @@ def layer_norm(values, scale, shift, epsilon, given):
     return output.numpy(), [part.numpy() for part in tape.gradient(output, inputs, tf.constant(given))]
 
 
+def trace_from(monkeypatch, call):
+    """From this call on, a network that predicts traces its logits."""
+    monkeypatch.setattr("mlm_tf.traced.TRACED_FROM", call)
+
+
+def traces(network):
+    """For each kind of batch for which a trace was tried, whether it is in use; None: the engine has none."""
+    return [function is not None for function in network.traced.traces.values()]
+
+
+def change_traced_ids(monkeypatch, network, change):
+    """Change the token ids that the encoder receives in a traced pass alone."""
+    main = getattr(network.model, network.model.base_model_prefix)
+    call = main.call
+
+    def changing(ids, *arguments, **options):
+        return call(ids if tf.executing_eagerly() else change(ids), *arguments, **options)
+
+    monkeypatch.setattr(main, "call", changing)
+
+
+def short_ids(ids):
+    """The same ids; a traced pass fails if they are more than 6 in a row."""
+    tf.debugging.assert_less_equal(tf.shape(ids)[1], 6)
+    return ids
+
+
 def gather(hidden, positions):
     return gather_slots(hidden, positions).numpy()
 
