@@ -73,4 +73,5 @@ def planned_dataset(
     batch = keys.shape[1]
     at_once = max(1, CHUNK // (batch * assemble.blocks.shape[1])) * batch
     chunks = model.prepare_tf_dataset(rows, batch_size=at_once, shuffle=False, collate_fn=collate)
-    return chunks.rebatch(rows_at_once or batch, drop_remainder=True)
+    # `prepare_tf_dataset` prefetches chunks; of what is cut from them, two are ready before they are wanted.
+    return chunks.rebatch(rows_at_once or batch, drop_remainder=True).prefetch(2)

@@ -22,6 +22,9 @@ TESTS = (
     "tests/contract/test_training_errors.py",
     "tests/contract/test_dropout.py",
     "tests/contract/test_precision.py",
+    "tests/contract/test_attention.py",
+    "tests/contract/test_late_steps.py",
+    "tests/contract/test_recorded_steps.py",
     "tests/contract/test_starting_weights.py",
     "tests/contract/test_resume.py::test_on_a_gpu_a_resumed_run_is_the_same_but_for_rounding",
 )

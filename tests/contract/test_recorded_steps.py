@@ -27,6 +27,11 @@ def unrecorded():
     return {}
 
 
+def rounding(lab):
+    """What two runs may differ by; on a GPU sums may be computed in another order."""
+    return 1e-5 if lab.device == "cpu" else 1e-3
+
+
 def losses(run):
     return [line["loss"] for line in steps(run.run_dir)]
 
@@ -38,12 +43,12 @@ def test_recorded_steps_train_the_same(lab, graphs, unrecorded, micro_batches):
     wanted = unrecorded[micro_batches] = lab.train(**options)
     graphs.begin()
     found = lab.train(**options)
-    assert losses(found) == pytest.approx(losses(wanted), rel=1e-5)
+    assert losses(found) == pytest.approx(losses(wanted), rel=rounding(lab))
     norms = [[line["grad_norm"] for line in steps(run.run_dir)] for run in (found, wanted)]
-    assert norms[0] == pytest.approx(norms[1], rel=1e-4)
+    assert norms[0] == pytest.approx(norms[1], rel=10 * rounding(lab))
     evaluations = [[line["eval_loss"] for line in metrics(run.run_dir) if "eval_loss" in line]
                    for run in (found, wanted)]  # fmt: skip
-    assert evaluations[0] == pytest.approx(evaluations[1], rel=1e-5)
+    assert evaluations[0] == pytest.approx(evaluations[1], rel=rounding(lab))
     # Twice to compare it with the pass, then in every micro-batch; the update from the second step on.
     assert graphs.replayed() == {"passes": 2 + 7 * micro_batches, "updates": 6}
 
@@ -55,7 +60,7 @@ def test_a_recorded_run_resumes(lab, graphs, unrecorded, monkeypatch):
     trainer = lab.trainer(**options)
     interrupt(trainer, 3, monkeypatch)
     resumed = lab.train(**options, output_dir=trainer.setup.config.output_dir, resume=True)
-    assert losses(resumed) == pytest.approx(whole, rel=1e-5)
+    assert losses(resumed) == pytest.approx(whole, rel=rounding(lab))
 
 
 @pytest.mark.parametrize("fault", ["cannot record", "other noise", "stale inputs"])
@@ -65,7 +70,7 @@ def test_without_a_faithful_recording_the_run_goes_on(lab, graphs, unrecorded, f
     graphs.begin(fault)
     found = losses(lab.train(**options))
     assert "no CUDA graph of a step is used" in capsys.readouterr().err
-    assert found == pytest.approx(wanted, rel=1e-5)
+    assert found == pytest.approx(wanted, rel=rounding(lab))
     assert graphs.replayed()["updates"] == 0
 
 
