@@ -35,7 +35,7 @@ class RuntimeConfig:
     )
     compile: bool = option(
         False,
-        "compile the training step (torch.compile, with a CUDA graph; XLA); takes about a minute at the start",
+        "compile the training step (torch.compile and a CUDA graph; XLA); takes about a minute at the start",
         affects="rounding",
     )
     threads: int | None = option(
