@@ -14,6 +14,7 @@ from mlm_core.errors import RequestError
 from mlm_core.model.tied_names import bias_beside
 from mlm_torch.attention import leave_masks_out
 from mlm_torch.slots import slot_class
+from mlm_torch.windows import use_windows
 
 PRECISIONS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -52,6 +53,7 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
     if config.model_type == "esm":
         _give_embeddings_the_mask(model.base_model)
     leave_masks_out(model.base_model)
+    use_windows(model.base_model)
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
             # With it the padding token's row would not be trained; TensorFlow has no such rule. It matters

@@ -47,3 +47,17 @@ def test_arrays_that_are_stored_otherwise_are_read(request, tmp_path):
     for name, found in result["found"].items():
         assert not found["drawn"] and not found["unused"], (name, found)
         assert found["read"] < 1e-5 and found["saved"] < 1e-5, (name, found)
+
+
+def test_modernbert_computes_its_windows_alone(request):
+    found = printed(request, "sliding_windows.py")
+    for name, one in found.items():
+        assert one["logits"] < 1e-5 and one["gradients"] < 1e-5 and one["one graph"] < 1e-5, (name, one)
+    # Blocks of eight queries see four more keys on each side; a whole layer sees all, without a mask.
+    local = [-12, -16, -16, -12]
+    assert found["whole windows"]["keys"] == [32, *local, *local, 32]
+    local = [-12, -16, -16, -16, -9]
+    assert found["other length"]["keys"] == [37, *local, *local, 37]
+    # Too short, padded, or with noise of its own for each weight: as transformers does it.
+    for name in ("short", "padded", "dropout"):
+        assert found[name]["keys"] == found[name]["stock keys"]
