@@ -53,7 +53,7 @@ class Trainer(Evaluator):
 
         Args:
             on_step: called after every optimizer step, once the evaluation and the checkpoint that are due
-                are done; on a GPU while the next step computes, if nothing is due between the two.
+                are done.
 
         Raises:
             RequestError: the request is wrong; nothing was written.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -88,8 +88,18 @@ def keyed_dropout(inputs: tf.Tensor, rate: float, key: DropoutKey, noise_shape: 
         return inputs
     bits = key.bits(tf.shape(inputs) if noise_shape is None else noise_shape)
     kept = bits >= tf.constant(min(round(rate * 2**32), 2**32 - 1), tf.uint32)
-    # A product, forwards and backwards, takes fewer passes over memory than a choice.
-    return inputs * (tf.cast(kept, inputs.dtype) * tf.constant(1 / (1 - rate), inputs.dtype))
+    if rate >= 1:
+        return tf.zeros_like(inputs)
+
+    @tf.custom_gradient
+    def dropped(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        # Products take fewer passes over memory than a choice. Between them, a byte for each value is kept.
+        def scaled(values: tf.Tensor) -> tf.Tensor:
+            return values * (tf.cast(kept, values.dtype) * tf.constant(1 / (1 - rate), values.dtype))
+
+        return scaled(inputs), scaled
+
+    return dropped(inputs)
 
 
 def key_dropout_layers(model: Any, key: DropoutKey) -> None:

@@ -45,6 +45,8 @@ def _normalizing(layer: Any) -> Callable[[tf.Tensor], tf.Tensor]:
     stock = layer.call
 
     def call(inputs: tf.Tensor) -> tf.Tensor:
+        # DeBERTa normalises a variable, which is no tensor.
+        inputs = tf.convert_to_tensor(inputs)
         last = list(layer.axis) == [inputs.shape.rank - 1]
         if not last or layer.gamma is None or layer.beta is None:
             return stock(inputs)

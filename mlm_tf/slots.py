@@ -85,6 +85,9 @@ def slot_class(base: type) -> type:
         inputs["input_ids"] = input_ids
         if inputs.get("masked_positions") is not None or inputs.get("labels") is not None:
             return self._call_slots(inputs)
+        if self.sparse_head is not None:
+            # A pass that failed may have left its positions.
+            self.sparse_head.positions = None
         for parameter in added:
             inputs.pop(parameter.name, None)
         return super(slotted, self).call(**inputs)

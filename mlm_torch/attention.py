@@ -67,8 +67,8 @@ class _Unmasked:
     def enter_stack(
         self, module: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Leave the mask out that a compiled pass keeps."""
-        if not self._unmasked:
+        """Leave the mask out that a compiled pass keeps; otherwise transformers leaves it out itself."""
+        if not self._unmasked or not torch.compiler.is_compiling():
             return None
         names = [name for name in _MASKS if name in options]
         return (*arguments[:1], *(None for _ in arguments[1:2]), *arguments[2:]), options | dict.fromkeys(

@@ -37,6 +37,8 @@ class ClippedAdamW(torch.optim.AdamW):
         self.max_grad_norm = max_grad_norm
         self.grad_norm = torch.tensor(0.0)
         self.gradients_stay = False
+        # The first step runs before the recording, which PyTorch would warn of.
+        self._warned_capturable_if_run_uncaptured = True
         self._begun = False
         self._replay: Callable[[], None] | None = None
 
@@ -51,6 +53,10 @@ class ClippedAdamW(torch.optim.AdamW):
         # The first step makes the state.
         self._begun = True
         return self._replay() if self._replay is not None else self._update()
+
+    def forget_recording(self) -> None:
+        """Free what a recorded update keeps; updates are launched anew."""
+        self.gradients_stay, self._replay = False, None
 
     def _update(self) -> Any:
         parameters = [

@@ -122,6 +122,14 @@ class MaskedLMTrainer(transformers.Trainer):
 
         return RecordedPass(run, fixed, gradients, seed)
 
+    def forget_recording(self) -> None:
+        """Free what a recorded step keeps."""
+        if self._recorded is not None:
+            self._recorded = None
+            self._own_optimizer().forget_recording()
+            self.model.kept_gradients = ()
+            self.model.zero_grad()
+
     def _own_optimizer(self) -> Any:
         # Trainer may have wrapped it.
         return getattr(self.optimizer, "optimizer", self.optimizer)
@@ -192,6 +200,10 @@ class MaskedLMTrainer(transformers.Trainer):
             return super()._get_num_items_in_batch(batch_samples, device)
         counts = [(batch["labels"] != IGNORED).sum() for batch in batch_samples]
         return torch.stack(counts).sum().pin_memory().to(device, non_blocking=True)
+
+    def _get_learning_rate(self) -> float:
+        # Trainer asks after every step, and nobody reads it. Of a rate on a GPU it would wait for the step.
+        return 0.0
 
     def floating_point_ops(self, inputs: Any) -> int:
         """0: Trainer would count the parameters at every step, for a log that nobody reads."""

@@ -68,7 +68,11 @@ class TorchTrainer(Trainer):
             schedule = TableSchedule(self._optimizer, setup.learning_rates[first_step:])
             trainer.optimizer, trainer.lr_scheduler = self._optimizer, schedule
             trainer.add_callback(_Report(trainer, loop))
-            trainer.train()
+            try:
+                trainer.train()
+            finally:
+                # A recording keeps the memory of a whole pass, and a full set of gradients.
+                trainer.forget_recording()
 
     def _moments(self) -> Moments:
         return export_moments(self._optimizer, self.network.model)

@@ -28,6 +28,8 @@ def use_windows(encoder: Any) -> None:
     if config.model_type != "modernbert" or config._attn_implementation != "sdpa" or config.attention_dropout:
         return
     reach = config.local_attention // 2
+    if reach < 1:
+        return
     local = [layer.attn for layer in encoder.layers if _is_local(layer.attn)]
     if not local or not type(encoder).__module__.startswith("transformers.models."):
         return

@@ -99,6 +99,14 @@ class Rounds:
         if self._lock is not None:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
+    def awaits(self, step: int) -> bool:
+        """Whether `step_done` waits for the device after a step of this project."""
+        return self._warm > 0 or self._again > 0 or self._done + 1 == self._due
+
+    def __call__(self, step: Any) -> None:
+        """See `step_done`."""
+        self.step_done()
+
     def step_done(self) -> None:
         """A step has been launched. Returns when the next one is wanted; ends the process if none is."""
         if self._warm > 0:
@@ -187,7 +195,7 @@ def train(variant: Variant, trainer: Any, engine: Any, rounds: Rounds) -> None:
     rounds.facts = {"head": "deep" if deep else trainer.network.head}
     if variant.owner == "mlm":
         rounds.begin()
-        trainer.train(on_step=lambda _: rounds.step_done())
+        trainer.train(on_step=rounds)
         return
     from bare import BareStep
 

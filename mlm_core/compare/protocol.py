@@ -60,6 +60,11 @@ class WorkerRounds:
         """Whether the warm-up is not over."""
         return self._event == READY
 
+    @property
+    def ends_with_next(self) -> bool:
+        """Whether the next step that is noted is the last one due."""
+        return len(self._steps) + 1 >= self._due
+
     def step_done(self, step: dict[str, Any]) -> None:
         """Note what is known of a step; after the last one that is due, report and wait.
 

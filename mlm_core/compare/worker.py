@@ -58,7 +58,11 @@ class VariantRounds:
         self._memory = memory
         self._rounds = WorkerRounds(channel, WARM_UP, self._facts)
 
-    def step_done(self, step: DoneStep) -> None:
+    def awaits(self, step: int) -> bool:
+        """Whether a round ends with a step: the device must not work on the next one meanwhile."""
+        return self._rounds.ends_with_next
+
+    def __call__(self, step: DoneStep) -> None:
         """Note a step of the trainer.
 
         Raises:
@@ -105,7 +109,7 @@ def work(channel: Channel, directory: Path) -> None:
         return
     products = MatmulBenchmark(engine, setup, trainer.specs())
     with suppress(NoMoreStepsError):
-        trainer.train(on_step=VariantRounds(channel, products.rate, memory).step_done)
+        trainer.train(on_step=VariantRounds(channel, products.rate, memory))
     operations = products.arithmetic.step
     held_out_before = _first_evaluation(directory / "run" / "metrics.jsonl")
     channel.send(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.optimization.loss_scale import LEAST, LossScale
 from mlm_core.training.checkpoint import Checkpoints
+from mlm_core.training.recorder import Recorder
 from mlm_core.training.run_errors import not_finite
 
 StepValues = Callable[[], tuple[MaskedSums, float]]
@@ -31,6 +33,11 @@ class LateStep:
     step: int
     values: StepValues
     digest: str | None
+
+    def record(self, recorder: Recorder) -> tuple[dict[str, Any], MaskedSums, float]:
+        """Wait for the values, and record them; returns the line, the sums and the norm."""
+        sums, grad_norm = self.values()
+        return recorder.step(self.step, sums, grad_norm, self.digest), sums, grad_norm
 
 
 def check_finite(

@@ -49,7 +49,8 @@ class TrainingLoop:
         verify: whether the model records the batches it receives.
         late: whether a step's values are read after the next step, where nothing is due between: so a GPU has
             work while the host records.
-        on_step: called after every step, when its values are read; its time does not count for the next step.
+        on_step: called after every step; its time does not count for the next step, so none is read late,
+            unless it has a method `awaits(step)`: whether it takes long after a step.
         publish: called when a version is due before the end, with the step, the weights after it, their
             evaluation or None, and the run's directory.
 
@@ -100,8 +101,9 @@ class TrainingLoop:
         self._evaluation_due = facts.get("evaluation_due") is True
         self._done = self.first_step
         self._due = Due(setup.plan, setup.config)
-        # fp16: the next step's scale depends on this step's gradient.
-        self._late = late and self.loss_scale is None
+        # fp16: the next step's scale depends on this step's gradient. `on_step`: see above.
+        self._awaits = getattr(on_step, "awaits", None)
+        self._late = late and self.loss_scale is None and (on_step is None or self._awaits is not None)
         self._unread: LateStep | None = None
         self._failure: Exception | None = None
 
@@ -122,11 +124,13 @@ class TrainingLoop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.interruption.__exit__(kind, error, trace)
-        if self._ranks.count == 1:
-            # The last line before an error. Other ranks may have ended.
-            with suppress(Exception):
-                self._read_unread()
-        self.recorder.__exit__(kind, error, trace)
+        try:
+            if self._unread is not None and self._ranks.count == 1:
+                # The last line before an error, and nothing else: the directory may be another run's.
+                with suppress(Exception):
+                    self._unread.record(self.recorder)
+        finally:
+            self.recorder.__exit__(kind, error, trace)
 
     @property
     def seconds(self) -> tuple[float, float]:
@@ -150,7 +154,8 @@ class TrainingLoop:
             interrupted, digest = agree(self._run, self._ranks, self.interruption, self.recorder.verifier)
             self._read_late()
             done = LateStep(step, values, digest)
-            if self._late and interrupted is None and self._due.nothing(step):
+            awaited = self._awaits is not None and self._awaits(step)
+            if self._late and interrupted is None and not awaited and self._due.nothing(step):
                 self._unread = done
             else:
                 self._step_done(done, interrupted)
@@ -160,16 +165,13 @@ class TrainingLoop:
             raise
 
     def _read_late(self) -> None:
-        if (told := self._read_unread()) is not None:
-            self._tell(told)
-
-    def _read_unread(self) -> DoneStep | None:
         unread, self._unread = self._unread, None
-        return self._record(unread) if unread is not None else None
+        if unread is not None:
+            self._tell(self._record(unread))
 
     def _record(self, done: LateStep) -> DoneStep:
-        before, (sums, grad_norm) = self.recorder.seconds, done.values()
-        line = self.recorder.step(done.step, sums, grad_norm, done.digest)
+        before = self.recorder.seconds
+        line, sums, grad_norm = done.record(self.recorder)
         check_finite(done.step, sums, grad_norm, self.loss_scale, self._checkpoints)
         if self.loss_scale is not None:
             self.loss_scale.step(math.isfinite(grad_norm))
@@ -214,6 +216,7 @@ class TrainingLoop:
         """
         if self._failure is not None:
             raise self._failure
+        self._read_late()
         if self._done != self.setup.plan.steps:
             raise RunError(
                 f"training ended after step {self._done} of {self.setup.plan.steps}",

@@ -1,5 +1,7 @@
 """On a GPU a step's values are read while the next step computes: nothing of the run changes by it."""
 
+import math
+
 import pytest
 from training_runs import interrupt, metrics, steps
 
@@ -8,6 +10,10 @@ from mlm_core.model.weight_files import read_weights
 from mlm_core.training.loop import TrainingLoop
 
 pytestmark = pytest.mark.any_ranks
+
+
+class EndedError(Exception):
+    """Ends a framework's loop."""
 
 
 @pytest.fixture(params=[False, True], ids=["at once", "late"])
@@ -81,15 +87,78 @@ def test_an_interrupted_run_keeps_every_line(lab, late, outcomes, monkeypatch):
     same_as_before(outcomes, "metrics", facts(resumed.run_dir))
 
 
-def test_a_loss_that_is_not_finite_reaches_no_checkpoint(lab, late):
-    config = lab.config(model=str(lab.model("bert")), max_steps=20, learning_rate=1e30, save_steps=3)
-    with pytest.raises(RunError, match="try a lower --learning-rate"):
-        lab.engine.trainer(config).train()
-    run = lab.directory / config.output_dir
-    saved = [int(path.name.removeprefix("step-")) for path in (run / "checkpoints").glob("step-*")]
-    lines = [line for line in metrics(run) if "loss" in line]
-    bad = [line["step"] for line in lines if line["loss"] is None or line["grad_norm"] is None]
-    assert len(bad) <= 1 and all(step < (bad or [len(lines) + 1])[0] for step in saved)
+def test_a_step_that_is_not_finite_reaches_no_checkpoint(lab, late, monkeypatch):
+    """Read late, it is read before the checkpoint of the next step is written."""
+    step_done = TrainingLoop.step_done
+
+    def spoiled(loop, step, values):
+        def without_norm():
+            return values()[0], math.nan
+
+        step_done(loop, step, without_norm if step == 5 else values)
+
+    monkeypatch.setattr(TrainingLoop, "step_done", spoiled)
+    trainer = lab.trainer(model=str(lab.model("bert")), max_steps=9, save_steps=3)
+    with pytest.raises(RunError, match="the gradient's norm is nan"):
+        trainer.train()
+    run = lab.directory / trainer.setup.config.output_dir
+    assert [path.name for path in (run / "checkpoints").glob("step-*")] == ["step-00000003"]
+    found = [(line["step"], line["grad_norm"]) for line in steps(run)]
+    assert [step for step, _ in found] == [1, 2, 3, 4, 5] and found[-1][1] is None
+
+
+def test_a_framework_that_ends_early_ends_after_its_last_step(lab, late, monkeypatch):
+    """However it comes: the loop is asked, and it knows of the step that is not read yet."""
+    if lab.engine.ranks.count > 1:
+        pytest.skip("every rank would have to end early")
+    fit = type(lab.trainer(model=str(lab.model("bert"))))._fit
+
+    def shortened(trainer, loop, moments):
+        def ending(step, values):
+            TrainingLoop.step_done(loop, step, values)
+            if step == 4:
+                raise EndedError
+
+        monkeypatch.setattr(loop, "step_done", ending)
+        with pytest.raises(EndedError):
+            fit(trainer, loop, moments)
+
+    trainer = lab.trainer(model=str(lab.model("bert")), max_steps=8)
+    monkeypatch.setattr(type(trainer), "_fit", shortened)
+    with pytest.raises(RunError, match="training ended after step 4 of 8"):
+        trainer.train()
+
+
+def test_while_a_callback_works_no_step_is_under_way(lab, late, monkeypatch):
+    """Unless it says after which steps it takes long."""
+    step_done, launched = TrainingLoop.step_done, [0]
+
+    def noted(loop, step, values):
+        launched[0] = step
+        step_done(loop, step, values)
+
+    class Told:
+        """Notes each step, and the last one that was launched by then."""
+
+        def __init__(self):
+            self.steps = []
+
+        def __call__(self, done):
+            self.steps.append((done.line["step"], launched[0]))
+
+    class Awaiting(Told):
+        """Takes long after two steps."""
+
+        def awaits(self, step):
+            return step in (2, 5)
+
+    monkeypatch.setattr(TrainingLoop, "step_done", noted)
+    options = {"model": str(lab.model("bert")), "max_steps": 6, "save_steps": 6}
+    plain, awaiting = Told(), Awaiting()
+    for told in (plain, awaiting):
+        lab.trainer(**options).train(on_step=told)
+    assert plain.steps == [(step, step) for step in range(1, 7)]
+    assert awaiting.steps == [(step, step + (late and step in (1, 3, 4))) for step in range(1, 7)]
 
 
 def test_the_line_of_the_step_before_an_error_is_kept(lab, late, monkeypatch):

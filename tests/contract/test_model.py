@@ -214,6 +214,36 @@ def test_layer_norm_and_its_gradients_follow_the_formula(numpy_engine):
     assert (gradients[0] * way).sum() == pytest.approx((given * scale * change).sum(), rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale": False},
+        {"center": False},
+        {"axis": 1},
+        {"dtype": "mixed_bfloat16"},
+        {"dtype": "mixed_float16"},
+    ],
+    ids=str,
+)
+def test_layers_normalise_as_the_frameworks_own(numpy_engine, engine, options):
+    if engine.name != "tf":
+        pytest.skip("PyTorch's layers are unchanged")
+    values = np.float32(np.random.RandomState(0).randn(3, 4, 50) * 3 + 5)
+    (ours, our_gradient), (theirs, their_gradient) = numpy_engine.normalizing(values, **options)
+    least = 0.05 if "dtype" in options else 1e-5
+    np.testing.assert_allclose(ours, theirs, atol=least)
+    np.testing.assert_allclose(our_gradient, their_gradient, atol=least)
+
+
+def test_a_model_has_the_fast_layers(numpy_engine, engine, lab):
+    if engine.name != "tf":
+        pytest.skip("PyTorch's layers are unchanged")
+    model = numpy_engine.Model(AutoConfig.from_pretrained(lab.model("roberta")))
+    # GELU in two layers and the head; norms after the embeddings, twice in each layer, and in the head.
+    assert numpy_engine.replaced(model) == (3, 6)
+
+
 def test_gather(numpy_engine):
     hidden = np.random.RandomState(0).rand(3, 7, 2).astype(np.float32)
     positions = np.array([[0, 6], [3, 3], [5, 0]])

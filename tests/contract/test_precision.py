@@ -124,5 +124,6 @@ def test_a_compiled_model_with_dropout_resumes(lab, monkeypatch):
     assert [line["step"] for line in resumed] == [1, 2, 3, 4, 5, 6]
     assert [line["loss"] for line in resumed] == pytest.approx([line["loss"] for line in whole], rel=1e-4)
     for line, silent in zip(whole, without, strict=True):
-        # Rounding alone is a tenth of this.
-        assert line["loss"] != pytest.approx(silent["loss"], rel=2e-6), line["step"]
+        # By chance the first losses are near each other; rounding alone is a tenth of this.
+        least = 2e-6 if line["step"] == 1 else 1e-3
+        assert line["loss"] != pytest.approx(silent["loss"], rel=least), line["step"]
