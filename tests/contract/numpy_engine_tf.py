@@ -171,7 +171,7 @@ def short_ids(ids):
 
 
 def normalizing(values, **options):
-    """What a model's layer makes of values, and what TensorFlow's own makes of them, both with their gradient."""
+    """What a model's layer makes of values, and what TensorFlow's own does, both with their gradient."""
     layers = [keras.layers.LayerNormalization(epsilon=1e-5, **options) for _ in range(2)]
     for layer in layers:
         layer.build(values.shape)
