@@ -52,6 +52,9 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
         setattr(model.get_submodule(owner), name, model.get_parameter(second))
     if config.model_type == "esm":
         _give_embeddings_the_mask(model.base_model)
+    if hasattr(model.base_model, "_maybe_set_compile") and config.reference_compile is None:
+        # ModernBERT in transformers 4.57 would compile parts of itself on a GPU; `--compile` decides that.
+        model.base_model._maybe_set_compile = _leave_uncompiled
     leave_masks_out(model.base_model)
     use_windows(model.base_model)
     for module in model.modules():
@@ -60,6 +63,10 @@ def build_model(config: Any, name: str, precision: str = "float32", code: Path |
             # only if a config uses a word as padding: padding itself has no gradient.
             module.padding_idx = None
     return model
+
+
+def _leave_uncompiled() -> None:
+    pass
 
 
 def _masked_lm_class(config: Any, code: Path | None) -> Any:

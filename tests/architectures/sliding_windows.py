@@ -94,6 +94,8 @@ print(
         {
             "whole windows": outcome(8 * REACH),
             "other length": outcome(8 * REACH + 5),
+            "many windows": outcome(32 * REACH),
+            "many, other length": outcome(32 * REACH + 3),
             "short": outcome(8 * REACH - 1),
             "padded": outcome(8 * REACH, padded=True),
             "dropout": outcome(8 * REACH, dropout=0.1),

@@ -58,6 +58,9 @@ def test_modernbert_computes_its_windows_alone(request):
     assert found["whole windows"]["keys"] == [32, *local, *local, 32]
     local = [-12, -16, -16, -16, -9]
     assert found["other length"]["keys"] == [37, *local, *local, 37]
+    # Many blocks of queries in one call.
+    assert found["many windows"]["keys"] == [128, -16, -16, 128]
+    assert found["many, other length"]["keys"] == [131, -16, -16, 131]
     # Too short, padded, or with noise of its own for each weight: as transformers does it.
     for name in ("short", "padded", "dropout"):
         assert found[name]["keys"] == found[name]["stock keys"]
