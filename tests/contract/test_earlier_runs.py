@@ -1,8 +1,10 @@
-"""Runs of an earlier commit open, evaluate to the same digits and resume to the same weights."""
+"""Runs of an earlier commit open, evaluate and resume to the same weights, but for rounding.
+
+A later version may add numbers up in another order, as another processor does.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,14 +16,11 @@ from command_line import mlm
 from mlm_core import Config
 from mlm_core.data.store import open_store
 from mlm_core.model.weight_files import read_weights
-from mlm_core.system.machine import has_fast_bf16, processor_name
 from mlm_core.training.run_facts import all_versions
 
 EARLIER = Path(__file__).parents[1] / "data" / "earlier"
-MADE_ON = "AMD EPYC"
-"""With AVX-512: an older one adds in another order. Its instructions for bfloat16 tell."""
 ROUNDING = 1e-6
-"""Of weights and losses, on another processor or with other versions."""
+"""Of weights and losses."""
 STEPS_AFTER_CHECKPOINT, RATE = 12 - 7, 1e-3
 """Of the interrupted run: its options are in its run.json."""
 
@@ -42,11 +41,6 @@ def earlier(tmp_path, engine, monkeypatch):
     monkeypatch.setenv("MLM_CACHE", str(tmp_path / "cache"))
     shutil.copytree(place / "stores", tmp_path / "cache" / "stores")
     return place
-
-
-def same_machine(versions, engine):
-    """Whether this is the kind of machine, with the versions, that the bits were computed by."""
-    return versions == all_versions(engine) and MADE_ON in processor_name() and has_fast_bf16()
 
 
 def lines(run):
@@ -70,24 +64,18 @@ def test_an_interrupted_run_resumes_to_the_same_weights(engine, earlier):
         # scales that up to whole steps. On another processor only their size bounds the difference.
         bound = 2 * STEPS_AFTER_CHECKPOINT * RATE if name.endswith("key.bias") else ROUNDING
         np.testing.assert_allclose(weights[name], wanted[name], rtol=0, atol=bound, err_msg=name)
-    if same_machine(versions, engine):
-        assert (run / "model.safetensors").read_bytes() == (expected / "model.safetensors").read_bytes()
-        assert lines(run) == lines(expected)
-        moments = (run / "checkpoints" / "step-00000012" / "optimizer.safetensors").read_bytes()
-        digest = (expected.parent / "moments.sha256").read_text(encoding="utf-8").strip()
-        assert hashlib.sha256(moments).hexdigest() == digest
+    if versions == all_versions(engine):
         # What was prepared then has served: nothing was tokenised anew.
         assert {path.name for path in (earlier.parent / "cache" / "stores").iterdir()} == {
             path.name for path in (EARLIER / "stores").iterdir()
         }
 
 
-def test_a_finished_run_evaluates_to_the_same_digits(engine, earlier):
+def test_a_finished_run_evaluates_to_the_same_numbers(engine, earlier):
     run = earlier / engine.name / "finished"
-    versions = json.loads((run / "run.json").read_text(encoding="utf-8"))["versions"]
     found, _ = mlm("evaluate", run, "--device", "cpu", "--threads", 2, "--json")
     wanted = json.loads((earlier / engine.name / "evaluation.json").read_text(encoding="utf-8"))
-    assert found == (wanted if same_machine(versions, engine) else pytest.approx(wanted, rel=ROUNDING))
+    assert found == pytest.approx(wanted, rel=ROUNDING)
 
 
 def test_from_python_too_a_run_is_resumed_by_its_directory_alone(engine, earlier):

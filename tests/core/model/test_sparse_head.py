@@ -48,9 +48,6 @@ def test_positions_are_taken_once_in_a_pass():
             raise NotImplementedError
 
     masked = Pass()
-    with masked.at("positions"):
-        assert masked.take() == "positions"
-        assert masked.take() is None
-    with pytest.raises(KeyError), masked.at("positions"):
-        raise KeyError
+    masked.positions = "positions"
+    assert masked.take() == "positions"
     assert masked.take() is None
