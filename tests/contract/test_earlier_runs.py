@@ -5,6 +5,7 @@ A later version may add numbers up in another order, as another processor does.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
