@@ -147,16 +147,16 @@ def build_optimizer(model: Any, config: OptimizationConfig, *, recorded: bool = 
         config: the options of the optimizer.
         recorded: whether updates may be recorded as a CUDA graph.
     """
-    device = next(model.parameters()).device
-    rates = [{"lr": torch.zeros((), device=device)} if recorded else {} for _ in range(2)]
     groups: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
     for name, parameter in named_parameters(model).items():
         groups[is_decayed(name)].append(parameter)
+    decays = {True: config.weight_decay, False: 0.0}
+    options = [{"params": groups[decayed], "weight_decay": decay} for decayed, decay in decays.items()]
+    for group in options if recorded else ():
+        # What is recorded reads the rate from memory.
+        group["lr"] = torch.zeros((), device=model.device)
     return ClippedAdamW(
-        [
-            {"params": groups[True], "weight_decay": config.weight_decay, **rates[0]},
-            {"params": groups[False], "weight_decay": 0.0, **rates[1]},
-        ],
+        options,
         max_grad_norm=config.max_grad_norm,
         capturable=recorded,
     )
