@@ -18,7 +18,6 @@ class Shape:
         projections: matrices of hidden x inner in a layer: 2, or 3 where the activation is gated.
         window: keys that a token attends to in a local layer; 0: all layers are global.
         global_every: where there is a window, one layer in so many is global.
-        deep: whether this project's sparse head begins within the last layer, not after it.
     """
 
     kind: str
@@ -30,7 +29,6 @@ class Shape:
     projections: int = 2
     window: int = 0
     global_every: int = 1
-    deep: bool = True
 
     def padded(self) -> Shape:
         """The same with its vocabulary rounded up to a multiple of `PADDED_TO`."""
@@ -53,19 +51,18 @@ class Shape:
             block: tokens in a block.
             masked: masked positions in a block.
             dense: everything at all positions, as the recipe does it; else the head, and the last layer after
-                its attention where that is possible, at the masked positions only, as this project does it.
+                its attention at the masked positions only, as this project does it.
         """
         width = self.hidden
         attention = sum(3 * width**2 + 2 * self.keys(layer, block) * width for layer in range(self.layers))
         after = width**2 + self.projections * width * self.inner
         output = width**2 + width * self.vocabulary
         share = 1.0 if dense else masked / block
-        sparse_layers = 1 if self.deep else 0
-        at_all = attention + (self.layers - sparse_layers) * after
-        return 3 * 2 * (at_all + share * (sparse_layers * after + output))
+        at_all = attention + (self.layers - 1) * after
+        return 3 * 2 * (at_all + share * (after + output))
 
 
-_GATED = {"projections": 3, "window": 128, "global_every": 3, "deep": False}
+_GATED = {"projections": 3, "window": 128, "global_every": 3}
 MODELS = {
     "distil": Shape("roberta", 768, 3072, 6, 12, 50265),
     "bert": Shape("bert", 768, 3072, 12, 12, 30522),
