@@ -146,6 +146,6 @@ def required(value: T | None) -> T:
 
 
 _GROUPS = ("DataConfig", "ModelConfig", "MaskingConfig", "OptimizationConfig", "RuntimeConfig", "HubConfig")
-"""In the order of the README and of `--help`."""
+"""In the order of the documentation and of `--help`."""
 
 _OPTIONS = dict(sorted(options_of(Config).items(), key=lambda item: _GROUPS.index(item[1].group)))

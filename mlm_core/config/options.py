@@ -61,12 +61,12 @@ class Option:
 
     @property
     def title(self) -> str:
-        """The heading of its group in `--help` and the README, for example "Data"."""
+        """The heading of its group in `--help` and the documentation, for example "Data"."""
         return self.group.removesuffix("Config")
 
     @property
     def shown_default(self) -> str:
-        """The default as `--help` and the README show it; "" if there is none."""
+        """The default as `--help` and the documentation show it; "" if there is none."""
         default = self.default if self.default is not None else self.fallback
         if self.default_text is not None or default is None:
             return self.default_text or ""
@@ -99,7 +99,7 @@ def option(
     Args:
         default: the field's default. None means "not given": the run then uses what the model recommends,
             else `fallback`.
-        help: a phrase without its default, shown by `--help` and in the README.
+        help: a phrase without its default, shown by `--help` and in the documentation.
         fallback: the value used when the user gives none and the model recommends none.
         affects: what a change of this option changes.
         minimum, maximum: inclusive limits.
