@@ -29,7 +29,8 @@ Lines = list[dict[str, Any]]
 def trained(engine: str, options: list[str], directory: Path) -> Lines:
     """The lines of the steps of a run."""
     command = [sys.executable, "-m", "mlm_core", "train", "--backend", engine, *options]
-    subprocess.run([*command, "--quiet", "--output-dir", str(directory / engine)], check=True)
+    command += ["--quiet", "--output-dir", str(directory / engine)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     written = (directory / engine / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [line for line in map(json.loads, written) if "loss" in line]
 
