@@ -89,7 +89,8 @@ def trains_anew(line):
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_file_it_names_or_links_to_is_there(page):
-    for name in NAMED.findall(text(page)):
+    # The changelog names what was there then.
+    for name in NAMED.findall(text(page)) if page.name.lower() != "changelog.md" else ():
         assert (ROOT / name).exists(), name
     prose = re.sub(r"```.*?```", "", text(page), flags=re.DOTALL)
     for link in (first or second for first, second in LINK.findall(prose)):
