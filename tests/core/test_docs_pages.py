@@ -24,7 +24,8 @@ FLAGS = {flag for command in COMMANDS.values() for flag in command.flags}
 FLAGS |= {spec.opposite for spec in Config.options().values() if spec.opposite}
 FLAG = re.compile(r"--[\w-]+")
 OF_THE_SCRIPTS = """model_name_or_path model_type config_overrides config_name tokenizer_name cache_dir
-    use_fast_tokenizer model_revision token use_auth_token trust_remote_code dtype torch_dtype low_cpu_mem_usage
+    use_fast_tokenizer model_revision token use_auth_token trust_remote_code dtype torch_dtype
+    low_cpu_mem_usage
     dataset_name dataset_config_name train_file validation_file overwrite_cache validation_split_percentage
     max_seq_length preprocessing_num_workers mlm_probability line_by_line pad_to_max_length max_train_samples
     max_eval_samples streaming xla poly_power tpu_name tpu_zone gcp_project"""
