@@ -9,81 +9,23 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mlm_core.report.metrics import HeldOut, Metrics, Step
+from mlm_core.report.recorded import Example, Facts, Filled, recorded
 from mlm_core.report.run_charts import MOST_POINTS, run_charts, thinning
 from mlm_core.report.templates import rendered
 from mlm_core.report.thinning import spread_evenly
-from mlm_core.system.json_files import BadJsonError, checked
 from mlm_core.visible import probability, quantity, visible
-
-T = TypeVar("T")
 
 _ROWS = 40
 """Rows of the tables; of more, so many are shown, evenly spread."""
 
-_EXAMPLES, _ANSWERS, _LONGEST = 12, 5, 300
+_EXAMPLES, _ANSWERS, _LONGEST = 12, 5, 400
 """Examples, answers to each, and characters of a text; a run has fewer."""
 
 _MASK = "<mask>"
-
-
-@dataclass(frozen=True)
-class _Answer:
-    token: str
-    score: float
-
-
-@dataclass(frozen=True)
-class _Filled:
-    answers: list[_Answer]
-    score: float | None = None
-    rank: int | None = None
-
-
-@dataclass(frozen=True)
-class _Example:
-    text: str
-    word: str | None = None
-    before: _Filled | None = None
-    after: _Filled | None = None
-
-
-@dataclass(frozen=True)
-class _Data:
-    source: str | None = None
-    fingerprint: str | None = None
-    model: str | None = None
-    documents: int | None = None
-    train_blocks: int | None = None
-    test_blocks: int | None = None
-
-
-@dataclass(frozen=True)
-class _Results:
-    backend: str | None = None
-    steps: int | None = None
-    model_step: int | None = None
-    training_seconds: float | None = None
-    batch_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What is read of `run.json`, part by part."""
-
-    config: dict[str, Any] = field(default_factory=dict)
-    data: _Data = field(default_factory=_Data)
-    results: _Results = field(default_factory=_Results)
-    examples: list[_Example] = field(default_factory=list)
-    versions: dict[str, str] = field(default_factory=dict)
-    devices: list[str] = field(default_factory=list)
-    ranks: int | None = None
-    mlm_head: str | None = None
-    finished: str | None = None
 
 
 def run_page(facts: Mapping[str, Any], metrics: Metrics, name: str) -> str:
@@ -94,17 +36,7 @@ def run_page(facts: Mapping[str, Any], metrics: Metrics, name: str) -> str:
         metrics: the course of the training.
         name: of the run.
     """
-    known = _Facts(
-        config=_part(facts, "config", dict[str, Any], {}),
-        data=_part(facts, "data", _Data, _Data()),
-        results=_part(facts, "results", _Results, _Results()),
-        examples=_part(facts, "examples", list[_Example], []),
-        versions=_part(facts, "versions", dict[str, str], {}),
-        devices=_part(facts, "devices", list[str], []),
-        ranks=_part(facts, "ranks", int, None),
-        mlm_head=_part(facts, "mlm_head", str, None),
-        finished=_part(facts, "finished", str, None),
-    )
+    known = recorded(facts)
     return rendered(
         Path(__file__).parent / "run.html",
         name=_text(name),
@@ -119,22 +51,13 @@ def run_page(facts: Mapping[str, Any], metrics: Metrics, name: str) -> str:
     )
 
 
-def _part(facts: Mapping[str, Any], name: str, kind: Any, otherwise: T) -> T:
-    """A part of the facts; `otherwise` where it is missing, or not what it should be."""
-    found = facts.get(name)
-    try:
-        return otherwise if found is None else checked(found, kind)
-    except BadJsonError:
-        return otherwise
-
-
 def _text(value: object) -> str:
     """A value as one line of text, of bounded length."""
     text = visible(str(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _summary(facts: _Facts, metrics: Metrics) -> str:
+def _summary(facts: Facts, metrics: Metrics) -> str:
     done = len(metrics.steps)
     parts = [
         facts.results.backend or facts.config.get("backend"),
@@ -151,7 +74,7 @@ def _short(fact: str, named: object) -> str:
     return str(named or fact).rstrip("/").rpartition("/")[2] or str(fact)
 
 
-def _figures(facts: _Facts, metrics: Metrics) -> Iterator[dict[str, str]]:
+def _figures(facts: Facts, metrics: Metrics) -> Iterator[dict[str, str]]:
     """The figures at the top: a name, what it was before training, what it is after it."""
     first, last = _before(metrics), _after(facts, metrics)
     for label, value in (
@@ -177,14 +100,14 @@ def _before(metrics: Metrics) -> HeldOut | None:
     return next((line for line in metrics.held_out if line.step == 0), None)
 
 
-def _after(facts: _Facts, metrics: Metrics) -> HeldOut | None:
+def _after(facts: Facts, metrics: Metrics) -> HeldOut | None:
     """The evaluation of the saved weights; of a run that has not finished, the last one."""
     step = facts.results.model_step
     last = metrics.held_out[-1] if metrics.held_out else None
     return next((line for line in reversed(metrics.held_out) if line.step == step), last)
 
 
-def _example(example: _Example) -> dict[str, Any]:
+def _example(example: Example) -> dict[str, Any]:
     before, _, after = example.text.partition(_MASK)
     fillings = [("before training", example.before), ("after training", example.after)]
     return {
@@ -195,7 +118,7 @@ def _example(example: _Example) -> dict[str, Any]:
     }
 
 
-def _filling(title: str, filled: _Filled, word: str | None) -> dict[str, Any]:
+def _filling(title: str, filled: Filled, word: str | None) -> dict[str, Any]:
     answers = [
         {
             "token": _text(answer.token.strip() or repr(answer.token)),
@@ -211,13 +134,13 @@ def _filling(title: str, filled: _Filled, word: str | None) -> dict[str, Any]:
     return {"title": title, "answers": answers, "rank": rank}
 
 
-def _notes(facts: _Facts, metrics: Metrics) -> Iterator[str]:
+def _notes(facts: Facts, metrics: Metrics) -> Iterator[str]:
     """What must be known to read the curves."""
     each = thinning(metrics.steps)
     if each > 1:
         yield (
-            f"{quantity(len(metrics.steps), 'step')} are drawn as at most {MOST_POINTS} points: each is the mean "
-            f"of {each} steps, and the band around it goes from their least to their greatest value."
+            f"{quantity(len(metrics.steps), 'step')} are drawn as at most {MOST_POINTS} points: each is the "
+            f"mean of {each} steps, and the band around it goes from their least to their greatest value."
         )
     else:
         yield "The faint lines are the values of single steps, the strong ones their running means."
@@ -230,7 +153,13 @@ def _notes(facts: _Facts, metrics: Metrics) -> Iterator[str]:
 
 def _evaluations(metrics: Metrics) -> dict[str, Any]:
     rows = [
-        [f"{line.step:,}", _number(line.loss), _number(line.perplexity), _percent(line.accuracy), _count(line)]
+        [
+            f"{line.step:,}",
+            _number(line.loss),
+            _number(line.perplexity),
+            _percent(line.accuracy),
+            _count(line),
+        ]
         for line in (metrics.held_out[at] for at in spread_evenly(len(metrics.held_out), _ROWS))
     ]
     headings = ["step", "held-out loss", "perplexity", "accuracy", "masked tokens"]
@@ -238,7 +167,7 @@ def _evaluations(metrics: Metrics) -> dict[str, Any]:
 
 
 def _count(line: HeldOut) -> str:
-    return f"{line.masked_tokens:,}" if line.masked_tokens is not None else ""
+    return _counted(line.masked_tokens) or ""
 
 
 def _steps(steps: Sequence[Step]) -> dict[str, Any]:
@@ -261,16 +190,16 @@ def _of(count: int, noun: str) -> str:
     return f"{_ROWS} of {quantity(count, noun)}, evenly spread" if count > _ROWS else quantity(count, noun)
 
 
-def _groups(facts: _Facts) -> Iterator[dict[str, Any]]:
+def _groups(facts: Facts) -> Iterator[dict[str, Any]]:
     """Named groups of facts, each a list of names and values."""
     data = facts.data
     text = {
         "text": data.source,
         "fingerprint": data.fingerprint,
         "model": data.model,
-        "documents": data.documents,
-        "training blocks": data.train_blocks,
-        "held-out blocks": data.test_blocks,
+        "documents": _counted(data.documents),
+        "training blocks": _counted(data.train_blocks),
+        "held-out blocks": _counted(data.test_blocks),
     }
     machine = {
         "devices": ", ".join(facts.devices) or None,
@@ -295,19 +224,21 @@ def _is_set(value: object) -> bool:
 
 
 def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else _text(value)
+    return "yes" if value is True else _text(value)
+
+
+def _counted(value: int | None) -> str | None:
+    return None if value is None else f"{value:,}"
 
 
 def _number(value: float | None) -> str:
     if value is None:
-        return "–"
+        return "-"
     return f"{value:,.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.3g}%"
+    return "-" if value is None else f"{100 * value:.3g}%"
 
 
 def _seconds(value: float | None) -> str | None:

@@ -56,4 +56,6 @@ def write_report(path: Path, facts: Mapping[str, Any], metrics: Metrics, progres
 
         write_atomically(path / REPORT, run_page(facts, metrics, path.absolute().name).encode())
     except Exception as error:
-        progress.warn(f"{path / REPORT} could not be written ({reason(error)}); the run is complete without it")
+        progress.warn(
+            f"{path / REPORT} could not be written ({reason(error)}); the run is complete without it"
+        )
