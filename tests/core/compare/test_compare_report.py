@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlm_core.compare.charts import _ticks
 
 from mlm_core import RequestError
 from mlm_core.compare.between import compare_reports
-from mlm_core.compare.charts import _ticks
 from mlm_core.compare.measures import ratio, tokens_per_second
 from mlm_core.compare.page import page
 from mlm_core.compare.report import SCHEMA, read_report, same_work
