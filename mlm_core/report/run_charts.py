@@ -52,6 +52,11 @@ def thinning(steps: Sequence[Step]) -> int:
     return -(-len(steps) // MOST_POINTS) if steps else 1
 
 
+def smooths(steps: Sequence[Step]) -> bool:
+    """Whether the curves are running means, with the values of the steps behind them."""
+    return 2 * _WINDOWS <= len(steps) <= MOST_POINTS
+
+
 def _smooth(name: str, points: Sequence[Point]) -> Curve:
     """A curve of noisy values: the running mean before the values; of joined points, the mean is enough."""
     window = len(points) // _WINDOWS

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlm_core.report.metrics import HeldOut, Metrics, Step
 from mlm_core.report.recorded import Example, Facts, Filled, recorded
-from mlm_core.report.run_charts import MOST_POINTS, run_charts, thinning
+from mlm_core.report.run_charts import MOST_POINTS, run_charts, smooths, thinning
 from mlm_core.report.templates import rendered
 from mlm_core.report.thinning import spread_evenly
 from mlm_core.visible import probability, quantity, visible
@@ -142,7 +142,7 @@ def _notes(facts: Facts, metrics: Metrics) -> Iterator[str]:
             f"{quantity(len(metrics.steps), 'step')} are drawn as at most {MOST_POINTS} points: each is the "
             f"mean of {each} steps, and the band around it goes from their least to their greatest value."
         )
-    else:
+    elif smooths(metrics.steps):
         yield "The faint lines are the values of single steps, the strong ones their running means."
     step, steps = facts.results.model_step, facts.results.steps
     if step is not None and steps is not None and step != steps:

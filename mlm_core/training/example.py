@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
+
 from mlm_core.batches.randomness import Stream, integers_below, raw_draws
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.data.documents import Documents
@@ -132,8 +134,8 @@ def _drawn_texts(documents: Documents, seed: int) -> list[str]:
     if count <= _DOCUMENTS:
         return [text[:_CHARACTERS] for text in documents]
     drawn = integers_below(raw_draws(seed, Stream.EXAMPLE, 0, 2 * _DOCUMENTS), min(count, 2**32 - 1))
-    rows = list(dict.fromkeys(drawn.tolist()))[:_DOCUMENTS]
-    return [documents[row][:_CHARACTERS] for row in rows]
+    rows = np.sort(np.array(list(dict.fromkeys(drawn.tolist()))[:_DOCUMENTS], dtype=np.int64))
+    return [text[:_CHARACTERS] for text in documents.select(rows)]
 
 
 def _in_turn(
