@@ -43,11 +43,11 @@ def fitting(point: Content, width: int) -> list[list[str]]:
     widths = [max(len(line[index]) for line in lines) for index in range(len(HEADINGS))]
     left, kept = width - widths[0], {0}
     for index in sorted(range(1, len(HEADINGS)), key=lambda index: FIGURES[index - 1].importance):
-        left -= widths[index] + _GAP
+        needed = widths[index] + _GAP
         # A name may be as wide as the terminal: the speed is shown whatever it is.
-        if left < 0 and len(kept) > 1:
-            break
-        kept.add(index)
+        if needed <= left or len(kept) == 1:
+            kept.add(index)
+            left -= needed
     return [[cell for index, cell in enumerate(line) if index in kept] for line in lines]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,39 +61,47 @@ def _summary(facts: Facts, metrics: Metrics) -> str:
     done = len(metrics.steps)
     parts = [
         facts.results.backend or facts.config.get("backend"),
-        facts.data.model and f"model {_short(facts.data.model, facts.config.get('model'))}",
-        facts.data.source and f"text {_short(facts.data.source, facts.config.get('dataset'))}",
+        f"model {_model(facts.config)}",
+        facts.data.source and f"text {_last(facts.data.source)}",
         quantity(done, "step"),
         facts.finished and f"finished {facts.finished[:16].replace('T', ' ')} UTC",
     ]
     return _text(" · ".join(str(part) for part in parts if part))
 
 
-def _short(fact: str, named: object) -> str:
-    """The name that was given, if there is one: a digest says little."""
-    return str(named or fact).rstrip("/").rpartition("/")[2] or str(fact)
+def _model(config: Mapping[str, Any]) -> str:
+    """The model's name; without one it is the starter, or a model from scratch."""
+    name, new = config.get("model"), config.get("from_scratch") is True
+    if name is None:
+        return "from scratch" if new else "starter"
+    return f"{_last(str(name))}{' from scratch' if new else ''}"
+
+
+def _last(name: str) -> str:
+    """The last part of a path or of a name on the Hub."""
+    return name.rstrip("/").rpartition("/")[2] or name
 
 
 def _figures(facts: Facts, metrics: Metrics) -> Iterator[dict[str, str]]:
     """The figures at the top: a name, what it was before training, what it is after it."""
     first, last = _before(metrics), _after(facts, metrics)
-    for label, value in (
-        ("held-out perplexity", lambda line: _number(line.perplexity)),
-        ("held-out loss", lambda line: _number(line.loss)),
-        ("held-out accuracy", lambda line: _percent(line.accuracy)),
-    ):
+    for label, value in _SHOWN:
         if last is not None:
-            yield {
-                "label": label,
-                "before": value(first) if first is not None and first is not last else "",
-                "value": value(last),
-            }
+            before = value(first) if first is not None and first is not last else ""
+            yield {"label": label, "before": before, "value": value(last)}
     rates = [step.tokens_per_second for step in metrics.steps if step.tokens_per_second is not None]
     if rates:
         yield {"label": "tokens a second, median", "before": "", "value": f"{statistics.median(rates):,.0f}"}
     seconds = facts.results.training_seconds
     if seconds is not None and math.isfinite(seconds):
         yield {"label": "time of training", "before": "", "value": _duration(seconds)}
+
+
+_SHOWN: Sequence[tuple[str, Callable[[HeldOut], str]]] = (
+    ("held-out perplexity", lambda line: _number(line.perplexity)),
+    ("held-out loss", lambda line: _number(line.loss)),
+    ("held-out accuracy", lambda line: _percent(line.accuracy)),
+)
 
 
 def _before(metrics: Metrics) -> HeldOut | None:
@@ -130,7 +138,7 @@ def _filling(title: str, filled: Filled, word: str | None) -> dict[str, Any]:
     ]
     rank = None
     if filled.rank is not None and filled.score is not None:
-        rank = f"place {filled.rank:,}, probability {probability(filled.score, 3)}"
+        rank = f"no. {filled.rank:,} of all, {probability(filled.score, 3)}"
     return {"title": title, "answers": answers, "rank": rank}
 
 
@@ -143,7 +151,7 @@ def _notes(facts: Facts, metrics: Metrics) -> Iterator[str]:
             f"mean of {each} steps, and the band around it goes from their least to their greatest value."
         )
     elif smooths(metrics.steps):
-        yield "The faint lines are the values of single steps, the strong ones their running means."
+        yield "The faint lines are the values of single steps; the strong ones are smoothed."
     step, steps = facts.results.model_step, facts.results.steps
     if step is not None and steps is not None and step != steps:
         yield f"The saved model is the best one, of step {step:,}."
@@ -195,8 +203,8 @@ def _groups(facts: Facts) -> Iterator[dict[str, Any]]:
     data = facts.data
     text = {
         "text": data.source,
-        "fingerprint": data.fingerprint,
-        "model": data.model,
+        "digest of the text": data.fingerprint,
+        "digest of the model": data.model,
         "documents": _counted(data.documents),
         "training blocks": _counted(data.train_blocks),
         "held-out blocks": _counted(data.test_blocks),

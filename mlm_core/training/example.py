@@ -36,7 +36,7 @@ class Example:
     @property
     def plain(self) -> bool:
         """Whether it has no sign that means something in a shell, in Markdown or in a program."""
-        return _PLAIN.fullmatch(self.text.replace(_MASK, "", 1)) is not None
+        return _PLAIN.fullmatch(self.text.replace(_MASK, self.word or "", 1)) is not None
 
 
 CORPUS_EXAMPLE = Example("If the file does not <mask>, an error is raised.", "exist")
@@ -46,7 +46,10 @@ EXAMPLES = 5
 """Sentences on which a run shows its model."""
 
 _MASK = "<mask>"
-_SENTENCE = re.compile(r"[^.!?\u3002\uff01\uff1f\n]+[.!?\u3002\uff01\uff1f]")
+_BREAK = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])|\n")
+"""Between sentences; the point of 3.5 ends none."""
+
+_ENDS = tuple(".!?\u3002\uff01\uff1f")
 _PLAIN = re.compile(r"[\w\s,;:'\u2019()\-\u2013\u2014.!?\u3001\uff0c\u3002\uff01\uff1f]{20,200}")
 """Sentences without quotation marks and signs, which mean something in a shell or in Markdown."""
 
@@ -60,6 +63,9 @@ _PIECE = 20
 
 _FEWEST, _MOST = 3, 400
 """Characters of such an example."""
+
+_UNREADABLE = "\ufffd"
+"""What a decoder writes for bytes that are no character."""
 
 _ENGLISH = ("the", "of", "and")
 
@@ -192,6 +198,9 @@ class _Trials:
         ids = tokenizer(" ".join(text.split()), add_special_tokens=False, verbose=False)["input_ids"]
         begins = _beginnings(ids[: _PIECE + 1], tokenizer)
         ids = ids[: max((place for place in begins if place > 1), default=_PIECE)]
+        while ids and _UNREADABLE in tokenizer.decode(ids):
+            # It ends within a character, whose other bytes are further tokens.
+            ids = ids[:-1]
         # A whole word if there is one: a token that begins a word, before another that does.
         words = [place for place in begins if place + 1 in begins]
         for place in sorted(words or range(1, len(ids)), key=lambda place: abs(place - len(ids) // 2)):
@@ -213,7 +222,7 @@ def _masked_at(place: int, ids: list[int], tokenizer: Tokenizer) -> Example | No
     word = until[len(before) :]
     shown = f"{before}{' ' if word.startswith(' ') else ''}{_MASK}{whole[len(until) :]}".strip()
     word = word.strip()
-    known = visible(shown) == shown and not any(sign in whole for sign in (_MASK, "[MASK]", "\ufffd"))
+    known = visible(shown) == shown and not any(sign in whole for sign in (_MASK, "[MASK]", _UNREADABLE))
     if not (known and word and _FEWEST <= len(shown) - len(_MASK) <= _MOST):
         return None
     return Example(shown, word, True)
@@ -240,9 +249,11 @@ def masked_ids(example: Example, tokenizer: Tokenizer) -> list[int]:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    for found in _SENTENCE.findall(text):
+    for found in _BREAK.split(text):
         sentence = " ".join(found.split())
         words = len(sentence.split())
+        if not sentence.endswith(_ENDS) or sentence.count("(") != sentence.count(")"):
+            continue
         # A secret is a word, too.
         if (
             _PLAIN.fullmatch(sentence)

@@ -11,7 +11,7 @@ from mlm_core.report.axis import axis_of, decades, number, short, ticks
 from mlm_core.report.charts import Bar, bars
 from mlm_core.report.lines import Curve, lines
 from mlm_core.report.scatter import distributions
-from mlm_core.report.thinning import Point, points_of, smoothed, spread_evenly, thinned
+from mlm_core.report.thinning import Point, mean, median, points_of, smoothed, spread_evenly, thinned
 
 FINITE = st.floats(-1e99, 1e99)
 
@@ -80,12 +80,20 @@ def test_thinned_points_stand_for_all(values, most):
 
 def test_a_thinned_point_is_the_mean_of_its_neighbours():
     found = thinned(points_of([(1, 2.0), (2, 4.0), (3, 9.0), (4, 1.0), (5, 7.0)]), 2)
-    assert found == [Point(2.0, 5.0, 2.0, 9.0, 3), Point(4.5, 4.0, 1.0, 7.0, 2)]
+    assert found == [Point(2.0, 5.0, 2.0, 9.0, 3, 3.0), Point(4.5, 4.0, 1.0, 7.0, 2, 2.0)]
+    (found,) = thinned(points_of([(1, 2.0), (2, 5.0), (3, 8.0)], [30, 10, None]), 1)
+    assert found.y == pytest.approx((2 * 30 + 5 * 10 + 8) / 41) and found.weight == 41
 
 
 def test_a_running_mean_keeps_a_straight_line():
     points = points_of([(x, 3.0 * x) for x in range(20)])
-    assert [point.y for point in smoothed(points, 5)] == pytest.approx([point.y for point in points])
+    found = [point.y for point in smoothed(points, 5, mean)]
+    assert found[:-2] == pytest.approx([point.y for point in points][:-2])
+
+
+def test_one_value_does_not_lead_a_smoothed_curve_away():
+    points = points_of([(x, 100.0 if x in (7, 19) else 1.0) for x in range(20)])
+    assert {point.y for point in smoothed(points, 5, median)} == {1.0}
 
 
 @given(count=st.integers(0, 1000), most=st.integers(2, 60))
