@@ -118,6 +118,12 @@ class Network(ABC):
             self._exact = False
             self.ready()
 
+    @final
+    def exact_logits(self, batch: Batch) -> NDArray[np.float32]:
+        """See `logits`: as a predictor computes them, whatever the precision of the training."""
+        with self.in_float32():
+            return self.logits(batch)
+
     def ready(self) -> None:
         """Set what all networks of a process share; to be called before this network computes."""
         self._allow_tf32(self.options.precision == "tf32" and not self._exact)

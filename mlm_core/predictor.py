@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,6 +17,7 @@ from mlm_core.config.config import Config
 from mlm_core.errors import RequestError, RunError
 from mlm_core.framework import Framework
 from mlm_core.model.architectures import length_limit
+from mlm_core.model.filling import ranked, rows_of_one_length, slot_batch
 from mlm_core.model.find_model import ModelFiles
 from mlm_core.model.source import ModelSource, load_model_source
 from mlm_core.model.tokens import readable_token, target_ids
@@ -97,8 +98,8 @@ class Predictor:
                 wanted = target_ids(targets, tokenizer, self._progress.say)
         results: dict[int, list[Any]] = {}
         at_once = max(1, _LOGITS_AT_ONCE // self._loaded().source.config.vocab_size)
-        for rows in _rows_of_one_length(ids, at_once):
-            batch = _slot_batch([ids[row] for row in rows], tokenizer.mask_token_id)
+        for rows in rows_of_one_length(ids, at_once):
+            batch = slot_batch([ids[row] for row in rows], tokenizer.mask_token_id)
             computed = self._slot_logits(batch)
             self._strange = max(self._strange, _share_outside(computed, self._known))
             with self._explained(Phase.TOKENIZE):
@@ -229,27 +230,6 @@ def _share_outside(logits: NDArray[np.float32], known: NDArray[np.int64]) -> flo
     return float((chances[..., outside].sum(-1) / chances.sum(-1)).max())
 
 
-def _rows_of_one_length(ids: Sequence[NDArray[np.int64]], tokens: int) -> Iterator[list[int]]:
-    """Group the texts, by number, into batches of equal length and at most `tokens` tokens.
-
-    Equal length needs no padding, so scores do not depend on how a model treats padding.
-    """
-    by_length: dict[int, list[int]] = {}
-    for row, text in enumerate(ids):
-        by_length.setdefault(len(text), []).append(row)
-    for length, rows in by_length.items():
-        at_once = max(1, tokens // length)
-        yield from (rows[start : start + at_once] for start in range(0, len(rows), at_once))
-
-
-def _slot_batch(ids: Sequence[NDArray[np.int64]], mask_id: int) -> Batch:
-    masks = [np.flatnonzero(row == mask_id) for row in ids]
-    positions = np.zeros((len(ids), max(map(len, masks))), dtype=np.int64)
-    for row, found in zip(positions, masks, strict=True):
-        row[: len(found)] = found
-    return {"input_ids": np.stack(ids), "masked_positions": positions}
-
-
 def _fillings(
     ids: NDArray[np.int64],
     logits: NDArray[np.float32],
@@ -259,7 +239,7 @@ def _fillings(
 ) -> list[Any]:
     """The result of `fill` for one text, from the logits of its masks, `[masks or more, vocabulary]`."""
     positions = np.flatnonzero(ids == tokenizer.mask_token_id)
-    blanks = [_ranked(of_mask, top_k, wanted) for of_mask in logits[: len(positions)]]
+    blanks = [ranked(of_mask, top_k, wanted) for of_mask in logits[: len(positions)]]
     # Like the pipeline: a text with one mask loses its special tokens; a text with several keeps them, and
     # so shows its other masks.
     alone = len(blanks) == 1
@@ -268,18 +248,6 @@ def _fillings(
         for position, blank in zip(positions, blanks, strict=True)
     ]
     return filled[0] if alone else filled
-
-
-def _ranked(logits: NDArray[np.float32], top_k: int, wanted: NDArray[np.int64]) -> list[tuple[int, float]]:
-    """The `top_k` most likely (token, probability) among the wanted tokens."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max())
-    scores = shifted / shifted.sum()
-    if len(wanted) > top_k:
-        # Sorting the whole vocabulary would take as long as the model.
-        chances = scores[wanted]
-        wanted = wanted[chances >= np.partition(chances, -top_k)[-top_k]]
-    ranked = wanted[np.argsort(-scores[wanted], kind="stable")[:top_k]]
-    return [(int(token), float(scores[token])) for token in ranked]
 
 
 def _filled(

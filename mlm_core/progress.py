@@ -212,6 +212,11 @@ class Counter:
         self._task: Any = None
         self._next = time.perf_counter() + patience()
 
+    def begin(self) -> None:
+        """Show the bar from now on, before the first step, which may take long."""
+        if not self._progress.quiet and sys.stderr.isatty():
+            self._show_bar()
+
     def advance(self) -> None:
         """Count one more step."""
         self.done += 1

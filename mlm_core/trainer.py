@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,14 @@ from mlm_core.network import Network
 from mlm_core.ranks.errors import ranks_differ
 from mlm_core.ranks.notes import notes
 from mlm_core.training.checkpoint import Checkpoint, Moments
+from mlm_core.training.filled_examples import RunExamples, read_examples
+from mlm_core.training.finish import finish_run
 from mlm_core.training.first_batch import FirstBatch
 from mlm_core.training.loop import TrainingLoop
 from mlm_core.training.publication import Publication, publish_on_request
 from mlm_core.training.recorded_options import not_taken
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.resume import find_checkpoint, finished_run
-from mlm_core.training.run_card import write_run_card
 from mlm_core.training.run_directory import RunDirectory
 from mlm_core.training.run_errors import writing
 from mlm_core.training.run_facts import all_versions, announce, run_facts
@@ -47,6 +47,7 @@ class Trainer(Evaluator):
         self._publication: Publication | None = None
         self._result: TrainingResult | None = None
         self._trained = False
+        self._examples = RunExamples(network.exact_logits)
 
     def train(self, on_step: Callable[[DoneStep], None] | None = None) -> TrainingResult:
         """Train, evaluate before and after, and save the run.
@@ -163,8 +164,9 @@ class Trainer(Evaluator):
             return self._published(self._run(setup, run, None))
 
     def _write_first_facts(self, setup: TrainingSetup, run: RunDirectory) -> None:
+        self._examples.fill_before(setup)
         with self.ranks.together(), writing(run.path):
-            run.write_facts(self._facts(setup) | {"results": None})
+            run.write_facts(self._facts(setup) | {"results": None, "examples": self._examples.facts()})
         check_shared_run(run.path, self.ranks)
 
     def _resume(self, setup: TrainingSetup, run: RunDirectory) -> TrainingResult:
@@ -184,6 +186,8 @@ class Trainer(Evaluator):
             self._load(checkpoint)
             if checkpoint is None:
                 self._write_first_facts(setup, run)
+            else:
+                self._examples.take(self.ranks.from_first(read_examples(run.path)))
             return self._published(self._run(setup, run, checkpoint))
 
     def _say_left_behind(self, run: RunDirectory) -> None:
@@ -216,7 +220,9 @@ class Trainer(Evaluator):
                     self._fit(loop, checkpoint.moments() if checkpoint is not None else None)
                     loop.check_done()
                 before, (step, after) = loop.recorder.evaluations[0][1], loop.end()
-            result = TrainingResult(run.path, self.framework.name, setup.plan.steps, before, after, step)
+            shown = self._examples.fill_after(setup)
+            name, steps = self.framework.name, setup.plan.steps
+            result = TrainingResult(run.path, name, steps, before, after, step, examples=shown)
             weights = self.network.weights()
             with self.ranks.together(), writing(run.path):
                 if run.writes:
@@ -254,19 +260,10 @@ class Trainer(Evaluator):
         seconds: tuple[float, float],
         weights: Mapping[str, Any],
     ) -> None:
-        """Write the model, its card and `run.json` of a finished run."""
+        """Write the model, its card, its report and `run.json` of a finished run."""
         run.before_saving()
         self._save_all(run.path, weights)
-        versions = all_versions(self.framework)
-        write_run_card(run.path, setup, result.model_step, result.after, versions, run.metrics)
-        training, batches = seconds
-        self._progress.detail(f"{training:.1f} s of training, {batches:.2f} s of making batches")
-        results = result.as_results() | result.after.as_results() | {"model_step": result.model_step}
-        results |= {"training_seconds": training, "batch_seconds": batches}
-        evaluations = [astuple(result.before), astuple(result.after)]
-        left = run.finish(self._facts(setup) | {"results": results, "evaluations": evaluations})
-        if left:
-            self._progress.warn(f"not the run's own, so kept; moved to {', '.join(left)}")
+        finish_run(setup, run, result, seconds, self._facts(setup), self._progress)
 
     def _save_all(self, directory: Path, weights: Mapping[str, Any] | None = None) -> None:
         """Save the model, and `tf_model.h5` where the config asks for it; None: the current weights."""

@@ -31,8 +31,8 @@ assert "train" in mlm("--help", code=0)[0]
 prepared = json.loads(mlm("prepare", "--json", "--quiet", code=0)[0])
 assert prepared["stores"]["training"]["blocks"] > 500
 assert (Path(mlm_core.__file__).parent / "model" / "starter" / "model.safetensors").exists()
-for name in ("page.html", "page.css"):
-    assert (Path(mlm_core.__file__).parent / "compare" / name).exists()
+for name in ("compare/page.html", "report/page.css", "report/picture.css", "report/run.html"):
+    assert (Path(mlm_core.__file__).parent / name).exists()
 # No backend works, and doctor says how to install one.
 findings = json.loads(mlm("doctor", "--json", code=1)[0])
 assert not any(facts["works"] for facts in findings["backends"].values())

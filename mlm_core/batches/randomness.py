@@ -27,6 +27,7 @@ class Stream(IntEnum):
     INITIALIZATION = 5
     DROPOUT = 6
     COLLATOR = 7
+    EXAMPLE = 8
 
 
 def raw_draws(seed: int, stream: Stream, key: int, count: int) -> UInt64:

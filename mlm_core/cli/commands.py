@@ -231,7 +231,8 @@ COMMANDS: Mapping[str, Command] = {
             ),
             Argument(
                 "--sweep",
-                "repeat the comparison for each value of an option, for example batch-size=8,16",
+                "repeat the comparison for each value of an option, for example batch-size=8,16; with one "
+                "backend, compare the values with each other",
                 metavar="OPTION=A,B",
             ),
             Argument("--from", "compare two report.json files; trains nothing", metavar="REPORT", values=2),
@@ -245,7 +246,7 @@ COMMANDS: Mapping[str, Command] = {
             Argument("--steps", "steps in a round", metavar="N", default="5"),
         ),
         texts={
-            "output_dir": "directory of the report (default: comparison)",
+            "output_dir": "directory of the report (default: a new one, comparison, comparison-2, ...)",
             "overwrite": "replace an existing report",
         },
         heading="Comparison",
@@ -253,6 +254,7 @@ COMMANDS: Mapping[str, Command] = {
             "mlm compare --output-dir comparison",
             "mlm compare --variants torch,torch:bf16,tf:bf16:compile --baseline guide",
             "mlm compare --backends torch,tf --sweep batch-size=8,16,32",
+            "mlm compare --backends torch --sweep batch-size=8,16,32",
             "mlm compare --from before/report.json after/report.json --fail-below 0.95",
         ),
     ),

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import signal
 import sys
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlm_core.cli.request import Request, whole_number
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
-from mlm_core.system.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from mlm_core.compare.variant_process import VariantProcess
-    from mlm_core.compare.variants import Point, Variant
-    from mlm_core.progress import Progress
-
-_NEVER = 10**7
-"""Steps between checkpoints: more than any variant trains, so that nothing is saved."""
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -35,19 +28,21 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
     rounds = whole_number(arguments["rounds"], "--rounds", least=2)
     steps = whole_number(arguments["steps"], "--steps", least=1)
     from mlm_core.compare.report import measured_point, report_content
-    from mlm_core.compare.variants import chosen_points, chosen_variants
+    from mlm_core.compare.run import Rounds
+    from mlm_core.compare.variants import chosen_points, chosen_variants, side_by_side
     from mlm_core.compare.written import check_report_directory, write_report
     from mlm_core.data.check_source import check_source
     from mlm_core.model.find_model import find_model
     from mlm_core.progress import Progress
 
-    variants = chosen_variants(arguments["backends"], arguments["variants"], arguments["baseline"])
     points = chosen_points(arguments["sweep"])
+    asked = (arguments["backends"], arguments["variants"], arguments["baseline"])
+    variants, points = side_by_side(chosen_variants(*asked, least=1 if len(points) > 1 else 2), points)
     directory = check_report_directory(config)
     # An error that is visible here ends the command; otherwise it would become a row of the report.
     find_model(config)
     check_source(config)
-    work = _Work(config, variants, rounds, steps, Progress.of(config))
+    work = Rounds(config, variants, rounds, steps, Progress.of(config))
     # As an exception, SIGTERM also ends the other processes and keeps the finished rounds.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     found: list[dict[str, Any]] = []
@@ -59,17 +54,18 @@ def _trained(request: Request, least: float | None) -> dict[str, Any]:
         except (KeyboardInterrupt, SystemExit) as error:
             ended_by = error
         _raise_shared_problem(processes)
-        found.append(measured_point(point, processes))
+        found.append(measured_point(point, processes, work.load.facts()))
         if ended_by is not None:
             break
     command = shlex.join(["mlm", *sys.argv[1:]])
     content = report_content(found, command=command, complete=ended_by is None, fail_below=least)
+    place = None
     if any("rounds" in variant for point in found for variant in point["columns"]):
-        write_report(directory, content)
-        work.progress.say(f"written: {directory}")
+        place = str(write_report(directory, content))
+        work.progress.say(f"written: {place}")
     if ended_by is not None:
         raise ended_by
-    return content
+    return content | {"output_dir": place}
 
 
 def _raise_shared_problem(processes: list[VariantProcess]) -> None:
@@ -80,45 +76,6 @@ def _raise_shared_problem(processes: list[VariantProcess]) -> None:
         return
     if all(problem is not None and problem["code"] == first["code"] for problem in problems):
         raise RequestError(**{name: value for name, value in first.items() if name != "exit_code"})
-
-
-@dataclass(frozen=True)
-class _Work:
-    config: Config
-    variants: list[Variant]
-    rounds: int
-    steps: int
-    progress: Progress
-
-    def at(self, point: Point, processes: list[VariantProcess]) -> None:
-        """Train all variants at a point.
-
-        Args:
-            point: the value of the swept option.
-            processes: receives the variants' processes, so that they can be read after an interruption too.
-        """
-        from mlm_core.compare.rounds import run_rounds
-        from mlm_core.compare.variant_process import VariantProcess
-        from mlm_core.compare.worker import WARM_UP
-
-        config = replace(
-            point.config(self.config),
-            # One step more than is ever reached: a run saves its last step.
-            max_steps=WARM_UP + self.rounds * self.steps + 1,
-            save_steps=_NEVER,
-            output_dir=None,
-            overwrite=False,
-            quiet=True,
-        )
-        with ExitStack() as stack:
-            scratch = stack.enter_context(scratch_directory("compare", self.progress.say))
-            counter = self.progress.counter(f"{point.name} rounds".strip(), self.rounds)
-            stack.callback(counter.stop)
-            for number, variant in enumerate(self.variants):
-                processes.append(stack.enter_context(VariantProcess(variant, config, scratch / str(number))))
-            starting = ", ".join(variant.name for variant in self.variants)
-            self.progress.say(f"{point.name + ': ' if point.name else ''}starting {starting}, one by one")
-            run_rounds(processes, self.rounds, self.steps, lambda _: counter.advance())
 
 
 def _between(request: Request, least: float | None) -> dict[str, Any]:
@@ -180,6 +137,8 @@ def show(results: dict[str, Any]) -> None:
     """Print the tables and the verdicts."""
     from mlm_core.compare.tables import between, terminal
 
-    print(terminal(results) if "points" in results else between(results["comparisons"]))
+    # 80 columns where the output is no terminal.
+    width = shutil.get_terminal_size().columns
+    print(terminal(results, width) if "points" in results else between(results["comparisons"]))
     if results["fail_below"] is not None:
         print(_against_the_threshold(results))

@@ -2,7 +2,7 @@
 
 The worker says `ready` and `round`, and `started` before them if it then has facts to report. After `ready`
 and after each `round` it waits until it is told how many steps are due. Told 0, it says `ended` and ends. A
-worker that fails says `failed`.
+worker that fails says `failed`. At any time it may say with `stage` what it does now.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 STARTED, READY, ROUND, ENDED, FAILED = "started", "ready", "round", "ended", "failed"
+STAGE = "stage"
 CONFIG = "config.json"
 
 
@@ -33,6 +34,10 @@ class Channel:
     def send(self, event: str, **facts: Any) -> None:
         """Report an event; `facts` are JSON values."""
         print(json.dumps({"event": event} | facts), file=self._out, flush=True)
+
+    def stage(self, name: str) -> None:
+        """Say what is done now, for whoever waits: a phrase."""
+        self.send(STAGE, name=name)
 
     def receive_steps(self) -> int:
         """Wait until steps are due; returns how many. 0: the comparison is over."""

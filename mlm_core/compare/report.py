@@ -134,14 +134,23 @@ def add_utilisation(variants: Sequence[dict[str, Any]]) -> None:
     for variant in able:
         limit, work = best[variant["work"]["precision"], variant["device"]], variant["work"]
         # The Hugging Face recipe reports no operations, but it trains the same model.
-        operations = max((other.get("operations_in_a_step", 0.0) for other in able), default=0.0)
+        alike = [other for other in able if same_size(other, variant)]
+        operations = max((other.get("operations_in_a_step", 0.0) for other in alike), default=0.0)
         if limit and operations:
             steps = variant["tokens_per_second"]["median"] / work["tokens_in_a_step"]
             variant |= {"utilisation": steps * operations / limit, "limit": limit}
 
 
-def measured_point(point: Point, processes: Sequence[VariantProcess]) -> dict[str, Any]:
-    """The measurements of all variants at a point, and their comparisons."""
+def measured_point(
+    point: Point, processes: Sequence[VariantProcess], load: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The measurements of all variants at a point, and their comparisons.
+
+    Args:
+        point: the value of the swept option.
+        processes: of the variants.
+        load: what else the machine did.
+    """
     variants = [measured_variant(process) for process in processes]
     add_utilisation(variants)
     return {
@@ -150,6 +159,7 @@ def measured_point(point: Point, processes: Sequence[VariantProcess]) -> dict[st
         "value": point.value,
         "columns": variants,
         "comparisons": _comparisons(variants),
+        "load": dict(load),
     }
 
 
@@ -165,9 +175,14 @@ def _comparisons(variants: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _comparison(one: Content, other: Content) -> dict[str, Any]:
     rates = ratio(one["tokens_per_second"]["rounds"], other["tokens_per_second"]["rounds"])
-    # The Hugging Face recipe draws its own masks.
-    same = None if other["guide"] else same_work(one, other)
+    # The Hugging Face recipe draws its own masks, and batches of another size are other batches.
+    same = None if other["guide"] or not same_size(one, other) else same_work(one, other)
     return {"column": one["name"], "to": other["name"], "speed": asdict(rates), "same_work": same}
+
+
+def same_size(one: Content, other: Content) -> bool:
+    """Whether the batches of two variants have as many blocks, of as many tokens."""
+    return all(one["work"][name] == other["work"][name] for name in ("rows_in_a_step", "block_size"))
 
 
 def same_work(one: Content, other: Content) -> dict[str, Any]:

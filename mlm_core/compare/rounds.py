@@ -9,12 +9,13 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from mlm_core.compare.protocol import ENDED, FAILED, READY
+from mlm_core.compare.load import MachineLoad
+from mlm_core.compare.protocol import ENDED, FAILED, READY, STAGE
 from mlm_core.system.child_processes import child_environment
 from mlm_core.system.machine import processor_seconds
 
@@ -34,6 +35,7 @@ class WorkerProcess:
         rounds: its steps, round by round, without the warm-up.
         problem: how it failed, as `code`, `message` and `fix`; None: it has not failed.
         seconds_to: seconds from its start to each event up to `ready`.
+        watch: is told what the process does now; by default nobody.
     """
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
@@ -41,6 +43,7 @@ class WorkerProcess:
         self.rounds: list[list[dict[str, Any]]] = []
         self.problem: dict[str, Any] | None = None
         self.seconds_to: dict[str, float] = {}
+        self.watch: Callable[[str], None] = lambda stage: None
         self._idle_used, self._idle_time = 0.0, 0.0
         self._idle_since: tuple[float, float] | None = None
         self._command = command
@@ -64,9 +67,15 @@ class WorkerProcess:
         assert self._started is not None
         return self._started
 
+    @property
+    def pid(self) -> int | None:
+        """The id of the process; None: it is not started."""
+        return self._started.pid if self._started is not None else None
+
     def get_ready(self) -> None:
         """Start it, and wait until its warm-up is done."""
         begun = time.perf_counter()
+        self.watch("starting the process")
         # In a session of its own: Ctrl-C is for this process, which has the rounds to keep.
         self._started = subprocess.Popen(
             self._command, env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -124,10 +133,12 @@ class WorkerProcess:
     def _answer(self) -> str | None:
         """The event that the process reports; None: it has failed."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if line:
+        while line := self._process.stdout.readline():
             answer: dict[str, Any] = json.loads(line)
             event = str(answer.pop("event"))
+            if event == STAGE:
+                self.watch(str(answer["name"]))
+                continue
             if event != FAILED:
                 self._heard(event, answer)
                 return event
@@ -150,7 +161,11 @@ class WorkerProcess:
 
 
 def run_rounds(
-    processes: Sequence[WorkerProcess], rounds: int, steps: int, round_done: Callable[[int], None]
+    processes: Sequence[WorkerProcess],
+    rounds: int,
+    steps: int,
+    round_done: Callable[[int], None],
+    load: MachineLoad | None = None,
 ) -> None:
     """Let every process work round by round. A process that fails is left out from then on.
 
@@ -158,22 +173,29 @@ def run_rounds(
         processes: none of them is started yet.
         rounds: how many rounds each works.
         steps: steps in a round.
-        round_done: called after every round, with the number of rounds so far.
+        round_done: called when all are ready, and after every round, with the number of rounds so far.
+        load: measures what else the machine does in the rounds; None: nothing does.
     """
     for process in processes:
         process.get_ready()
     for process in processes:
         process.rest()
+    round_done(0)
     for number in range(rounds):
-        # Whoever goes first goes last in the next round: a drift favours nobody.
-        for process in processes if number % 2 == 0 else processes[::-1]:
-            others = [other for other in processes if other is not process]
-            process.work(steps)
-            for other in others:
-                other.measure_idleness()
+        with load.round() if load is not None else nullcontext():
+            # Whoever goes first goes last in the next round: a drift favours nobody.
+            _round(processes if number % 2 == 0 else processes[::-1], steps)
         round_done(number + 1)
     for process in processes:
         process.end()
     for process in processes:
         if process.problem is None and ENDED not in process.facts:
             process.problem = {"code": "ended", "message": "its last report is missing", "fix": None}
+
+
+def _round(processes: Sequence[WorkerProcess], steps: int) -> None:
+    for process in processes:
+        process.work(steps)
+        for other in processes:
+            if other is not process:
+                other.measure_idleness()

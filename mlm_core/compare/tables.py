@@ -1,134 +1,89 @@
-"""A report as text, for the terminal and for Markdown: the verdict in sentences, the figures in a table."""
+"""A report as text, for the terminal and for Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlm_core.compare.measured import FIGURES, Figure, failure, measured, speeds
+from mlm_core.compare.verdicts import verdicts
 from mlm_core.system.markdown import table
 from mlm_core.visible import quantity
 
 Content = Mapping[str, Any]
 
-HEADINGS = (
-    "", "tokens/s", "spread", "times", "95%", "step p50", "p90", "p99", "start", "first step",
-    "batches", "memory", "of the limit", "evaluation",
-)  # fmt: skip
+HEADINGS = ("", *(figure.heading for figure in FIGURES))
 
 _RULE = ["---", *["---:"] * (len(HEADINGS) - 1)]
 """The first cell of a row is text, the others are figures."""
 
-MOST_IDLE = 0.01
-"""The share of a processor that a variant may take during other variants' rounds."""
+_GAP = 2
 
 
-def verdicts(point: Content) -> list[str]:
-    """Sentences: which variant is faster and by how much, whether they computed the same, and what failed."""
-    sentences = [sentence for comparison in point["comparisons"] for sentence in _compared(comparison)]
-    busy = [variant for variant in point["columns"] if (variant.get("idle_share") or 0.0) > MOST_IDLE]
-    sentences += [
-        f"{variant['name']} took {variant['idle_share']:.1%} of a processor during other variants' rounds, "
-        "which slows them down."
-        for variant in busy
-    ]
-    failed = [variant for variant in point["columns"] if "problem" in variant]
-    return sentences + [f"{variant['name']} failed: {_problem(variant['problem'])}" for variant in failed]
+def rows(point: Content, figures: Sequence[Figure] = FIGURES) -> list[list[str]]:
+    """A row of cells for each variant: its name and the figures."""
+    against = speeds(point)
+    return [_row(variant, against.get(variant["name"]), figures) for variant in point["columns"]]
 
 
-def _problem(problem: Content) -> str:
-    return f"{problem['message']} ({problem['fix']})" if problem.get("fix") else str(problem["message"])
+def _row(variant: Content, speed: Content | None, figures: Sequence[Figure]) -> list[str]:
+    if not measured(variant):
+        return [variant["name"], f"failed: {failure(variant)}"[:60], *[""] * (len(figures) - 1)]
+    return [variant["name"], *(figure.cell(variant, speed) for figure in figures)]
 
 
-def _compared(comparison: Content) -> list[str]:
-    speed, one, other = comparison["speed"], comparison["column"], comparison["to"]
-    interval = f"95% interval {speed['low']:.2f} to {speed['high']:.2f}"
-    if speed["verdict"] == "slower":
-        interval = f"95% interval {1 / speed['high']:.2f} to {1 / speed['low']:.2f}"
-        first = f"{other} is {1 / speed['value']:.2f} times as fast as {one}, {interval}."
-    elif speed["verdict"] == "tie":
-        first = f"{one} and {other} are equally fast here: {speed['value']:.2f} times, {interval}."
-    elif speed["verdict"] == "unclear":
-        first = f"{one} was {speed['value']:.2f} times as fast as {other}, in too few rounds to be sure."
-    else:
-        first = f"{one} is {speed['value']:.2f} times as fast as {other}, {interval}."
-    same = comparison["same_work"]
-    return [first] if same is None else [first, _same(same)]
-
-
-def _same(work: Content) -> str:
-    if not work["text"]:
-        return "They did NOT receive the same text."
-    if work["batches"] is False:
-        return "They did NOT receive the same batches."
-    received = "They received the same batches" if work["batches"] else "They received the same text"
-    if not work["agrees"]:
-        apart = [
-            f"{name.replace('_', ' ')} {work['differences'][name]:.1e}, tolerance {tolerance:.0e}"
-            for name, tolerance in work["tolerances"].items()
-            if (work["differences"][name] or 0.0) > tolerance
-        ]
-        return f"{received}, but their losses DIFFER ({'; '.join(apart)})."
-    if work["noise"]:
-        noise = "each framework draws its own dropout noise, so only the loss before training is compared"
-        return f"{received}; {noise}. It agrees."
-    largest = work["differences"]["largest"]
-    how = "" if largest is None else f", {largest:.1e} apart at most"
-    return f"{received}, and their losses agree over {quantity(work['steps'], 'step')}{how}."
-
-
-def rows(point: Content) -> list[list[str]]:
-    """A row of cells for each variant; `HEADINGS` names the columns."""
-    # If a variant is compared with several, the first comparison is shown.
-    against = {comparison["column"]: comparison["speed"] for comparison in reversed(point["comparisons"])}
-    return [_row(variant, against.get(variant["name"])) for variant in point["columns"]]
-
-
-def _row(variant: Content, speed: Content | None) -> list[str]:
-    if "rounds" not in variant:
-        reason = variant.get("problem", {}).get("message", "not finished")
-        return [variant["name"], f"failed: {reason}"[:60], *[""] * (len(HEADINGS) - 2)]
-    rate, steps, memory = variant["tokens_per_second"], variant["step_seconds"], variant["memory"]
-    evaluation = variant.get("evaluation")
-    return [
-        variant["name"],
-        f"{rate['median']:,.0f}",
-        f"{rate['low']:,.0f} to {rate['high']:,.0f}",
-        f"{speed['value']:.2f}" if speed is not None else "1",
-        f"{speed['low']:.2f} to {speed['high']:.2f}" if speed is not None else "",
-        *(f"{1000 * steps[name]:,.0f} ms" for name in ("p50", "p90", "p99")),
-        f"{variant['seconds_to']['started']:.1f} s",
-        f"{variant['warm_up'][0]['seconds']:.1f} s",
-        f"{variant['batch_share']:.1%}" if "batch_share" in variant else "",
-        _memory(memory),
-        f"{variant['utilisation']:.0%}" if "utilisation" in variant else "",
-        f"{evaluation['tokens_per_second']:,.0f}" if evaluation else "",
-    ]
-
-
-def _memory(memory: Content) -> str:
-    device = memory.get("device")
-    return f"{memory['process']:,.0f} MB" + (f" + {device:,.0f} MB" if device else "")
+def fitting(point: Content, width: int) -> list[list[str]]:
+    """The table of a point with headings, as wide as a terminal: the most important figures that fit."""
+    shown = [_row(variant, speeds(point).get(variant["name"]), FIGURES) for variant in point["columns"]]
+    for row, variant in zip(shown, point["columns"], strict=True):
+        if not measured(variant):
+            # A sentence below the table says why.
+            row[1] = "failed"
+    lines = [list(HEADINGS), *shown]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(HEADINGS))]
+    left, kept = width - widths[0], {0}
+    for index in sorted(range(1, len(HEADINGS)), key=lambda index: FIGURES[index - 1].importance):
+        needed = widths[index] + _GAP
+        # A name may be as wide as the terminal: the speed is shown whatever it is.
+        if needed <= left or len(kept) == 1:
+            kept.add(index)
+            left -= needed
+    return [[cell for index, cell in enumerate(line) if index in kept] for line in lines]
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
     """Rows of cells in aligned columns; the first column is text, the others are figures."""
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     return "\n".join(
-        "  ".join(
+        (" " * _GAP)
+        .join(
             cell.ljust(width) if index == 0 else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
+        )
+        .rstrip()
         for line in lines
     )
 
 
-def terminal(content: Content) -> str:
-    """A report for a terminal."""
+def terminal(content: Content, width: int = 80) -> str:
+    """A report for a terminal.
+
+    Args:
+        content: of the report; with `output_dir`, it is also said where the rest of it is.
+        width: of the terminal, in characters.
+    """
     parts: list[str] = []
+    left_out: dict[str, None] = {}
     for point in content["points"]:
         if point["name"]:
             parts.append(f"{point['name']}")
-        parts += [aligned([HEADINGS, *rows(point)]), *verdicts(point), ""]
+        lines = fitting(point, width)
+        left_out |= dict.fromkeys(heading for heading in HEADINGS if heading not in lines[0])
+        parts += [aligned(lines), *verdicts(point), ""]
+    place = content.get("output_dir")
+    if place is not None:
+        more = f" (also {', '.join(left_out)})" if left_out else ""
+        parts.append(f"the whole report, with charts{more}: {place}/report.html")
     return "\n".join(parts).rstrip()
 
 

@@ -1,4 +1,7 @@
-"""What a comparison covers: a variant for each way to train, a point for each value of a swept option."""
+"""What a comparison covers: a variant for each way to train, a point for each value of a swept option.
+
+Without a second variant, the values themselves are the variants.
+"""
 
 from __future__ import annotations
 
@@ -65,14 +68,17 @@ class Point:
         return common if self.option is None else replace(common, **{self.option: self.value})
 
 
-def chosen_variants(backends: str | None, variants: str | None, baseline: str | None = None) -> list[Variant]:
+def chosen_variants(
+    backends: str | None, variants: str | None, baseline: str | None = None, *, least: int = 2
+) -> list[Variant]:
     """The requested variants; by default one for each installed engine.
 
     Args:
         backends, variants, baseline: the values of the options of these names.
+        least: how many variants there must be.
 
     Raises:
-        RequestError: a backend, a modifier or the baseline is unknown, or there are fewer than two variants.
+        RequestError: a backend, a modifier or the baseline is unknown, or there are fewer variants.
     """
     if backends is not None and variants is not None:
         raise RequestError(
@@ -92,15 +98,35 @@ def chosen_variants(backends: str | None, variants: str | None, baseline: str | 
     # The same variant twice is allowed: it shows the noise.
     found = [replace(variant, name=_numbered(names, index)) for index, variant in enumerate(found)]
     found += _recipes(found, baseline)
-    if len(found) < 2:
+    if len(found) < least:
         raise RequestError(
-            "a comparison needs at least two variants",
+            "a comparison needs at least two variants, or one with a --sweep",
             code="out_of_range",
             option=option,
             value=",".join(names) or None,
-            fix="give two or more, for example torch,tf; mlm doctor shows what is missing",
+            fix="give two or more, for example torch,tf or --variants torch,torch:bf16; or one with --sweep "
+            "batch-size=8,16; mlm doctor shows what is missing",
         )
     return found
+
+
+def side_by_side(variants: Sequence[Variant], points: Sequence[Point]) -> tuple[list[Variant], list[Point]]:
+    """The variants and points of a comparison: of one variant, the points become variants.
+
+    So they, too, are measured in interleaved rounds, and compared with each other.
+    """
+    if len(variants) > 1:
+        return list(variants), list(points)
+    (alone,) = variants
+    names = [f"{alone.name} {point.name}" for point in points]
+    return [
+        replace(
+            alone,
+            name=_numbered(names, index),
+            options={**alone.options, str(point.option): point.value},
+        )
+        for index, point in enumerate(points)
+    ], [Point()]
 
 
 def _recipes(variants: Sequence[Variant], baseline: str | None) -> list[Variant]:

@@ -54,6 +54,7 @@ class VariantRounds:
     def __init__(
         self, channel: Channel, products: Callable[[], float | None] | None, memory: Callable[[], Memory]
     ) -> None:
+        self._channel = channel
         self._products = products
         self._memory = memory
         self._rounds = WorkerRounds(channel, WARM_UP, self._facts)
@@ -68,6 +69,8 @@ class VariantRounds:
         Raises:
             NoMoreStepsError: the comparison is over.
         """
+        if self._rounds.warming_up:
+            self._channel.stage("warming up")
         facts = {name: step.line[name] for name in ("step", "loss", "masked_tokens", "batch_digest")}
         self._rounds.step_done({"seconds": step.seconds, "batch_seconds": step.batch_seconds} | facts)
 
@@ -92,6 +95,7 @@ def work(channel: Channel, directory: Path) -> None:
     given = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     config = Config.from_dict(given["config"])
     engine = find_engine(config.backend)
+    channel.stage(f"preparing the text and importing {engine.modules[0]}")
     trainer = engine.trainer(replace(config, output_dir=str(directory / "run")))
     setup = trainer.setup
     assert isinstance(setup, TrainingSetup)
@@ -103,13 +107,17 @@ def work(channel: Channel, directory: Path) -> None:
         return {"process": peak_memory(), "device": engine.device_memory()}
 
     if given["hf_recipe"]:
+        channel.stage("loading the model; the first step also compiles")
         with suppress(NoMoreStepsError):
             engine.train_hf_recipe(setup, VariantRounds(channel, None, memory).recipe_step_done)
         channel.send(ENDED)
         return
+    channel.stage("loading the model")
     products = MatmulBenchmark(engine, setup, trainer.specs())
+    channel.stage("evaluating the held-out text; then the first step, which also compiles")
     with suppress(NoMoreStepsError):
         trainer.train(on_step=VariantRounds(channel, products.rate, memory))
+    channel.stage("evaluating the held-out text")
     operations = products.arithmetic.step
     held_out_before = _first_evaluation(directory / "run" / "metrics.jsonl")
     channel.send(

@@ -12,17 +12,20 @@ from mlm_core.compare.tables import markdown
 from mlm_core.config.config import Config
 from mlm_core.errors import RequestError
 from mlm_core.system.files import write_atomically
+from mlm_core.training.run_place import make_free
 
 _FILES = ("report.json", "report.md", "report.html")
 _DEFAULT = "comparison"
 
 
-def check_report_directory(config: Config) -> Path:
-    """The directory for the report; nothing is written yet.
+def check_report_directory(config: Config) -> Path | None:
+    """The directory for the report; None: a new one is made when there is a report. Nothing is written yet.
 
     Raises:
         RequestError: it holds a report and `overwrite` is off, or it is not a directory.
     """
+    if config.output_dir is None and not config.overwrite:
+        return None
     path = Path(config.output_dir or _DEFAULT)
     if path.exists() and not path.is_dir():
         raise RequestError(
@@ -38,20 +41,30 @@ def check_report_directory(config: Config) -> Path:
             code="output_in_use",
             option="--output-dir",
             value=str(path),
-            fix="choose another, or give --overwrite",
+            fix="choose another, leave it out, or give --overwrite",
         )
     return path
 
 
-def write_report(directory: Path, content: Mapping[str, Any]) -> None:
-    """Write `report.json`, `report.md` and `report.html`.
+def write_report(directory: Path | None, content: Mapping[str, Any]) -> Path:
+    """Write `report.json`, `report.md` and `report.html`; returns their directory.
+
+    Args:
+        directory: of the report; None: `comparison`, or the first of comparison-2, comparison-3 ... that is
+            free.
+        content: of the report.
 
     Raises:
         OSError: they cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     data, text, html = _FILES
-    written = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    write_atomically(directory / data, written.encode())
-    write_atomically(directory / text, markdown(content).encode())
-    write_atomically(directory / html, page(content).encode())
+    files = {
+        data: json.dumps(content, indent=2, allow_nan=False) + "\n",
+        text: markdown(content),
+        html: page(content),
+    }
+    place = directory or make_free(Path(_DEFAULT))
+    place.mkdir(parents=True, exist_ok=True)
+    for name, written in files.items():
+        write_atomically(place / name, written.encode())
+    return place

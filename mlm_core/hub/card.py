@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlm_core.hub.model_files import CARD, PLACEHOLDER
+from mlm_core.hub.model_files import CARD, CURVES, PLACEHOLDER
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.system.files import write_atomically
 from mlm_core.system.markdown import escaped, table
@@ -79,6 +79,7 @@ class CardFacts:
         text: name of the text.
         final: evaluation of the published weights; None: they were not evaluated.
         rows: the training, a row for each evaluation.
+        curves: whether the picture of the loss is beside the card.
         options, versions: see `run.json`.
         length: maximum number of tokens of the model's input; None: no limit.
         more: further metadata, for example `license` or `tags`.
@@ -94,6 +95,7 @@ class CardFacts:
     text: str = "text"
     final: MaskedSums | None = None
     rows: Sequence[Row] = ()
+    curves: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     length: int | None = None
@@ -167,7 +169,8 @@ def _results(facts: CardFacts) -> list[str]:
         )
         for row in facts.rows
     ]
-    lines = ["## Training", _table(header, rows)]
+    picture = [f"![Loss of training and held-out loss over the steps]({CURVES})"] if facts.curves else []
+    lines = ["## Training", *picture, _table(header, rows)]
     if facts.final is not None and math.isfinite(facts.final.mean_loss):
         lines.append(
             f"Held-out perplexity of masked tokens is {facts.final.perplexity:.4g}, accuracy "

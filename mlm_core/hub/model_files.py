@@ -18,6 +18,9 @@ H5 = "tf_model.h5"
 
 CARD = "README.md"
 
+CURVES = "loss.svg"
+"""A picture of the loss, which the card shows."""
+
 PLACEHOLDER = "DIRECTORY-OR-REPOSITORY"
 """What a card writes for the place of its model until it is published."""
 
@@ -67,6 +70,8 @@ def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5
     if also_h5:
         names.add(H5)
     try:
+        if _shows_curves(directory / CARD):
+            names.add(CURVES)
         names |= {path.name for path in code_files(directory)}
         present = [name for name in sorted(names) if (directory / name).is_file()]
         _check_inside(directory, present)
@@ -80,8 +85,11 @@ def published_files(directory: Path, tokenizer: Any, repository: str, *, also_h5
         ) from None
 
 
-_PRIVATE = ("run.json", "metrics.jsonl", "hub.json", "state.json", "optimizer.safetensors")
-"""Files of a run that are never published: the first names directories of this machine."""
+_PRIVATE = (
+    "run.json", "metrics.jsonl", "report.html", "hub.json", "state.json", "optimizer.safetensors"
+)  # fmt: skip
+"""Files of a run that are never published: the first names directories of this machine, the report quotes the
+held-out text."""
 
 
 def _check_inside(directory: Path, names: Sequence[str]) -> None:
@@ -98,6 +106,11 @@ def _check_inside(directory: Path, names: Sequence[str]) -> None:
                 value=str(directory),
                 fix="put a copy of the file in its place, if it may be published",
             )
+
+
+def _shows_curves(card: Path) -> bool:
+    """Whether a card shows the picture beside it; any other picture of that name is no part of the model."""
+    return card.is_file() and f"]({CURVES})" in card.read_text(encoding="utf-8")
 
 
 def tokenizer_files(tokenizer: Any) -> set[str]:

@@ -15,8 +15,8 @@ COLOURS = 6
 _TITLE = 26
 """Height of the title and the legend in a picture that stands alone."""
 
-_CHARACTER = 6.6
-"""Width of a character of a legend, about."""
+_CHARACTER, _WIDEST = 6.6, 8.5
+"""Width of a character of a legend, and of one on a phone, about."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,21 @@ def rectangle(index: int, x: float, y: float, width: float, height: float) -> st
     return f'<rect class="c{index % COLOURS}" {size} rx="3"/>'
 
 
-def text(x: float, y: float, content: str, anchor: str = "start", name: str = "") -> str:
-    """A line of text."""
+def text(
+    x: float, y: float, content: str, anchor: str = "start", name: str = "", width: float | None = None
+) -> str:
+    """A line of text.
+
+    Args:
+        x, y: its place.
+        content: the text.
+        anchor: which end of it is at its place: "start", "middle" or "end".
+        name: its class in the style.
+        width: if it would be longer, it is drawn narrower; None: it never is.
+    """
     classes = f' class="{name}"' if name else ""
     where = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    return f'<text{classes} x="{x:.1f}" y="{y:.1f}"{where}>{escape(content)}</text>'
+    narrow = ""
+    if width is not None and len(content) * _WIDEST > width:
+        narrow = f' textLength="{width:.0f}" lengthAdjust="spacingAndGlyphs"'
+    return f'<text{classes} x="{x:.1f}" y="{y:.1f}"{where}{narrow}>{escape(content)}</text>'

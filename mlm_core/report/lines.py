@@ -37,6 +37,11 @@ class Curve:
     behind: Sequence[Point] = ()
     shown: Callable[[float], str] = number
 
+    @property
+    def values(self) -> Sequence[Point]:
+        """The points before they were smoothed."""
+        return self.behind or self.points
+
 
 class _Place(NamedTuple):
     x: float
@@ -56,9 +61,9 @@ def lines(
         steep: the vertical axis may become logarithmic.
         dashed: later curves have gaps, so that curves that agree are all visible.
     """
-    points = [point for curve in curves for point in curve.points]
+    points = [point for curve in curves for point in (*curve.points, *curve.behind)]
     across = axis_of([point.x for point in points], _LEFT, _RIGHT, margin=False)
-    up = axis_of([point.y for point in points], _BOTTOM, _TOP, steep=steep)
+    up = axis_of([y for point in points for y in (point.low, point.high)], _BOTTOM, _TOP, steep=steep)
     parts = [*_grid(across, up, x_label)]
     for index, curve in enumerate(curves):
         parts += _drawn(index, curve, across, up, dashed)
@@ -116,18 +121,18 @@ def _dot(index: int, point: Point, across: Axis, up: Axis) -> str:
 
 def _ends(curves: Sequence[Curve]) -> str:
     """The last values, above the chart."""
-    ends = " · ".join(f"{curve.name} {curve.shown(curve.points[-1].y)}" for curve in curves)
-    return text(_RIGHT, 12, f"last: {ends}", "end", name="last")
+    ends = " · ".join(f"{curve.name} {curve.shown(curve.values[-1].y)}" for curve in curves)
+    return text(_RIGHT, 12, f"last: {ends}", "end", name="last", width=_RIGHT)
 
 
 def _hints(curves: Sequence[Curve], across: Axis, up: Axis, x_label: str) -> list[str]:
     """The values at each place, in the place of the last ones while it is pointed at."""
     parts = []
-    found = {curve.name: [point.x for point in curve.points] for curve in curves}
+    found = {curve.name: [point.x for point in curve.values] for curve in curves}
     for place in _places(curves, across):
         said, marks = [f"{x_label} {place.x:,.0f}"], []
         for index, curve in enumerate(curves):
-            point = _within(curve.points, found[curve.name], place)
+            point = _within(curve.values, found[curve.name], place)
             if point is not None:
                 said.append(_value(curve, point))
                 marks.append(_dot(index, point, across, up))
@@ -136,7 +141,7 @@ def _hints(curves: Sequence[Curve], across: Axis, up: Axis, x_label: str) -> lis
         parts.append(
             f'<g class="at"><rect x="{left:.1f}" y="0" width="{max(1.0, right - left):.1f}" '
             f'height="{_BOTTOM:.0f}"/><path d="M{middle:.1f} {_TOP:.0f}V{_BOTTOM:.0f}"/>{"".join(marks)}'
-            f"{text(_RIGHT, 12, ' · '.join(said), 'end')}</g>"
+            f"{text(_RIGHT, 12, ' · '.join(said), 'end', width=_RIGHT)}</g>"
         )
     return parts
 

@@ -8,21 +8,23 @@ from mlm_core.report.axis import number
 from mlm_core.report.charts import Chart
 from mlm_core.report.lines import Curve, lines
 from mlm_core.report.metrics import Metrics, Step
-from mlm_core.report.thinning import Point, points_of, smoothed, thinned
+from mlm_core.report.thinning import Point, mean, median, points_of, smoothed, thinned
 
 MOST_POINTS = 240
 """Points of a curve; a longer one is thinned."""
 
 _WINDOWS = 20
-"""The running mean of a curve spans this part of it."""
+"""A curve is smoothed over this part of it."""
 
 
 def loss_chart(metrics: Metrics) -> Chart | None:
     """Loss of training and held-out loss over the steps; None: no loss is known."""
     curves = []
-    training = thinned(points_of([(step.step, step.loss) for step in metrics.steps]), MOST_POINTS)
+    losses = [(step.step, step.loss) for step in metrics.steps]
+    # By tokens: the last batch of an epoch may hold a single block.
+    training = points_of(losses, [step.masked_tokens for step in metrics.steps])
     if training:
-        curves.append(_smooth("training", training))
+        curves.append(_smooth("training", thinned(training, MOST_POINTS), mean))
     held_out = thinned(points_of([(line.step, line.loss) for line in metrics.held_out]), MOST_POINTS)
     if held_out:
         curves.append(Curve("held-out", held_out, marked=len(held_out) <= MOST_POINTS // 4))
@@ -43,7 +45,8 @@ def run_charts(metrics: Metrics) -> Iterator[Chart]:
     for title, name, value, smooth in _OTHERS:
         points = thinned(points_of([(step.step, value(step)) for step in metrics.steps]), MOST_POINTS)
         if points:
-            curve = _smooth(name, points) if smooth else Curve(name, points)
+            # A median: the last batch of an epoch may hold a single block.
+            curve = _smooth(name, points, median) if smooth else Curve(name, points)
             yield lines(title, "step", [curve], steep=smooth)
 
 
@@ -52,12 +55,17 @@ def thinning(steps: Sequence[Step]) -> int:
     return -(-len(steps) // MOST_POINTS) if steps else 1
 
 
-def _smooth(name: str, points: Sequence[Point]) -> Curve:
-    """A curve of noisy values: the running mean before the values; of joined points, the mean is enough."""
+def smooths(steps: Sequence[Step]) -> bool:
+    """Whether the curves are smoothed, with the values of the steps behind them."""
+    return 2 * _WINDOWS <= len(steps) <= MOST_POINTS
+
+
+def _smooth(name: str, points: Sequence[Point], middle: Callable[[Sequence[Point]], float]) -> Curve:
+    """A curve of noisy values: a running middle before the values; of joined points, the mean is enough."""
     window = len(points) // _WINDOWS
     if window < 2 or any(point.count > 1 for point in points):
         return Curve(name, points)
-    return Curve(name, smoothed(points, window), behind=points)
+    return Curve(name, smoothed(points, window, middle), behind=points)
 
 
 def _rate(value: float) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 LARGEST = 1e100
@@ -19,6 +20,7 @@ class Point:
         y: their mean.
         low, high: their least and greatest value.
         count: how many they are.
+        weight: how much they count in a mean, together.
     """
 
     x: float
@@ -26,12 +28,24 @@ class Point:
     low: float
     high: float
     count: int = 1
+    weight: float = 1.0
 
 
-def points_of(pairs: Sequence[tuple[float, float | None]]) -> list[Point]:
-    """Points of (x, y) pairs, in the order of x; pairs that cannot be drawn are left out."""
-    known = sorted((float(x), float(y)) for x, y in pairs if y is not None and _drawable(x) and _drawable(y))
-    return [Point(x, y, y, y) for x, y in known]
+def points_of(
+    pairs: Sequence[tuple[float, float | None]], weights: Sequence[float | None] = ()
+) -> list[Point]:
+    """Points of (x, y) pairs, in the order of x; pairs that cannot be drawn are left out.
+
+    Args:
+        pairs: the places and the values.
+        weights: how much each counts in a mean; one that is unknown counts as 1.
+    """
+    known = sorted(
+        (float(x), float(y), _weight(weight))
+        for (x, y), weight in zip(pairs, weights or [1.0] * len(pairs), strict=True)
+        if y is not None and _drawable(x) and _drawable(y)
+    )
+    return [Point(x, y, y, y, weight=weight) for x, y, weight in known]
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:
@@ -42,19 +56,30 @@ def thinned(points: Sequence[Point], most: int) -> list[Point]:
     return [_joined(points[start : start + each]) for start in range(0, len(points), each)]
 
 
-def smoothed(points: Sequence[Point], window: int) -> list[Point]:
-    """The running mean over `window` points, each place in the middle of its window."""
+def smoothed(points: Sequence[Point], window: int, middle: Callable[[Sequence[Point]], float]) -> list[Point]:
+    """A running middle over `window` points, each place in the middle of its window."""
     half = window // 2
     if half == 0:
         return list(points)
     found = []
     for index, point in enumerate(points):
-        # The same number on both sides: at the ends of a steep curve the mean would lean otherwise.
-        reach = min(half, index, len(points) - 1 - index)
-        near = points[index - reach : index + reach + 1]
-        mean = math.fsum(other.y / len(near) for other in near)
-        found.append(Point(point.x, mean, point.low, point.high, point.count))
+        # The same number on both sides: at the steep beginning of a curve the mean would lean otherwise. At
+        # its end it is flat, and one value must not stand for all.
+        near = points[index - min(half, index) : index + min(half, index) + 1]
+        found.append(Point(point.x, middle(near), point.low, point.high))
     return found
+
+
+def mean(points: Sequence[Point]) -> float:
+    """The mean of the points, by their weights."""
+    total = math.fsum(point.weight for point in points)
+    # Divided first: a sum of great numbers need not be finite.
+    return math.fsum(point.y * (point.weight / total) for point in points)
+
+
+def median(points: Sequence[Point]) -> float:
+    """The median of the points."""
+    return statistics.median(point.y for point in points)
 
 
 def spread_evenly(count: int, most: int) -> list[int]:
@@ -67,11 +92,16 @@ def spread_evenly(count: int, most: int) -> list[int]:
 def _joined(points: Sequence[Point]) -> Point:
     return Point(
         (points[0].x + points[-1].x) / 2,
-        math.fsum(point.y / len(points) for point in points),
+        mean(points),
         min(point.low for point in points),
         max(point.high for point in points),
         sum(point.count for point in points),
+        math.fsum(point.weight for point in points),
     )
+
+
+def _weight(weight: float | None) -> float:
+    return float(weight) if weight is not None and 0 < weight <= LARGEST else 1.0
 
 
 def _drawable(value: float) -> bool:

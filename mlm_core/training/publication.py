@@ -14,6 +14,7 @@ from mlm_core.hub.publisher import Publisher, Target
 from mlm_core.hub.request import not_published, publisher_of, repository_name
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.progress import Progress
+from mlm_core.report.metrics import read_metrics
 from mlm_core.system.interruption import ended_by_signals
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.run_card import write_run_card
@@ -89,7 +90,8 @@ class Publication:
 
         def write(path: Path) -> None:
             self._write_model(path, weights)
-            write_run_card(path, self._setup, step, held_out, self._versions, run / METRICS)
+            metrics = read_metrics(run / METRICS)
+            write_run_card(path, self._setup, step, held_out, self._versions, metrics, run.absolute().name)
 
         self._publisher.offer(f"Step {step:,} of {self._setup.plan.steps:,}", write)
 

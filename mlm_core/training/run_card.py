@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlm_core.config.config import Config
 from mlm_core.data.embedded_corpus import embedded_part
 from mlm_core.data.sources import FROM_PYTHON
-from mlm_core.hub.card import GUIDE_EXAMPLE, CardFacts, Row, write_card
+from mlm_core.hub.card import CardFacts, Row, write_card
+from mlm_core.hub.model_files import CURVES
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import STARTER, is_hub_model
-from mlm_core.system.json_files import BadJsonError, checked, read_json_lines
+from mlm_core.report.metrics import Metrics, mean_loss
+from mlm_core.report.run_charts import loss_svg
+from mlm_core.system.files import write_atomically
 from mlm_core.system.markdown import escaped
-from mlm_core.training.example import example_for
+from mlm_core.training.example import card_example
 from mlm_core.training.setup import TrainingSetup
 from mlm_core.visible import quantity
 
@@ -35,7 +36,8 @@ def write_run_card(
     step: int,
     final: MaskedSums | None,
     versions: Mapping[str, str],
-    metrics: Path,
+    metrics: Metrics,
+    name: str,
 ) -> None:
     """Write the card of a run's model.
 
@@ -45,25 +47,26 @@ def write_run_card(
         step: of the weights.
         final: evaluation of the weights; None: they were not evaluated.
         versions: of packages.
-        metrics: the run's `metrics.jsonl`.
+        metrics: the course of the training.
+        name: of the run.
     """
     config, steps = setup.config, setup.plan.steps
     base = setup.model.name if setup.model.weights is not None and is_hub_model(setup.model.name) else None
     text = setup.source.name if _on_hub(config, setup.source.name) else Path(setup.source.name).name
     done = f"{step:,} of {quantity(steps, 'step')}" if step < steps else quantity(steps, "step")
-    example, public = example_for(setup), _on_hub(config, setup.source.name)
+    public = _on_hub(config, setup.source.name)
     facts = CardFacts(
-        name=(config.hub_model_id or metrics.absolute().parent.name).rpartition("/")[2],
+        name=(config.hub_model_id or name).rpartition("/")[2],
         summary=f"{_origin(setup, base)}, trained by `mlm` ({config.backend} engine) on "
         f"{quantity(len(setup.documents), 'document')} of {escaped(text)} for {done}.",
         mask=setup.model.tokenizer.mask_token,
-        # A card may be published, so it quotes no text that is not public.
-        example=example.text if public or not example.quoted else GUIDE_EXAMPLE,
+        example=card_example(setup, public=public),
         base_model=base,
         dataset=_dataset(config) if public else None,
         text=text,
         final=final,
-        rows=read_rows(metrics),
+        rows=evaluation_rows(metrics),
+        curves=_draw_curves(path / CURVES, metrics),
         options={name: getattr(config, name) for name in _OPTIONS},
         versions={name: versions[name] for name in _PACKAGES if name in versions},
         length=length_limit(setup.model.config),
@@ -71,37 +74,17 @@ def write_run_card(
     write_card(path, facts)
 
 
-@dataclass(frozen=True)
-class _Line:
-    step: int
-    loss: float | None = None
-    epoch: float | None = None
-    eval_loss: float | None = None
-    eval_perplexity: float | None = None
-    eval_accuracy: float | None = None
-    eval_masked_tokens: int | None = None
-
-
-def read_rows(metrics: Path) -> list[Row]:
-    """The course of a training from its `metrics.jsonl`: a row for each evaluation."""
+def evaluation_rows(metrics: Metrics) -> list[Row]:
+    """The course of a training: a row for each evaluation."""
     rows: list[Row] = []
-    losses: list[float | None] = []
-    epoch = 0.0
-    try:
-        for content in read_json_lines(metrics):
-            line = checked(content, _Line)
-            if line.eval_masked_tokens is None:
-                losses.append(line.loss)
-                epoch = line.epoch or epoch
-                continue
-            known = [loss for loss in losses if loss is not None]
-            # Divided first: a sum of what somebody has written there may be too large.
-            mean = math.fsum(loss / len(known) for loss in known) if known else None
-            rows.append(Row(line.step, epoch, mean, line.eval_loss, line.eval_perplexity, line.eval_accuracy))
-            losses = []
-    except (OSError, BadJsonError):
-        # Somebody has changed the file while the run trained: the card shows what was read until there.
-        return rows
+    done = 0
+    for line in metrics.held_out:
+        first = done
+        while done < len(metrics.steps) and metrics.steps[done].step <= line.step:
+            done += 1
+        since = metrics.steps[first:done]
+        epoch = next((step.epoch for step in reversed(since) if step.epoch), rows[-1].epoch if rows else 0.0)
+        rows.append(Row(line.step, epoch, mean_loss(since), line.loss, line.perplexity, line.accuracy))
     return rows
 
 
@@ -117,6 +100,18 @@ def _origin(setup: TrainingSetup, base: str | None) -> str:
 def _on_hub(config: Config, source: str) -> bool:
     local = embedded_part(config) is not None or source == FROM_PYTHON
     return not local and is_hub_model(source)
+
+
+def _draw_curves(place: Path, metrics: Metrics) -> bool:
+    """Write the picture of the loss; whether it is there: the card is whole without it, too."""
+    picture = loss_svg(metrics)
+    if picture is None:
+        return False
+    try:
+        write_atomically(place, picture.encode())
+    except OSError:
+        return False
+    return True
 
 
 def _dataset(config: Config) -> dict[str, str | None]:

@@ -16,6 +16,7 @@ from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import WEIGHTS
 from mlm_core.progress import show
 from mlm_core.system.files import digest_of, make_durable, write_atomically
+from mlm_core.training.filled_examples import recorded_examples
 from mlm_core.training.output_directory import (
     ATTEMPTS,
     DEFAULT_PARENT,
@@ -260,7 +261,8 @@ def finished_result(config: Config) -> TrainingResult | None:
         results = facts["results"]
         before, after = (MaskedSums(*sums) for sums in facts["evaluations"])
         steps, step = int(results["steps"]), int(results["model_step"])
-        return TrainingResult(path, str(results["backend"]), steps, before, after, step)
+        shown = recorded_examples(facts.get("examples"))
+        return TrainingResult(path, str(results["backend"]), steps, before, after, step, examples=shown)
     except (RequestError, OSError, KeyError, TypeError, ValueError):
         # Anything missing or wrong means: not a finished run.
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.errors import RequestError
+from mlm_core.hub.model_files import CARD, CURVES
 from mlm_core.hub.record import HUB_RECORD
 from mlm_core.model.weight_files import WEIGHTS
 from mlm_core.system.files import digest_of, is_partial
@@ -16,12 +17,13 @@ from mlm_core.training.checkpoint import CHECKPOINTS, Checkpoints
 from mlm_core.training.run_record import RECORD, read_facts
 
 METRICS = "metrics.jsonl"
+REPORT = "report.html"
 _ALWAYS = (METRICS, HUB_RECORD, RECORD)
 """Files that change while the run goes on, so that no digest of them is recorded."""
 
 _KNOWN = frozenset(
     {
-        *_ALWAYS, WEIGHTS, "tf_model.h5", "config.json", "generation_config.json", "README.md",
+        *_ALWAYS, WEIGHTS, "tf_model.h5", "config.json", "generation_config.json", CARD, CURVES, REPORT,
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
         "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model",
     }

@@ -198,6 +198,24 @@ def test_variants_sweeps_and_the_guide(compare):
         assert point["columns"][2]["utilisation"] > 0
 
 
+def test_one_backend_and_a_sweep(compare):
+    """The values are the variants, in one comparison."""
+    done, report = compare("--backends", "torch", "--sweep", "batch-size=4,8", "--rounds", "2")
+    assert done.returncode == 0, done.stderr
+    (point,) = report["points"]
+    assert [variant["name"] for variant in point["columns"]] == [
+        "torch --batch-size 4",
+        "torch --batch-size 8",
+    ]
+    assert [variant["work"]["rows_in_a_step"] for variant in point["columns"]] == [4, 8]
+    (found,) = point["comparisons"]
+    assert found["same_work"] is None and found["speed"]["value"] > 0
+    assert "so their losses are not compared" in done.stdout
+    # What the system tells of others; our own processes are not others.
+    assert len(point["load"]["others"]["rounds"]) == 2 and len(point["load"]["before"]) == 3
+    assert all(len(line) <= 80 for line in done.stdout.splitlines() if line.startswith("torch --"))
+
+
 def test_the_guide_in_tensorflow(compare):
     """One framework is enough: its Hugging Face recipe is the other variant, with equal steps."""
     words = ["--backends", "tf", "--baseline", "guide", "--gradient-accumulation-steps", "2"]
@@ -213,6 +231,7 @@ def test_the_guide_in_tensorflow(compare):
     ("words", "option"),
     [
         (["--backends", "torch"], "--backends"),
+        (["--backends", "torch", "--sweep", "batch-size=8"], "--backends"),
         (["--backends", "torch,jax"], "--backend"),
         (["--backends", "torch:bf16,tf"], "--backends"),
         (["--variants", "torch:int8,tf"], "--variants"),

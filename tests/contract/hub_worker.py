@@ -130,11 +130,12 @@ def arrived(server: HubServer, name: str, run: Path) -> bool:
     if name not in server.models or not run.exists():
         return False
     files = server.files(name)
-    ours = {"README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    ours = {"README.md", "loss.svg", "config.json", "model.safetensors", "tokenizer.json"}
+    ours |= {"tokenizer_config.json"}
     card = (run / "README.md").read_text().replace("DIRECTORY-OR-REPOSITORY", name)
     same = ours <= files.keys() and files["README.md"].decode() == card
     same = same and files["model.safetensors"] == (run / "model.safetensors").read_bytes()
-    return same and not {"run.json", "metrics.jsonl", "hub.json"} & files.keys()
+    return same and not {"run.json", "metrics.jsonl", "report.html", "hub.json"} & files.keys()
 
 
 def shorten_waits() -> None:

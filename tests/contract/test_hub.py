@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 ELI5, MODEL = "someone/eli5_category", "someone/distilroberta"
 
 MODEL_FILES = {
-    ".gitattributes", "README.md", "config.json", "model.safetensors", "tokenizer.json",
+    ".gitattributes", "README.md", "loss.svg", "config.json", "model.safetensors", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "added_tokens.json",
 }  # fmt: skip
 """Possible files of a repository; versions of transformers write different tokenizer files."""

@@ -16,6 +16,8 @@ from mlm_core import RequestError
 from mlm_core.batches.verifier import batch_digest
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import read_weights
+from mlm_core.training.example import examples_for
+from mlm_core.training.run_report import report_of_run
 
 pytestmark = pytest.mark.any_ranks
 
@@ -75,6 +77,49 @@ def test_run_json_holds_config_versions_and_results(run, engine):
     files = {path.name for path in result.run_dir.iterdir()}
     assert {"config.json", "model.safetensors", "README.md", "run.json", "metrics.jsonl"} <= files
     assert not [name for name in files if name.endswith((".bin", ".h5", ".pkl", ".pt", ".partial"))]
+
+
+def test_the_report_shows_examples_before_and_after(run, lab):
+    trainer, result = run
+    examples = result.examples
+    assert [example.text for example in examples] == [found.text for found in examples_for(trainer.setup)]
+    texts, masks = set(trainer.setup.held_out), [example.text.count("<mask>") for example in examples]
+    assert all(example.text.replace("<mask>", example.word) in texts for example in examples)
+    assert len(examples) == 5 and masks == [1] * 5
+    # What it learned shows, and it is what `mlm fill` says.
+    assert sum(example.before.score for example in examples) < sum(
+        example.after.score for example in examples
+    )
+    filled = lab.predictor(result.run_dir).fill([example.text for example in examples])
+    for example, fills in zip(examples, filled, strict=True):
+        scores = [answer.score for answer in example.after.answers]
+        assert scores == pytest.approx([fill["score"] for fill in fills], abs=1e-4)
+        right = [answer.score for answer in example.after.answers if answer.token.strip() == example.word]
+        assert right in ([], [example.after.score]) and (example.after.rank <= 5) == bool(right)
+
+
+def test_the_report_is_one_of_the_runs_files(run):
+    _, result = run
+    facts = json.loads((result.run_dir / "run.json").read_text())
+    assert {"report.html", "loss.svg"} <= facts["files"].keys()
+    page = (result.run_dir / "report.html").read_text(encoding="utf-8")
+    assert report_of_run(result.run_dir) == page and page.count("<figure>") == 4
+    assert "](loss.svg)" in (result.run_dir / "README.md").read_text(encoding="utf-8")
+    assert (result.run_dir / "loss.svg").read_text(encoding="utf-8").startswith("<svg xmlns=")
+
+
+def test_a_run_that_goes_on_keeps_what_it_filled_in_first(lab, monkeypatch):
+    config = lab.config(model=str(lab.model("bert")), max_steps=4, learning_rate=1e-2, dropout=0.0)
+    whole = lab.engine.trainer(config).train()
+    stopped = replace(config, output_dir=f"{config.output_dir}-stopped")
+    interrupt(lab.engine.trainer(stopped), 2, monkeypatch)
+    resumed = lab.engine.trainer(replace(stopped, resume=True)).train()
+    assert [example.before for example in resumed.examples] == [example.before for example in whole.examples]
+    for one, other in zip(resumed.examples, whole.examples, strict=True):
+        assert one.after.score == pytest.approx(other.after.score, rel=1e-4)
+    assert (resumed.run_dir / "report.html").exists()
+    # A run that has finished is read, not trained.
+    assert lab.engine.trainer(replace(stopped, resume=True)).train().examples == resumed.examples
 
 
 def test_run_json_says_how_long_batches_took(run):

@@ -1,6 +1,6 @@
 """Whatever a file holds, reading it succeeds or ends with one of our errors, in one line.
 
-2,800 cases in all, the same in every run; `test_enough_is_tried` counts them.
+3,000 cases in all, the same in every run; `test_enough_is_tried` counts them.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from mlm_core.data.store import build_store, open_store
 from mlm_core.hub.record import HubRecord
 from mlm_core.model.weight_files import read_weights
 from mlm_core.progress import Progress
+from mlm_core.report.metrics import read_metrics
+from mlm_core.report.run_charts import run_charts
 from mlm_core.training.checkpoint import Checkpoints, Moments
 from mlm_core.training.recorded_options import with_recorded
-from mlm_core.training.run_card import read_rows
+from mlm_core.training.run_card import evaluation_rows
 from mlm_core.training.run_directory import finished_result
 from mlm_core.training.run_record import check_state, config_of, read_facts
+from mlm_core.training.run_report import report_of_run
 
 EARLIER = Path(__file__).parents[1] / "data" / "earlier" / "torch"
 RECORD = json.loads((EARLIER / "finished" / "run.json").read_text(encoding="utf-8"))
@@ -44,6 +47,10 @@ REPORT = {
     "points": [
         {"name": "", "columns": [{"name": "torch", "rounds": [[]], "tokens_per_second": SPEED, "work": {}}]}
     ],
+}
+FILLED = {"answers": [{"token": " a", "score": 0.5}], "score": 0.25, "rank": 2}
+FACTS_OF_A_RUN = RECORD | {
+    "examples": [{"text": "a <mask> b.", "word": "c", "before": FILLED, "after": FILLED}]
 }
 LINES = [
     {"step": 0, "eval_loss": 1.0, "eval_perplexity": 2.7, "eval_accuracy": 0.1, "eval_masked_tokens": 3},
@@ -150,7 +157,19 @@ def test_stores(tmp_path_factory, tried, data):
 def test_metrics(tmp_path_factory, tried, lines):
     path = tmp_path_factory.mktemp("metrics") / "metrics.jsonl"
     path.write_bytes(b"\n".join(lines))
-    assert isinstance(read(tried, "metrics.jsonl", read_rows, path), list)
+    found = read(tried, "metrics.jsonl", read_metrics, path)
+    assert len(evaluation_rows(found)) == len(found.held_out)
+    # Whatever the numbers are, they can be drawn.
+    assert all(chart.figure() for chart in run_charts(found))
+
+
+@fuzz(200)
+@given(content=wrong_files(FACTS_OF_A_RUN))
+def test_facts_of_a_report(tmp_path_factory, tried, content):
+    path = tmp_path_factory.mktemp("run")
+    (path / "run.json").write_bytes(content)
+    page = read(tried, "run.json", report_of_run, path)
+    assert page is None or "</html>" in page
 
 
 @fuzz(100)

@@ -1,21 +1,25 @@
 """Reports of comparisons: statistics, sentences, tables and the page."""
 
 import json
+import os
 import re
-from html.parser import HTMLParser
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from page_reader import PageReader
 
-from mlm_core import RequestError
+from mlm_core import Config, RequestError
+from mlm_core.compare import load
 from mlm_core.compare.between import compare_reports
-from mlm_core.compare.charts import _ticks
 from mlm_core.compare.measures import ratio, tokens_per_second
 from mlm_core.compare.page import page
-from mlm_core.compare.report import SCHEMA, read_report, same_work
-from mlm_core.compare.tables import HEADINGS, markdown, rows, verdicts
+from mlm_core.compare.report import SCHEMA, _comparisons, add_utilisation, read_report, same_work
+from mlm_core.compare.tables import HEADINGS, markdown, rows, terminal
+from mlm_core.compare.variants import Variant, chosen_points, side_by_side
+from mlm_core.compare.verdicts import verdicts
+from mlm_core.compare.written import check_report_directory, write_report
 
 TOKENS = 2048
 
@@ -169,32 +173,10 @@ def test_sentences():
     assert len(rows(report(failed)["points"][0])[0]) == len(HEADINGS)
 
 
-class Reader(HTMLParser):
-    """Checks that what is opened is closed, and collects what the page refers to."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.links, self.pictures = [], [], []
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.links += [value for name, value in attributes if name in ("src", "href", "data", "poster")]
-        if tag == "svg":
-            self.pictures.append(found)
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
 def test_the_page_is_whole_and_needs_nothing_else():
     one, other = variant("one"), variant("other", 500.0)
     written = page(report(one, other, comparisons=[compared(one, other)]))
-    reader = Reader()
+    reader = PageReader()
     reader.feed(written)
     assert reader.open == [] and reader.links == []
     assert not re.search(r"<script|@import|url\(|https?:", written)
@@ -257,9 +239,127 @@ def test_a_report_is_read_as_it_was_written(tmp_path):
     assert read_report(tmp_path / "report.json") == content
 
 
-@given(low=st.floats(-1e6, 1e6), width=st.floats(1e-3, 1e6))
-def test_ticks_are_few_and_within(low, width):
-    found = _ticks(low, low + width)
-    assert 2 <= len(found) <= 7
-    slack = 1e-9 * max(abs(low), width)
-    assert all(low - slack <= tick <= low + width + slack for tick in found)
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 300])
+def test_the_table_fits_the_terminal(width):
+    names = ("torch:bf16:compile", "tf")
+    one, other = (variant(name) for name in names)
+    broken = {"name": "broken", "problem": {"message": "no such thing " * 9}, "seconds_to": {}}
+    content = report(one, other, broken, comparisons=[compared(one, other)]) | {"output_dir": "comparison"}
+    written = terminal(content, width).splitlines()
+    table = written[:4]
+    assert all(len(line) <= width for line in table) and "tokens/s" in table[0]
+    assert table[1].startswith(names[0]) and table[3].split() == ["broken", "failed"]
+    # Whatever is not in the table is named.
+    missing = [heading for heading in HEADINGS if heading and heading not in table[0]]
+    assert all(heading in written[-1] for heading in missing) and bool(missing) == (width < 300)
+    assert written[-1].endswith("comparison/report.html")
+
+
+def test_batches_of_different_sizes_are_not_compared():
+    one, other = variant("torch --batch-size 8"), variant("torch --batch-size 16")
+    other["work"]["rows_in_a_step"] = 32
+    found = _comparisons([one, other])
+    assert found[0]["same_work"] is None and found[0]["speed"]["verdict"] == "tie"
+    said = verdicts(report(one, other, comparisons=found)["points"][0])
+    assert said[1] == "Their batches have different sizes, as was asked, so their losses are not compared."
+    assert "different sizes" not in " ".join(verdicts(report(one, variant("tf"))["points"][0]))
+
+
+def test_the_limit_belongs_to_batches_of_one_size():
+    one, other = (
+        variant(name, products=[1e9], operations_in_a_step=operations)
+        for name, operations in (("small", 1e6), ("large", 4e6))
+    )
+    other["work"]["rows_in_a_step"] = 64
+    add_utilisation([one, other])
+    assert other["utilisation"] == pytest.approx(4 * one["utilisation"])
+
+
+@pytest.mark.parametrize(
+    ("busy", "said"),
+    [
+        (None, None),
+        ({"processors": 2, "before": [0.0, 0.0, 0.0]}, None),
+        ({"processors": 2, "before": [1.9, 0.0, 0.0]}, "its load average was 1.9 before the comparison"),
+        ({"processors": 2, "others": {"median": 0.05, "high": 1.0}}, None),
+        (
+            {"processors": 2, "before": [9.0], "others": {"median": 0.9, "high": 1.25}},
+            "other programs used 0.9 of its 2 processors in a round, 1.2 at most",
+        ),
+        (
+            {"processors": 4, "others": {"median": 0, "high": 0}, "stolen": {"median": 0.4, "high": 1}},
+            "other virtual machines took 10% of its time",
+        ),
+    ],
+)
+def test_a_busy_machine_is_said(busy, said):
+    point = report(variant("one"), load=busy)["points"][0]
+    found = verdicts(point)
+    assert found == [] if said is None else said in found[0] and "BUSY" in found[0]
+    written = page(report(variant("one"), load=busy or {}))
+    assert ("BUSY" in written) == (said is not None)
+
+
+def test_the_time_of_other_programs(monkeypatch):
+    """Two processors; in 2 s others use 1.5 s, we 1 s, a hypervisor takes 0.2 s."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    times = iter([(10.0, 1.0), (12.5, 1.2)])
+    clock, own = iter([100.0, 102.0]), iter([5.0, 6.0])
+    monkeypatch.setattr(load, "_machine_times", lambda: next(times))
+    monkeypatch.setattr(load, "processor_seconds", lambda process: next(own))
+    monkeypatch.setattr(load.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(load.time, "process_time", lambda: 0.0)
+    measured = load.MachineLoad(lambda: [1])
+    with measured.round():
+        pass
+    found = measured.facts()
+    assert found["others"]["rounds"] == [pytest.approx(0.75)] and found["others"]["high"] == pytest.approx(
+        0.75
+    )
+    assert found["stolen"]["median"] == pytest.approx(0.1)
+    assert ticks > 0 and len(found["before"]) == len(found["after"]) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_the_system_counts_its_time(tmp_path, monkeypatch):
+    first, second = load._machine_times(), load._machine_times()
+    assert 0 < first[0] <= second[0] and first[1] <= second[1]
+    # Of processors that this process may use; user, nice, system, idle, iowait, irq, softirq, steal, guest.
+    number = min(os.sched_getaffinity(0))
+    monkeypatch.setattr(load.os, "sched_getaffinity", lambda process: {number})
+    monkeypatch.setattr(load, "_STATISTICS", tmp_path / "stat")
+    lines = [
+        "cpu  900 0 0 0 0 0 0 0 0 0",
+        f"cpu{number} 1 2 3 400 500 6 7 8 1 0",
+        "cpu99 9 9 9 9 9 9 9 9 9 0",
+    ]
+    (tmp_path / "stat").write_text("\n".join(lines) + "\nintr 5\n")
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert load._machine_times() == (19 / ticks, 8 / ticks)
+    (tmp_path / "stat").write_text("nothing")
+    assert load._machine_times() is None
+
+
+def test_one_variant_is_compared_with_itself_over_a_sweep():
+    points = chosen_points("batch-size=8,16")
+    variants, (point,) = side_by_side([Variant("torch", "torch", {})], points)
+    assert [found.name for found in variants] == ["torch --batch-size 8", "torch --batch-size 16"]
+    assert [found.config(Config(batch_size=2)).batch_size for found in variants] == [8, 16]
+    assert point.option is None and point.config(Config(seed=3)).seed == 3
+    both = [Variant(name, name, {}) for name in ("torch", "tf")]
+    assert side_by_side(both, points) == (both, points)
+
+
+def test_every_report_gets_a_directory_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = report(variant("one"), variant("other"))
+    assert check_report_directory(Config()) is None
+    assert [str(write_report(None, content)) for _ in range(3)] == [
+        "comparison",
+        "comparison-2",
+        "comparison-3",
+    ]
+    assert check_report_directory(Config(overwrite=True)) == Path("comparison")
+    assert check_report_directory(Config(output_dir="new")) == Path("new")
+    with pytest.raises(RequestError, match="already holds a report"):
+        check_report_directory(Config(output_dir="comparison-2"))

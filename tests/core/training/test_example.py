@@ -8,7 +8,16 @@ import pytest
 from tiny_models import WORDS, sentences, write_tokenizer
 from transformers import AddedToken, AutoTokenizer
 
-from mlm_core.training.example import held_out_example
+from mlm_core.data.documents import listed_documents
+from mlm_core.data.train_tokenizer import train_tokenizer
+from mlm_core.training.example import (
+    Example,
+    _drawn_texts,
+    _is_english,
+    held_out_example,
+    held_out_examples,
+    right_token,
+)
 
 
 @pytest.fixture(scope="module", params=["roberta", "bert"])
@@ -67,3 +76,65 @@ def test_a_text_without_sentences_shows_whole_words(tokenizer, seed):
     example = held_out_example([" ".join(words)], tokenizer, 48)
     shown = example.text.replace("<mask>", example.word).split()
     assert shown == words[: len(shown)] and len(shown) > 2
+
+
+def test_several_examples_are_of_several_texts(tokenizer):
+    texts = [" ".join(sentences(3, seed)) for seed in range(4)]
+    found = held_out_examples(texts, tokenizer, 48, 6)
+    assert len({example.text for example in found}) == 6
+    quoted = [example.text.replace("<mask>", example.word) for example in found]
+    # One of each, then a second one of some.
+    assert [next(row for row, text in enumerate(texts) if line in text) for line in quoted] == [
+        0,
+        1,
+        2,
+        3,
+        0,
+        1,
+    ]
+
+
+def test_the_right_token_is_that_of_the_text(tokenizer):
+    for example in held_out_examples(sentences(10), tokenizer, 48, 5):
+        assert tokenizer.decode([right_token(example, tokenizer)]).strip() == example.word
+    assert right_token(Example("the <mask> sat."), tokenizer) is None
+    # Two tokens, or none of the vocabulary.
+    assert right_token(Example("the <mask> sat.", "cat dog"), tokenizer) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFEVVHSLAKWKRQTLG",
+        "CC(=O)OC1=CC=CC=C1C(=O)O.CN1C=NC2=C1C(=O)N(C(=O)N2C)C",
+        "銀河系は大きな渦巻銀河であると考えられている",
+        "for (i = 0; i < n; i++) { total += values[i]; } return `total`;",
+    ],
+)
+def test_a_text_of_anything_has_an_example(text):
+    """Of a tokenizer that knows every byte; without a space that the text does not have."""
+    tokenizer = train_tokenizer([text] * 9, 320, 48)
+    (example,) = held_out_examples([text], tokenizer, 48, 1)
+    assert example.text.count("<mask>") == 1
+    assert text.startswith(example.text.replace("<mask>", example.word).rstrip())
+
+
+@pytest.mark.parametrize("sign", ["\x1b[2J", "\u202e", "<mask>", "[MASK]", "hf_" + "aB3" * 12])
+def test_no_example_has_what_may_do_harm(sign):
+    tokenizer = train_tokenizer(["abc " * 30, sign], 300, 48)
+    for example in held_out_examples([f"a{sign} b{sign} c {sign} {sign}"], tokenizer, 48, 5):
+        assert sign not in example.text.replace("<mask>", "")
+
+
+def test_texts_are_drawn_by_the_seed():
+    documents = listed_documents([f"text {number}" for number in range(500)])
+    first, again, other = (_drawn_texts(documents, seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(set(first)) == len(first) == 50 and set(first) <= set(documents)
+    few = listed_documents(["one", "two"])
+    assert _drawn_texts(few, 3) == ["one", "two"]
+
+
+def test_english_is_told_by_its_commonest_words():
+    assert _is_english(["The cat and the dog", "top of it"])
+    assert not _is_english(["Die Katze und der Hund in the box"])
