@@ -53,7 +53,10 @@ def difference(runs: dict[str, Lines]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Train, draw and compare."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=PICTURE, metavar="FILE")
     arguments, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as directory:

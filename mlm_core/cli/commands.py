@@ -1,7 +1,7 @@
 """The table of commands: for each one its summary, its config options, its own arguments and its examples.
 
-The parser, `--help` and the documentation's table are made from it. It imports no numpy and no framework, so that
-`--help` is fast.
+The parser, `--help` and the documentation's table are made from it. It imports no numpy and no framework,
+so that `--help` is fast.
 """
 
 from __future__ import annotations

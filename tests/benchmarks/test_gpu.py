@@ -1,4 +1,4 @@
-"""benchmarks/gpu: the whole program, tiny, on the CPU; its rounds and deadlines; the documentation's tables."""
+"""benchmarks/gpu: the whole program, tiny, on the CPU; its rounds and deadlines; the tables in docs/."""
 
 import json
 import os

@@ -59,7 +59,9 @@ def test_the_table_of_speed_is_that_of_the_results():
     )
 
 
-@pytest.mark.parametrize(("page", "line"), [(page, line) for page in TOLD for line in commands(page)], ids=page_id)
+@pytest.mark.parametrize(
+    ("page", "line"), [(page, line) for page in TOLD for line in commands(page)], ids=page_id
+)
 def test_every_command_is_one(page, line):
     words = shlex.split(line)[1:]
     assert parse_request(build_parser(), words).command == words[0]
