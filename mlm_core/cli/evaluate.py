@@ -108,12 +108,12 @@ def _held_out_evaluator(engine: Engine, config: Config, data: dict[str, Any]) ->
 def _results(evaluator: Trainer, arguments: dict[str, Any]) -> dict[str, Any]:
     names = arguments["metric"]
     if not names:
-        return evaluator.evaluate().as_results()
+        return evaluator.evaluate().to_dict()
     from mlm_core.metrics.named import NamedMetrics
 
     options = _metric_options(arguments["metric_option"] or [])
     metrics = NamedMetrics(names, options, evaluator.setup.model.tokenizer)
-    return evaluator.evaluate().as_results() | {"metrics": evaluator.measure(metrics)}
+    return evaluator.evaluate().to_dict() | {"metrics": evaluator.measure(metrics)}
 
 
 def _metric_options(written: list[str]) -> dict[str, Any]:
