@@ -1,0 +1,61 @@
+"""A drawing that a notebook shows and a file keeps."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from mlm_core.config.arguments import as_name
+from mlm_core.errors import RequestError, RunError
+from mlm_core.system.files import write_atomically
+from mlm_core.system.os_errors import advice, reason
+
+
+class Plot:
+    """A drawing in SVG. A notebook shows it as the value of a cell; `save` writes it.
+
+    Args:
+        svg: the drawing, an `<svg>` element.
+        title: of the drawing, in words.
+    """
+
+    def __init__(self, svg: str, title: str) -> None:
+        self.svg = svg
+        self.title = title
+
+    def __repr__(self) -> str:
+        return f"<Plot: {self.title}; save it with .save('loss.svg')>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the drawing as an SVG file; return its path.
+
+        Raises:
+            RequestError: the name does not end in .svg.
+            RunError: the file cannot be written.
+        """
+        place = Path(as_name("path", path))
+        if place.suffix.lower() != ".svg":
+            raise RequestError(
+                "the drawing is written as SVG",
+                code="invalid_choice",
+                option="path",
+                value=str(place),
+                fix="choose a name that ends in .svg",
+            )
+        try:
+            write_atomically(place, self.svg.encode())
+        except OSError as error:
+            raise RunError(
+                f"cannot be written ({reason(error)})",
+                code="unwritable",
+                option="path",
+                value=str(place),
+                fix=advice(error),
+            ) from None
+        return place
