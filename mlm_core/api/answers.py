@@ -33,9 +33,7 @@ def _masks(found: list[Any]) -> Iterator[list[Mapping[str, Any]]]:
 
 
 def _rows(fills: list[Mapping[str, Any]], *, several: bool) -> list[tuple[str, str, str]]:
-    rows = [
-        (probability(fill["score"], 4), _quoted(fill["token_str"]), fill["sequence"]) for fill in fills
-    ]
+    rows = [(probability(fill["score"], 4), _quoted(fill["token_str"]), fill["sequence"]) for fill in fills]
     return [*rows, ("", "", "")] if several else rows
 
 

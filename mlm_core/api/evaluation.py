@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,24 @@ EVALUATION = (
     *("batch_size", "device", "precision", "threads", "quiet", "verbose"),
 )
 """The options that an evaluation takes."""
+
+
+def evaluation_options(values: Mapping[str, Any]) -> Config:
+    """The options of an evaluation.
+
+    Raises:
+        RequestError: an evaluation has no such option, or a value is wrong.
+    """
+    config = Config(**values)
+    for name in values:
+        if name not in EVALUATION:
+            raise RequestError(
+                "is decided by the run; an evaluation has no such option",
+                code="unknown_option",
+                option=name,
+                fix=f"leave it out, or choose from {', '.join(EVALUATION)}",
+            )
+    return config
 
 
 def evaluator_of(

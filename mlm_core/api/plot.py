@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from os import PathLike
 from pathlib import Path
 
 from mlm_core.config.arguments import as_name
 from mlm_core.errors import RequestError, RunError
 from mlm_core.system.files import write_atomically
+from mlm_core.system.html import text
 from mlm_core.system.os_errors import advice, reason
 
 
@@ -15,8 +17,8 @@ class Plot:
     """A drawing in SVG. A notebook shows it as the value of a cell; `save` writes it.
 
     Args:
-        svg: the drawing, an `<svg>` element.
-        title: of the drawing, in words.
+        svg: the drawing, as the text of an SVG file.
+        title: what it shows, in words.
     """
 
     def __init__(self, svg: str, title: str) -> None:
@@ -24,13 +26,17 @@ class Plot:
         self.title = title
 
     def __repr__(self) -> str:
-        return f"<Plot: {self.title}; save it with .save('loss.svg')>"
+        return f"<{type(self).__name__}: {self.title}>"
 
     def _repr_svg_(self) -> str:
         return self.svg
 
     def _repr_html_(self) -> str:
-        return self.svg
+        # An image keeps its styles and names to itself; in the page they would change other drawings.
+        data = b64encode(self.svg.encode()).decode()
+        return (
+            f'<img src="data:image/svg+xml;base64,{data}" alt="{text(self.title)}" style="max-width: 100%">'
+        )
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the drawing as an SVG file; return its path.

@@ -20,7 +20,7 @@ _FLAG = re.compile(r"--[a-z][a-z-]*")
 
 def hint_of(option: Option) -> Any:
     """The type hint of what Python may give for an option."""
-    return option.hint | PathLike[str] if option.name in _PATHS else option.hint
+    return str | PathLike[str] | None if option.name in _PATHS else option.hint
 
 
 def signature_of(

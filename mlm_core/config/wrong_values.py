@@ -1,4 +1,4 @@
-"""What is said about a value from Python that is of no use here: its class, never its content, and what to do."""
+"""Errors about values from Python that no option takes: the class and what to do, not the content."""
 
 from __future__ import annotations
 
