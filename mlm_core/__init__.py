@@ -5,8 +5,9 @@ from mlm_core import train
 run = train("posts.jsonl", backend="tf")
 run.fill("The Milky Way is a <mask> galaxy.")
 
-`train` has every option of `mlm train`, and `Run.open("runs/tf")` opens an earlier run. `load_engine` and `Config`
-make trainers, evaluators and predictors, step by step. `mlm_core` itself imports no framework.
+`train` has every option of `mlm train`. `Run.open("runs/tf")` opens an earlier run.
+With `load_engine` and `Config`, trainers, evaluators and predictors can be made one by one.
+`mlm_core` itself imports no framework.
 """
 
 from typing import TYPE_CHECKING
