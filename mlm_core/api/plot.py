@@ -6,11 +6,8 @@ from base64 import b64encode
 from os import PathLike
 from pathlib import Path
 
-from mlm_core.config.arguments import as_name
-from mlm_core.errors import RequestError, RunError
-from mlm_core.system.files import write_atomically
+from mlm_core.api.written import write_text_file
 from mlm_core.system.html import text
-from mlm_core.system.os_errors import advice, reason
 
 
 class Plot:
@@ -45,23 +42,4 @@ class Plot:
             RequestError: the name does not end in .svg.
             RunError: the file cannot be written.
         """
-        place = Path(as_name("path", path))
-        if place.suffix.lower() != ".svg":
-            raise RequestError(
-                "the drawing is written as SVG",
-                code="invalid_choice",
-                option="path",
-                value=str(place),
-                fix="choose a name that ends in .svg",
-            )
-        try:
-            write_atomically(place, self.svg.encode())
-        except OSError as error:
-            raise RunError(
-                f"cannot be written ({reason(error)})",
-                code="unwritable",
-                option="path",
-                value=str(place),
-                fix=advice(error),
-            ) from None
-        return place
+        return write_text_file(path, self.svg, ".svg")

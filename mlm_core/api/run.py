@@ -185,6 +185,20 @@ class Run:
         engine = self._engine(given.backend)
         return evaluator_of(str(self._directory), given, text, own_text=self._text, engine=engine).evaluate()
 
+    def report(self, path: str | PathLike[str] | None = None) -> Path:
+        """The run's report, a page for a browser; return its path.
+
+        Args:
+            path: write the report there, made again from the run's files; None: the one that training wrote.
+
+        Raises:
+            RequestError: the run has none, for example as it has not finished.
+            RunError: it cannot be written.
+        """
+        from mlm_core.api.pages import report_path, write_page
+
+        return report_path(self._directory) if path is None else write_page(self._directory, path)
+
     def push_to_hub(
         self, hub_model_id: str | None = None, *, private: bool = True, overwrite: bool = False
     ) -> str:

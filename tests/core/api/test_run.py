@@ -75,7 +75,7 @@ def test_a_run_shows_itself(finished):
     assert "<caption>Run " in shown and "posts.jsonl" in shown and "<img " in shown
     names = [name for name in dir(run) if not name.startswith("__")]
     assert names == sorted(
-        "config directory evaluate fill history open plot push_to_hub result resume".split()  # noqa: SIM905
+        "config directory evaluate fill history open plot push_to_hub report result resume".split()  # noqa: SIM905
     )
 
 
@@ -87,11 +87,23 @@ def test_a_plot_is_a_drawing_and_a_file(finished, tmp_path):
     saved = plot.save(tmp_path / "loss.svg")
     assert saved.read_text(encoding="utf-8") == plot.svg
     assert plot.save(str(tmp_path / "again.SVG")).exists()
-    with pytest.raises(RequestError, match="ends in"):
+    with pytest.raises(RequestError, match=r"path .*loss\.png: must end in \.svg; for example loss\.svg"):
         plot.save(tmp_path / "loss.png")
     assert not (tmp_path / "loss.png").exists()
     with pytest.raises(RequestError, match="path"):
         plot.save(5)
+
+
+def test_the_report_is_where_training_wrote_it_or_is_made_again(finished, tmp_path):
+    run = Run.open(finished)
+    with pytest.raises(RequestError, match=r"has no report\.html; a run gets one when it finishes; make one"):
+        run.report()
+    written = run.report(tmp_path / "page.html")
+    assert written == tmp_path / "page.html" and "193.5" in written.read_text(encoding="utf-8")
+    with pytest.raises(RequestError, match=r"must end in \.html"):
+        run.report(tmp_path / "page.pdf")
+    shutil.copy(written, finished / "report.html")
+    assert run.report() == finished / "report.html"
 
 
 def test_what_files_say_is_escaped(finished, capsys):
