@@ -247,8 +247,18 @@ class Run:
 
     def _repr_html_(self) -> str:
         from mlm_core.api.run_html import run_html
+        from mlm_core.system.html import text
 
-        return run_html(self)
+        try:
+            source = str((self._facts().get("data") or {}).get("source"))
+            shown = run_html(str(self._directory), source, self.config, self.result)
+        except RequestError as error:
+            return f"<p>{text(error)}</p>"
+        try:
+            return shown + self.plot()._repr_html_()
+        except RequestError:
+            # It has no step yet.
+            return shown
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.startswith("_") or name.endswith("__")]
@@ -260,30 +270,14 @@ class Run:
         return self._directory / METRICS
 
     def _facts(self) -> dict[str, Any]:
-        """The content of `run.json`."""
-        from mlm_core.training.run_record import read_facts
+        from mlm_core.api.record import facts_of
 
-        facts = read_facts(self._directory)
-        if facts is not None:
-            return facts
-        raise RequestError(
-            "is not a run" if self._directory.is_dir() else "no such directory",
-            code="not_a_run",
-            option="RUN",
-            value=str(self._directory),
-            fix="give the directory of a run; for another model, use load_engine().predictor(...)",
-        )
+        return facts_of(self._directory)
 
     def _engine(self, backend: str | None = None) -> Engine:
-        """The engine that fills and evaluates; this process is prepared for it."""
-        from mlm_core.registry import engine_here, load_engine
+        from mlm_core.api.record import engine_for
 
-        chosen = backend or self._chosen
-        if chosen is not None:
-            return load_engine(chosen)
-        results = self._facts().get("results") or {}
-        recorded = results.get("backend")
-        return engine_here(recorded if isinstance(recorded, str) else None)
+        return engine_for(self._directory, backend or self._chosen)
 
 
 def run_of(started: Started) -> Run:

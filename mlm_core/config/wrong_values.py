@@ -13,11 +13,8 @@ _GIVE_NAME = "give the name of a file, or of a dataset on the Hub"
 
 
 def kind_of(value: Any) -> str:
-    """A value's class with its article, for example "a dict", "an ndarray"; or "None"."""
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+    """A value's class, for example "dict"; None is itself."""
+    return "None" if value is None else type(value).__name__
 
 
 def wrong_value(name: str, value: Any, wanted: str, flag: str) -> RequestError:

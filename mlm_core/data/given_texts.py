@@ -100,4 +100,6 @@ def _wrong(given: Any) -> RequestError:
         fix = "make a Dataset of it first, or save it to a file and name the file"
     elif isinstance(given, Mapping):
         fix = "make a Dataset of it, with datasets.Dataset.from_dict"
-    return RequestError(f"cannot be {kind_of(given)}", code="invalid_type", option="dataset", fix=fix)
+    return RequestError(
+        f"must be a name or a text, not {kind_of(given)}", code="invalid_type", option="dataset", fix=fix
+    )

@@ -80,7 +80,7 @@ def test_a_run_evaluates_its_text_and_others(run, lab):
         ({"split": "train[:5]"}, "--split: requires --dataset"),
         ({"learning_rate": 1e-3}, "learning_rate: is decided by the run; .* choose from backend, dataset"),
         ({"batchsize": 3}, "did you mean --batch-size"),
-        ({"dataset": 5}, "dataset: cannot be an int"),
+        ({"dataset": 5}, "dataset: must be a name or a text, not int"),
     ):
         with pytest.raises(RequestError, match=says):
             run.evaluate(**wrong, quiet=True)
@@ -157,11 +157,11 @@ def test_another_engine_in_this_process_is_answered_in_a_line(run, lab, options,
 def test_wrong_requests_write_nothing(lab, options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for dataset, changed, says in (
-        (lab.jsonl, {"model": lab}, "--model: must be text, not a Lab"),
+        (lab.jsonl, {"model": lab}, "--model: must be text, not Lab"),
         (lab.jsonl, {"lr": 1e-3}, "lr: no such option; here it is --learning-rate"),
         (lab.jsonl, {"epochs": 0}, "--epochs 0: must be at least 1"),
-        (lambda: "text", {}, "dataset: cannot be a function"),
-        ([lab.jsonl], {}, "dataset: holds a PosixPath at place 0"),
+        (lambda: "text", {}, "dataset: must be a name or a text, not function"),
+        ([lab.jsonl], {}, "dataset: holds PosixPath at place 0"),
         ("none.jsonl", {}, "none.jsonl"),
         (lab.jsonl, {"resume": True}, "--resume: requires --output-dir"),
     ):

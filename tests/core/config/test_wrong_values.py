@@ -28,24 +28,24 @@ class Frame:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("model", Model(), "--model: must be text, not a Model; save model and tokenizer into one directory"),
-        ("dataset", ["a secret text"], "--dataset: must be text, not a list; pass it to train(...)"),
-        ("dataset", Frame(), "--dataset: must be text, not a Frame; pass it to train(...)"),
+        ("model", Model(), "--model: must be text, not Model; save model and tokenizer into one directory"),
+        ("dataset", ["a secret text"], "--dataset: must be text, not list; pass it to train(...)"),
+        ("dataset", Frame(), "--dataset: must be text, not Frame; pass it to train(...)"),
         (
             "dataset",
             {"text": ["a secret text"]},
-            "--dataset: must be text, not a dict; give the name of a file",
+            "--dataset: must be text, not dict; give the name of a file",
         ),
         ("seed", None, "--seed: must be a whole number, not None; leave it out for its default"),
-        ("seed", np.array([1]), "--seed: must be a whole number, not an ndarray"),
-        ("learning_rate", np.array([1.0]), "--learning-rate: must be a number, not an ndarray"),
-        ("learning_rate", {"peak": 1}, "--learning-rate: must be a number, not a dict"),
+        ("seed", np.array([1]), "--seed: must be a whole number, not ndarray"),
+        ("learning_rate", np.array([1.0]), "--learning-rate: must be a number, not ndarray"),
+        ("learning_rate", {"peak": 1}, "--learning-rate: must be a number, not dict"),
         ("epochs", np.float32(2.5), "--epochs 2.5: must be a whole number"),
         ("epochs", 2.0, "--epochs 2.0: must be a whole number"),
-        ("quiet", [True], "--quiet: must be true or false, not a list"),
+        ("quiet", [True], "--quiet: must be true or false, not list"),
         ("quiet", None, "--quiet: must be true or false, not None; leave it out for its default"),
-        ("backend", Model, "--backend: must be text, not a type"),
-        ("masking", ("exact",), "--masking: must be text, not a tuple"),
+        ("backend", Model, "--backend: must be text, not type"),
+        ("masking", ("exact",), "--masking: must be text, not tuple"),
     ],
     ids=lambda given: given if isinstance(given, str) else type(given).__name__,
 )
@@ -61,10 +61,10 @@ def test_a_wrong_value_is_named_not_printed(name, value, says):
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ({"seed": 1}, "not a dict; unpack a mapping: Config(**options)"),
+        ({"seed": 1}, "not dict; unpack a mapping: Config(**options)"),
         ("posts.jsonl", "for example Config(dataset='posts.jsonl')"),
         (Path("posts.jsonl"), "for example Config(dataset='posts.jsonl')"),
-        (Model(), "not a Model; for example Config(dataset=...)"),
+        (Model(), "not Model; for example Config(dataset=...)"),
     ],
 )
 def test_options_by_place(value, says):

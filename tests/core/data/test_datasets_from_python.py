@@ -66,17 +66,23 @@ def test_a_data_frame_has_columns_and_splits_like_a_file():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (ITERABLE, "dataset: cannot be an IterableDataset; make a Dataset of it first"),
+        (ITERABLE, "dataset: must be a name or a text, not IterableDataset; make a Dataset of it first"),
         ([], "dataset: holds no text; give at least two texts"),
-        (["a text", 5], "dataset: holds an int at place 1, where a text belongs"),
+        (["a text", 5], "dataset: holds int at place 1, where a text belongs"),
         (["a text", None], "dataset: holds None at place 1, where a text belongs"),
-        ([{"text": "a"}], "dataset: holds a dict at place 0, where a text belongs; .*from_list"),
-        ({"text": ["a"]}, "dataset: cannot be a dict; make a Dataset of it, with datasets.Dataset.from_dict"),
-        ({}, "dataset: cannot be a dict"),
-        (5, "dataset: cannot be an int; name a file"),
-        (b"text", "dataset: cannot be a bytes; name a file"),
-        (Config(), r"dataset: cannot be a Config; give options by name, or use load_engine"),
-        (np.zeros((2, 2)), "dataset: cannot be an ndarray"),
+        ([{"text": "a"}], "dataset: holds dict at place 0, where a text belongs; .*from_list"),
+        (
+            {"text": ["a"]},
+            "dataset: must be a name or a text, not dict; make a Dataset of it, with datasets",
+        ),
+        ({}, "dataset: must be a name or a text, not dict"),
+        (5, "dataset: must be a name or a text, not int; name a file"),
+        (b"text", "dataset: must be a name or a text, not bytes; name a file"),
+        (
+            Config(),
+            r"dataset: must be a name or a text, not Config; give options by name, or use load_engine",
+        ),
+        (np.zeros((2, 2)), "dataset: must be a name or a text, not ndarray"),
         (pd.DataFrame({"text": ["a", 5]}), "dataset: the data frame cannot be read"),
         (
             [__file__, __file__],
