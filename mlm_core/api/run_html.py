@@ -37,7 +37,7 @@ def _rows(source: str, config: Config, result: TrainingResult | None) -> Iterato
     if result.model_step != result.steps:
         yield "weights of step", f"{result.model_step:,}"
     yield "perplexity", _change(f"{before.perplexity:.4g}", f"{after.perplexity:.4g}")
-    yield "loss", _change(f"{before.loss:.4g}", f"{after.loss:.4g}")
+    yield "loss", _change(f"{before.loss:#.4g}", f"{after.loss:#.4g}")
     yield "accuracy", _change(_share(before), _share(after))
     if result.hub_url is not None:
         yield "published at", result.hub_url

@@ -34,7 +34,7 @@ class MaskedSums:
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__}: loss {self.loss:.4g}, perplexity {self.perplexity:.4g}, "
+            f"<{type(self).__name__}: loss {self.loss:#.4g}, perplexity {self.perplexity:.4g}, "
             f"accuracy {self.accuracy:.4g}, {quantity(self.masked_tokens, 'masked token')}>"
         )
 
