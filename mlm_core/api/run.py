@@ -62,7 +62,8 @@ class Run:
         Args:
             directory: of the run.
             backend: fills and evaluates; None: the backend that this process works with, else the run's.
-            device, threads: for filling and evaluating; see the options of these names.
+            device: for filling and evaluating; see `--device`.
+            threads: for filling and evaluating; see `--threads`.
 
         Raises:
             RequestError: the directory holds no run, or its record is damaged.
