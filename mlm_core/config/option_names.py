@@ -16,6 +16,7 @@ _ELSEWHERE = {
     "data_seed": "--seed",
     "dataset_config_name": "--dataset-config",
     "dataset_name": "--dataset",
+    "ddp_timeout": "--rank-timeout",
     "disable_tqdm": "--quiet",
     "do_predict": "the command mlm evaluate",
     "dtype": "--precision",
@@ -24,6 +25,7 @@ _ELSEWHERE = {
     "fp16": "--precision fp16",
     "tf32": "--precision tf32",
     "fp16_full_eval": "--precision fp16",
+    "fsdp": "--shard",
     "framework": "--backend",
     "hub_private_repo": "--hub-private",
     "hub_public": "--hub-private, false in a file or in Python",
@@ -82,9 +84,9 @@ _NOT_HERE = frozenset(
     config_overrides dataloader_drop_last dataloader_in_order dataloader_multiprocessing_context
     dataloader_num_workers dataloader_persistent_workers dataloader_pin_memory dataloader_prefetch_factor
     ddp_backend ddp_broadcast_buffers ddp_bucket_cap_mb ddp_find_unused_parameters ddp_static_graph
-    ddp_timeout debug deepspeed early_stopping_patience enable_jit_checkpoint eval_accumulation_steps
+    debug deepspeed early_stopping_patience enable_jit_checkpoint eval_accumulation_steps
     eval_delay eval_do_concat_batches eval_steps eval_strategy eval_use_gather_object evaluation_strategy
-    fp16_backend fp16_opt_level fsdp fsdp_config fsdp_min_num_params fsdp_transformer_layer_cls_to_wrap
+    fp16_backend fp16_opt_level fsdp_config fsdp_min_num_params fsdp_transformer_layer_cls_to_wrap
     full_determinism gcp_project gradient_checkpointing gradient_checkpointing_kwargs greater_is_better
     group_by_length half_precision_backend hub_revision ignore_data_skip include_for_metrics
     include_inputs_for_metrics include_num_input_tokens_seen include_tokens_per_second jit_mode_eval
