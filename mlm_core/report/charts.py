@@ -15,7 +15,7 @@ COLOURS = 6
 _TITLE = 26
 """Height of the title and the legend in a picture that stands alone."""
 
-_CHARACTER, _WIDEST = 6.6, 8.5
+_CHARACTER, _WIDEST = 6.6, 7.2
 """Width of a character of a legend, and of one on a phone, about."""
 
 
