@@ -35,7 +35,7 @@ def mlm(rounds: Rounds, blocks: int, directory: Path, backend: str, precision: s
     evaluator.setup = replace(evaluator.setup, evaluation_keys=evaluation_keys(blocks, BATCH))
     while True:
         sums = evaluator.evaluate()
-        rounds.note(loss=sums.mean_loss, masked_tokens=sums.masked_tokens, head=evaluator.network.head)
+        rounds.note(loss=sums.loss, masked_tokens=sums.masked_tokens, head=evaluator.network.head)
         rounds.unit_done()
 
 

@@ -81,7 +81,14 @@ def masked_sentences(count: int) -> list[str]:
 
 
 def write_weights(directory: Path, backend: str) -> None:
-    """Give `model/` weights that the seed draws, in a process of its own."""
+    """Give `model/` weights that the seed draws, in a process of its own.
+
+    Rows of the embedding that are no token of the tokenizer are never likely: `mlm` does not show them, and
+    the fill-mask pipeline does.
+    """
+    from safetensors.numpy import load_file, save_file
+    from transformers import AutoTokenizer
+
     model = str(directory / "model")
     program = f"""
 from mlm_core import Config, load_engine
@@ -89,6 +96,10 @@ config = Config(model={model!r}, from_scratch=True, dataset={str(directory / "te
 load_engine({backend!r}).trainer(config).save({model!r})
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+    path = directory / "model" / "model.safetensors"
+    weights = load_file(path)
+    weights["lm_head.bias"][len(AutoTokenizer.from_pretrained(model)) :] = -1e4
+    save_file(weights, path, metadata={"format": "pt"})
 
 
 def embedded_documents() -> list[str]:

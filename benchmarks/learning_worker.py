@@ -130,7 +130,7 @@ def judge(directory: Path, models: list[str]) -> dict[str, float]:
             dataset=str(directory / "text"), model=str(directory / name), batch_size=BATCH, block_size=BLOCK,
             quiet=True,
         )  # fmt: skip
-        losses[name] = load_engine("torch").evaluator(config, whole=True).evaluate().mean_loss
+        losses[name] = load_engine("torch").evaluator(config, whole=True).evaluate().loss
     return losses
 
 

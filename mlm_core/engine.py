@@ -166,7 +166,8 @@ class Engine(Framework):
         Args:
             run: the directory of a run, any model directory, or a Hub name.
             revision: branch, tag or commit of a model on the Hub.
-            allow_pickle, trust_remote_code: see the options of these names.
+            allow_pickle: see `--allow-pickle`.
+            trust_remote_code: see `--trust-remote-code`.
             device: see `--device`.
             threads: processor threads; None keeps the framework's own setting.
             quiet: do not report targets that are not single tokens.

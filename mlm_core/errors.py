@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlm_core.visible import masked
+from mlm_core.visible import masked, visible
 
 
 def first_line(error: BaseException) -> str:
@@ -69,6 +69,10 @@ class MlmError(Exception):
         if fix:
             line = f"{line}; {fix}"
         return masked(" ".join(line.split()))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and notebooks show: the line alone, as the command does."""
+        return [f"{type(self).__name__}: {visible(str(self))}"]
 
     def as_dict(self) -> dict[str, Any]:
         """The error as the `error` object of `--json`."""

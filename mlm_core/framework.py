@@ -90,14 +90,19 @@ class Framework(ABC):
             RunError: transformers is already imported, without this framework.
         """
         os.environ.update(self.environment)
-        # Another thread may just be importing it; this import waits until that is done.
-        utils = import_module("transformers.utils") if "transformers" in sys.modules else None
-        if utils is not None and not getattr(utils, self.transformers_check)():
+        if not self.fits_process():
             raise RunError(
                 f"this process has loaded transformers without {self.modules[0]}",
                 code="wrong_process",
-                fix="use one backend per process, and call load_engine before importing transformers",
+                fix="one process works with one backend: start another process (in a notebook, restart the "
+                "kernel), and call train or load_engine there before anything imports transformers",
             )
+
+    def fits_process(self) -> bool:
+        """Whether this process can work with the framework: transformers is not imported, or sees it."""
+        # Another thread may just be importing it; this import waits until that is done.
+        utils = import_module("transformers.utils") if "transformers" in sys.modules else None
+        return utils is None or bool(getattr(utils, self.transformers_check)())
 
     def check_device(self, device: Device) -> None:
         """Check that the framework sees a device.

@@ -59,6 +59,25 @@ def find_engine(name: str | None = None) -> Engine:
     return engine
 
 
+def engine_here(recorded: str | None = None) -> Engine:
+    """Find an engine that this process can work with, for a model that any engine opens.
+
+    It is the one of `$MLM_BACKEND`, else the recorded one, else the one that the process has loaded.
+
+    Args:
+        recorded: the name of the engine that trained the model; it need not be installed.
+
+    Raises:
+        RequestError: no engine is installed; see `find_engine`.
+        RunError: this process has loaded transformers for no engine.
+    """
+    fitting = [name for name, one in engines().items() if one.available() and one.fits_process()]
+    if not os.environ.get("MLM_BACKEND") and recorded in fitting:
+        return load_engine(recorded)
+    chosen = find_engine().name
+    return load_engine(chosen if chosen in fitting or not fitting else fitting[0])
+
+
 def _default() -> str:
     found = engines()
     # An installed engine with an unsupported version is a better guess than an absent one.

@@ -1,8 +1,15 @@
 """The TensorFlow engine of mlm, on Keras `compile` and `fit`."""
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from mlm_core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from mlm_core.batches.collator import MaskingCollator
+    from mlm_tf.push_to_hub import PushToHubCallback
+
+__all__ = ["MaskingCollator", "PushToHubCallback", "from_pretrained"]
 
 
 def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
@@ -19,13 +26,6 @@ def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
     return TensorFlowEngine().predictor(directory, revision=revision).model()
 
 
-def __getattr__(name: str) -> Any:
-    # Imported on first use: `import mlm_tf` alone loads no framework.
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-_MODULES = {"MaskingCollator": "mlm_core.batches.collator", "PushToHubCallback": "mlm_tf.push_to_hub"}
-
-__all__ = ["MaskingCollator", "PushToHubCallback", "from_pretrained"]
+__getattr__, __dir__ = lazy_names(
+    __name__, {"MaskingCollator": "mlm_core.batches.collator", "PushToHubCallback": "mlm_tf.push_to_hub"}
+)

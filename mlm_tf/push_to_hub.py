@@ -26,8 +26,7 @@ class PushToHubCallback(HubCallback, transformers.PushToHubCallback):
     the background; they never stop the training.
 
     Args:
-        output_dir, save_strategy, save_steps, tokenizer, hub_model_id, hub_token, hub_private,
-            model_card_args: see `HubCallback`.
+        output_dir: this and what is not named here: see `HubCallback`.
         checkpoint: keep Keras's own checkpoint in the directory; it is not published.
 
     Raises:

@@ -1,8 +1,15 @@
 """The PyTorch engine of mlm, on transformers' `Trainer`."""
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from mlm_core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from mlm_torch.feed import MaskingCollator
+    from mlm_torch.push_to_hub import PushToHubCallback
+
+__all__ = ["MaskingCollator", "PushToHubCallback", "from_pretrained"]
 
 
 def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
@@ -19,13 +26,6 @@ def from_pretrained(directory: str | Path, revision: str | None = None) -> Any:
     return TorchEngine().predictor(directory, revision=revision).model()
 
 
-def __getattr__(name: str) -> Any:
-    # Imported on first use: `import mlm_torch` alone loads no framework.
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-_MODULES = {"MaskingCollator": "mlm_torch.feed", "PushToHubCallback": "mlm_torch.push_to_hub"}
-
-__all__ = ["MaskingCollator", "PushToHubCallback", "from_pretrained"]
+__getattr__, __dir__ = lazy_names(
+    __name__, {"MaskingCollator": "mlm_torch.feed", "PushToHubCallback": "mlm_torch.push_to_hub"}
+)

@@ -128,6 +128,25 @@ def _after_failure(graph: Any, stream: torch.cuda.Stream) -> None:
     generator.graphsafe_set_state(generator.clone_state())
 
 
+def check_same_update(
+    before: list[torch.Tensor], wanted: list[torch.Tensor], found: list[torch.Tensor]
+) -> None:
+    """Compare what a replayed update has made of tensors with what the plain update made of them.
+
+    Args:
+        before: parameters and moments before the update.
+        wanted: the same after the plain update.
+        found: the same after the replay.
+
+    Raises:
+        NotRecordedError: the replay did something else, or values are not finite.
+    """
+    change, apart = _norm(torch._foreach_sub(wanted, before)), _norm(torch._foreach_sub(found, wanted))
+    # Not "greater than", so that nan is a difference, too.
+    if not apart <= TOLERANCE * change:
+        raise NotRecordedError(f"replayed, the update is {apart:.2g} off, of {change:.2g}")
+
+
 Trial = tuple[torch.Tensor, list[torch.Tensor]]
 """The loss of a pass, and its gradients."""
 

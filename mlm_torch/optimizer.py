@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LRScheduler
 
 from mlm_core.config.optimization import OptimizationConfig
+from mlm_core.errors import first_line
 from mlm_core.optimization.adamw import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
 from mlm_core.optimization.decay import is_decayed
 from mlm_core.optimization.loss_scale import LossScale
-from mlm_torch.graph import record
+from mlm_torch.graph import NotRecordedError, check_same_update, record
 from mlm_torch.replicas import is_shared_out, local
 from mlm_torch.weights import named_parameters
 
@@ -26,6 +27,7 @@ class ClippedAdamW(torch.optim.AdamW):
         grad_norm: scalar float32 tensor, the norm of the last step before clipping.
         max_grad_norm: 0: gradients are not clipped.
         gradients_stay: whether gradients have fixed memory, so that the update is recorded as a CUDA graph.
+        warn: is told why no update is recorded.
         loss_scale: gradients are divided by it first; a step where they are not finite only counts. None: no
             scale.
     """
@@ -37,6 +39,7 @@ class ClippedAdamW(torch.optim.AdamW):
         self.max_grad_norm = max_grad_norm
         self.grad_norm = torch.tensor(0.0)
         self.gradients_stay = False
+        self.warn: Callable[[str], None] = lambda _: None
         # The first step runs before the recording, which PyTorch would warn of.
         self._warned_capturable_if_run_uncaptured = True
         self._begun = False
@@ -45,14 +48,41 @@ class ClippedAdamW(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Clip, then update."""
-        if self.gradients_stay and self._replay is None and self._begun:
-            try:
-                _, self._replay = record(self._update)
-            except RuntimeError:
-                self.gradients_stay = False
+        if self.gradients_stay and self._replay is None and self._begun and self._record():
+            return None
         # The first step makes the state.
         self._begun = True
         return self._replay() if self._replay is not None else self._update()
+
+    def _record(self) -> bool:
+        """Record the update and take a step with the replay; False: no step is taken."""
+        changed = [part.detach() for part in self._changed()]
+        before: list[torch.Tensor] = []
+        try:
+            before = [part.clone() for part in changed]
+            self._update()
+            wanted = [part.clone() for part in changed]
+            torch._foreach_copy_(changed, before)
+            _, replay = record(self._update)
+            replay()
+            check_same_update(before, wanted, changed)
+        except (RuntimeError, NotRecordedError) as error:
+            self.gradients_stay = False
+            self.warn(f"--compile: no CUDA graph of an update is used: {first_line(error)}")
+            if before:
+                torch._foreach_copy_(changed, before)
+            return False
+        self._replay = replay
+        return True
+
+    def _changed(self) -> list[torch.Tensor]:
+        """The tensors that an update changes."""
+        parameters = [part for group in self.param_groups for part in group["params"] if part in self.state]
+        states = [
+            value for part in parameters for value in self.state[part].values() if torch.is_tensor(value)
+        ]
+        # The update divides gradients where they are.
+        return [*parameters, *states, *(part.grad for part in parameters if part.grad is not None)]
 
     def forget_recording(self) -> None:
         """Free what a recorded update keeps; updates are launched anew."""

@@ -98,7 +98,8 @@ class MaskedLMTrainer(transformers.Trainer):
         if self.records:
             try:
                 self._recorded = self._recorded_pass(model, inputs, count)
-                self._own_optimizer().gradients_stay = True
+                optimizer = self._own_optimizer()
+                optimizer.gradients_stay, optimizer.warn = True, self._warn
             except NotRecordedError as error:
                 self.model.kept_gradients = ()
                 self._warn(f"--compile: no CUDA graph of a step is used: {error}")

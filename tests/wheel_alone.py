@@ -40,4 +40,5 @@ assert any("pip install 'mlm[torch]'" in problem for problem in findings["proble
 said = mlm("train", code=2)[1]
 assert said.startswith("mlm: error: ") and "pip install 'mlm[torch]'" in said and said.count("\n") == 1
 assert mlm_core.Config().block_size is None
+assert (Path(mlm_core.__file__).parent / "api" / "train.pyi").exists()
 print("the wheel alone: fine")

@@ -4,7 +4,7 @@
 
 Needs PyTorch, this project and pytest; `run.sh` takes what is missing from a folder of wheels. Nothing is
 fetched. What is found is appended to OUT/facts.jsonl at once; a part that overruns is cut, and the others go
-on. `table.py` makes the README's tables of it.
+on. `table.py` makes the documentation's tables of it.
 
     OUT=DIRECTORY   in place of benchmarks/results/gpu-NAME-DATE
     LIMIT=575       seconds for everything

@@ -1,6 +1,6 @@
-"""The README's tables of what ran on a GPU, from the newest facts.
+"""The documentation's tables of what ran on a GPU, from the newest facts.
 
-    python benchmarks/gpu/table.py [DIRECTORY] [--write README.md]
+    python benchmarks/gpu/table.py [DIRECTORY] [--write docs/speed.md]
 
 Prints them; what no fact is about is "not run".
 """
@@ -112,7 +112,7 @@ def tables(directory: Path | None) -> str:
 
 
 def with_tables(readme: str, directory: Path | None) -> str:
-    """A README with its tables brought up to date."""
+    """A page with its tables brought up to date."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{tables(directory)}\n{END}{after}"
@@ -237,7 +237,7 @@ def main() -> None:
     """Print, or write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("directory", type=Path, nargs="?", help="with facts; default: the newest")
-    parser.add_argument("--write", type=Path, metavar="README", help="bring its tables up to date")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="bring its tables up to date")
     given = parser.parse_args()
     directory = given.directory or newest()
     if given.write is None:

@@ -34,8 +34,11 @@ class MaskingCollator:
 
     Args:
         tokenizer: a transformers tokenizer with a mask token.
-        mlm_probability, masking, mask_replace_prob, random_replace_prob, seed: see the options of `mlm
-            train`.
+        mlm_probability: share of the maskable tokens of a row to mask.
+        masking: "exact", the same share of every row; "independent", a draw for each token.
+        mask_replace_prob: share of the masked tokens replaced by the mask token.
+        random_replace_prob: share of the masked tokens replaced by a random ordinary token.
+        seed: of all draws.
         fixed: give a row the same mask in every call, for evaluation.
         pad_to_multiple_of: pad rows to a multiple of this many tokens.
 

@@ -1,7 +1,7 @@
 """The table of commands: for each one its summary, its config options, its own arguments and its examples.
 
-The parser, `--help` and the README's table are made from it. It imports no numpy and no framework, so that
-`--help` is fast.
+The parser, `--help` and the documentation's table are made from it. It imports no numpy and no framework,
+so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlm_core.api.evaluation import EVALUATION
 from mlm_core.config.config import Config
 
 _OPTIONS = Config.options()
@@ -86,10 +87,6 @@ _TEXT = ("dataset", "dataset_config", "dataset_revision", "split", "text_column"
 _LOADING = ("model_revision", "allow_pickle", "trust_remote_code")
 _PRINTING = ("quiet", "verbose")
 
-_EVALUATE = (
-    *("backend", *_TEXT, *_LOADING, "block_size", "last_block", "batch_size"),
-    *("device", "precision", "threads", *_PRINTING),
-)
 _PREPARE = (
     *(name for name, option in _OPTIONS.items() if option.group in ("DataConfig", "MaskingConfig")),
     *("model", *_LOADING, "from_scratch", "seed", *_PRINTING),
@@ -139,7 +136,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "evaluate": Command(
         "compute perplexity and accuracy on a run's held-out text, or on other text",
-        options=_EVALUATE,
+        options=EVALUATION,
         arguments=(
             _RUN,
             _NPROC,

@@ -1,4 +1,4 @@
-"""The README's table of options; `python -m mlm_core.cli.options_table README.md` updates it."""
+"""The documentation's table of options; `python -m mlm_core.cli.options_table docs/options.md` updates it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlm_core.config.options import Option
 from mlm_core.system.markdown import table, update_section
 
 SECTION = "options"
-"""The section of the README that holds the table."""
+"""The section of the page that holds the table."""
 
 _DEFAULT = re.compile(r"\(default: (.*)\)$")
 

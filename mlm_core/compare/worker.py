@@ -140,7 +140,7 @@ def _evaluation(trainer: Trainer) -> dict[str, Any]:
     sums = trainer.evaluate()
     seconds = time.perf_counter() - begun
     tokens = trainer.setup.evaluation_keys.size * trainer.setup.test.blocks.shape[1]
-    return sums.as_results() | {"seconds": seconds, "tokens": tokens}
+    return sums.to_dict() | {"seconds": seconds, "tokens": tokens}
 
 
 def _work(setup: TrainingSetup) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from mlm_core.config.optimization import OptimizationConfig
 from mlm_core.config.option_names import flag_of, unknown_option
 from mlm_core.config.options import Option, check, options_of
 from mlm_core.config.runtime import RuntimeConfig
+from mlm_core.config.signature import documented, signature_of
+from mlm_core.config.wrong_values import given_by_place
 from mlm_core.errors import RequestError
 
 T = TypeVar("T")
@@ -37,13 +39,7 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
     def __new__(cls, *args: Any, **values: Any) -> Self:
         """Check the names first: a name from another trainer gets a better answer than Python's TypeError."""
         if args:
-            raise RequestError(
-                "takes options by name",
-                code="invalid_type",
-                option="Config",
-                value=repr(args[0]),
-                fix="for example Config(dataset=...)",
-            )
+            raise given_by_place(args[0])
         for name in values:
             if name not in cls.options():
                 raise unknown_option(name, (spec.flag for spec in cls.options().values()))
@@ -56,13 +52,6 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
         return config
 
     def __post_init__(self) -> None:
-        if hasattr(self.dataset, "features") or hasattr(self.dataset, "column_names"):
-            raise RequestError(
-                "must be the name of a dataset, not a dataset object",
-                code="invalid_type",
-                option="dataset",
-                fix="pass the object to trainer(config, dataset=...)",
-            )
         for name, spec in self.options().items():
             object.__setattr__(self, name, check(spec, getattr(self, name)))
         if self.mask_replace_prob + self.random_replace_prob > 1.0 + 1e-9:
@@ -80,6 +69,12 @@ class Config(HubConfig, RuntimeConfig, OptimizationConfig, ModelConfig, MaskingC
                 option="--verify-batches",
                 fix="leave out one of --verify-batches and --compile",
             )
+
+    def __repr__(self) -> str:
+        """Only the options that differ from their defaults."""
+        values = ((name, getattr(self, name), spec.default) for name, spec in self.options().items())
+        shown = [f"{name}={value!r}" for name, value, default in values if value != default]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     @property
     def given(self) -> frozenset[str]:
@@ -146,6 +141,10 @@ def required(value: T | None) -> T:
 
 
 _GROUPS = ("DataConfig", "ModelConfig", "MaskingConfig", "OptimizationConfig", "RuntimeConfig", "HubConfig")
-"""In the order of the README and of `--help`."""
+"""In the order of the documentation and of `--help`."""
 
 _OPTIONS = dict(sorted(options_of(Config).items(), key=lambda item: _GROUPS.index(item[1].group)))
+
+# Without these, `__new__` and its `**values` would hide the options from `help()` and from completion.
+Config.__doc__ = documented(Config.__doc__, _OPTIONS)
+setattr(Config, "__signature__", signature_of(_OPTIONS))  # noqa: B010 - mypy knows no such attribute

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mlm_core.config.secrets import secret_error
+from mlm_core.config.wrong_values import wrong_value
 from mlm_core.errors import RequestError
 from mlm_core.visible import holds_secret
 
@@ -18,6 +19,8 @@ Affects = Literal["result", "rounding", "nothing"]
 """What a change of the option changes: the result, only its last bits, or neither."""
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_NUMBERS = {int: "__index__", float: "__float__"}
+"""The method of what is a number of a type without rounding."""
 _LONGEST_NUMBER = 60
 """Characters of a number that is given as text."""
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -30,6 +33,7 @@ class Option:
     Attributes:
         name: in Python, with underscores.
         type: of a value: bool, int, float or str.
+        hint: its type hint, for example `int | None`.
         optional: whether None is allowed.
         choices: the allowed values; () for any.
         group: name of the dataclass that defines the option, for example "DataConfig".
@@ -39,6 +43,7 @@ class Option:
 
     name: str
     type: type
+    hint: Any
     optional: bool
     choices: tuple[str, ...]
     default: Any
@@ -61,12 +66,12 @@ class Option:
 
     @property
     def title(self) -> str:
-        """The heading of its group in `--help` and the README, for example "Data"."""
+        """The heading of its group in `--help` and the documentation, for example "Data"."""
         return self.group.removesuffix("Config")
 
     @property
     def shown_default(self) -> str:
-        """The default as `--help` and the README show it; "" if there is none."""
+        """The default as `--help` and the documentation show it; "" if there is none."""
         default = self.default if self.default is not None else self.fallback
         if self.default_text is not None or default is None:
             return self.default_text or ""
@@ -99,7 +104,7 @@ def option(
     Args:
         default: the field's default. None means "not given": the run then uses what the model recommends,
             else `fallback`.
-        help: a phrase without its default, shown by `--help` and in the README.
+        help: a phrase without its default, shown by `--help` and in the documentation.
         fallback: the value used when the user gives none and the model recommends none.
         affects: what a change of this option changes.
         minimum, maximum: inclusive limits.
@@ -136,7 +141,7 @@ def options_of(cls: type) -> dict[str, Option]:
 
 
 def _option_of(item: dataclasses.Field[Any], hint: Any, group: str) -> Option:
-    optional = False
+    written, optional = hint, False
     if isinstance(hint, types.UnionType):
         optional = True
         (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
@@ -146,6 +151,7 @@ def _option_of(item: dataclasses.Field[Any], hint: Any, group: str) -> Option:
     return Option(
         name=item.name,
         type=hint,
+        hint=written,
         optional=optional,
         choices=choices,
         default=item.default,
@@ -165,6 +171,9 @@ def check(option: Option, value: Any) -> Any:
     """
     if value is None and option.optional:
         return None
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        # A number of numpy or of a framework.
+        value = value.item()
     converted = _convert(option, value)
     if option.choices and converted not in option.choices:
         raise _error(option, value, f"must be one of {', '.join(option.choices)}", "invalid_choice")
@@ -174,7 +183,7 @@ def check(option: Option, value: Any) -> Any:
 
 
 def _convert(option: Option, value: Any) -> Any:
-    wrong = _error(option, value, f"must be {_WORDS[option.type]}", "invalid_type")
+    wrong = wrong_value(option.name, value, _WORDS[option.type], option.flag)
     if option.type is bool:
         if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
             return value.lower() in _TRUE
@@ -188,7 +197,7 @@ def _convert(option: Option, value: Any) -> Any:
         if not isinstance(value, str) and not hasattr(value, "__fspath__"):
             raise wrong
         return _text(option, str(value))
-    if option.type is int and isinstance(value, float):
+    if not isinstance(value, str) and (not hasattr(value, _NUMBERS[option.type]) or hasattr(value, "shape")):
         raise wrong
     if _is_huge(value) or (isinstance(value, str) and len(value) > _LONGEST_NUMBER):
         shown = f"{value[:9]}..." if isinstance(value, str) else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlm_core.config.data import DataConfig
 from mlm_core.data.check_source import check_dataset
+from mlm_core.data.given_texts import as_dataset
 from mlm_core.data.hub_dataset import hub_splits
 from mlm_core.data.library_errors import explain_library_error, first_cause
 from mlm_core.data.local_files import LocalFiles, is_saved_dataset, listed
@@ -55,31 +56,23 @@ def open_dataset(config: DataConfig, say: Callable[[str], None]) -> OpenedDatase
 
 
 def given_dataset(dataset: Any, split: str | None) -> OpenedDataset:
-    """The rows of a `datasets.Dataset` or `DatasetDict`.
+    """The rows of a `datasets.Dataset` or `DatasetDict`, of a list of texts or of a pandas data frame.
 
     Raises:
         RequestError: `dataset` is something else, has a transform, or has no such split.
     """
     import datasets
 
-    if isinstance(dataset, datasets.Dataset):
-        dataset = {"train": dataset}
-    if isinstance(dataset, Mapping) and all(isinstance(rows, datasets.Dataset) for rows in dataset.values()):
-        if any(rows.format["type"] == "custom" for rows in dataset.values()):
-            raise RequestError(
-                "has a transform, which would be ignored",
-                code="transformed_dataset",
-                option="dataset",
-                fix="apply it first with dataset.map",
-            )
-        return OpenedDataset(select_rows(dataset, split))
-    raise RequestError(
-        "is neither a datasets.Dataset nor a DatasetDict",
-        code="invalid_type",
-        option="dataset",
-        value=type(dataset).__name__,
-        fix="make one, with datasets.Dataset.from_dict({'text': texts}) or from_pandas, or name a file",
-    )
+    rows = as_dataset(dataset)
+    splits = {"train": rows} if isinstance(rows, datasets.Dataset) else rows
+    if any(rows.format["type"] == "custom" for rows in splits.values()):
+        raise RequestError(
+            "has a transform, which would be ignored",
+            code="transformed_dataset",
+            option="dataset",
+            fix="apply it first with dataset.map",
+        )
+    return OpenedDataset(select_rows(splits, split))
 
 
 def _selected(rows: Mapping[str, Any], config: DataConfig) -> Splits:

@@ -171,7 +171,7 @@ def _results(facts: CardFacts) -> list[str]:
     ]
     picture = [f"![Loss of training and held-out loss over the steps]({CURVES})"] if facts.curves else []
     lines = ["## Training", *picture, _table(header, rows)]
-    if facts.final is not None and math.isfinite(facts.final.mean_loss):
+    if facts.final is not None and math.isfinite(facts.final.loss):
         lines.append(
             f"Held-out perplexity of masked tokens is {facts.final.perplexity:.4g}, accuracy "
             f"{facts.final.accuracy:.1%} ({quantity(facts.final.masked_tokens, 'token')}, with fixed masks)."

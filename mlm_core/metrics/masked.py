@@ -48,8 +48,8 @@ class MaskedPerplexity(evaluate.Metric):  # type: ignore[misc]
     def _compute(self, predictions: list[float], references: list[int]) -> dict[str, Any]:
         known = np.asarray(references) != IGNORED
         loss = float(np.asarray(predictions, dtype=np.float64)[known].sum())
-        sums = MaskedSums(loss=loss, masked_tokens=int(known.sum()))
-        return {"loss": sums.mean_loss, "perplexity": sums.perplexity, "masked_tokens": sums.masked_tokens}
+        sums = MaskedSums(loss_sum=loss, masked_tokens=int(known.sum()))
+        return {"loss": sums.loss, "perplexity": sums.perplexity, "masked_tokens": sums.masked_tokens}
 
 
 def _info(description: str, predictions: str) -> evaluate.MetricInfo:

@@ -137,7 +137,7 @@ def _starting_weights(one: EngineResult, other: EngineResult) -> Finding:
 
 
 def _first_loss(one: EngineResult, other: EngineResult) -> Finding:
-    return _within("first loss", _relative(one.sums.mean_loss, other.sums.mean_loss), LOSS)
+    return _within("first loss", _relative(one.sums.loss, other.sums.loss), LOSS)
 
 
 def _logits(one: EngineResult, other: EngineResult) -> Finding:

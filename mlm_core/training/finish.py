@@ -45,7 +45,7 @@ def finish_run(
     write_run_card(run.path, setup, result.model_step, result.after, facts["versions"], metrics, name)
     training, batches = seconds
     progress.detail(f"{training:.1f} s of training, {batches:.2f} s of making batches")
-    results = result.as_results() | result.after.as_results() | {"model_step": result.model_step}
+    results = result.as_results() | result.after.to_dict() | {"model_step": result.model_step}
     results |= {"training_seconds": training, "batch_seconds": batches}
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     complete = {

@@ -55,12 +55,12 @@ def check_finite(
     Raises:
         RunError: one is not finite; it names the newest checkpoint before the fault.
     """
-    loss_is_finite = math.isfinite(sums.loss)
+    loss_is_finite = math.isfinite(sums.loss_sum)
     if not sums.masked_tokens or (loss_is_finite and math.isfinite(grad_norm)):
         return
     if scale is not None and scale.value > LEAST and loss_is_finite:
         return
     # A step's loss is the loss of the weights before the step.
     good = step - 1 if loss_is_finite else step - 2
-    reason = f"the loss at step {step} is {sums.mean_loss}, the gradient's norm is {grad_norm}"
+    reason = f"the loss at step {step} is {sums.loss}, the gradient's norm is {grad_norm}"
     raise not_finite(checkpoints, reason, good)

@@ -238,7 +238,7 @@ class TrainingLoop:
             if number is not None:
                 raise run_errors.interrupted_run(number, self.setup.plan.steps, self._run.path)
         last, best = self.recorder.evaluations[-1], self.recorder.best
-        if not math.isfinite(last[1].loss):
+        if not math.isfinite(last[1].loss_sum):
             raise run_errors.bad_evaluation(self._checkpoints, *last)
         if not self.setup.config.load_best_model_at_end or best is None or best[0] == last[0]:
             return last
@@ -267,7 +267,7 @@ class TrainingLoop:
             return stopped.number
         self._evaluation_due = False
         self.recorder.evaluation(step, held_out)
-        if held_out.masked_tokens and not math.isfinite(held_out.loss):
+        if held_out.masked_tokens and not math.isfinite(held_out.loss_sum):
             raise run_errors.bad_evaluation(self._checkpoints, step, held_out)
         return None
 

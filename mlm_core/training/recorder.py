@@ -86,10 +86,8 @@ class Recorder:
     @property
     def best(self) -> tuple[int, MaskedSums] | None:
         """The step and sums of the evaluation with the least loss, except the evaluation before training."""
-        trained = [
-            (step, sums) for step, sums in self.evaluations if step > 0 and math.isfinite(sums.mean_loss)
-        ]
-        return min(trained, key=lambda evaluation: evaluation[1].mean_loss, default=None)
+        trained = [(step, sums) for step, sums in self.evaluations if step > 0 and math.isfinite(sums.loss)]
+        return min(trained, key=lambda evaluation: evaluation[1].loss, default=None)
 
     def step(self, step: int, sums: MaskedSums, grad_norm: float, digest: str | None) -> dict[str, Any]:
         """Record optimizer step `step`, counted from 1, with the sums and the digest of its global batch.
@@ -103,7 +101,7 @@ class Recorder:
         line = {
             "step": step,
             "epoch": plan.epoch_at(step),
-            "loss": finite(sums.mean_loss),
+            "loss": finite(sums.loss),
             "masked_tokens": sums.masked_tokens,
             "learning_rate": float(self._setup.learning_rates[step - 1]),
             "grad_norm": finite(grad_norm),
@@ -119,7 +117,7 @@ class Recorder:
     def evaluation(self, step: int, sums: MaskedSums) -> None:
         """Record an evaluation after `step` steps."""
         self.evaluations.append((step, sums))
-        line = {"step": step} | {f"eval_{name}": value for name, value in sums.as_results().items()}
+        line = {"step": step} | {f"eval_{name}": value for name, value in sums.to_dict().items()}
         self._write(line)
         self._progress.evaluation(line)
         self.restart_clock()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlm_core.metrics.json_values import finite
 from mlm_core.metrics.sums import MaskedSums
-from mlm_core.training.filled_examples import FilledExample
+from mlm_core.training.filled_examples import FilledExample, as_facts, recorded_examples
+from mlm_core.visible import quantity, visible
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainingResult:
     """The result of a training run.
 
@@ -35,8 +36,18 @@ class TrainingResult:
     hub_url: str | None = None
     examples: Sequence[FilledExample] = ()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {visible(str(self.run_dir))}: {self.summary()}>"
+
+    def summary(self) -> str:
+        """The result in a few words."""
+        return (
+            f"{visible(self.backend)}, {quantity(self.steps, 'step')}, "
+            f"perplexity {self.before.perplexity:.4g} -> {self.after.perplexity:.4g}"
+        )
+
     def as_results(self) -> dict[str, Any]:
-        """The result as plain JSON values."""
+        """The result as `mlm train --json` prints it."""
         return {
             "run_dir": str(self.run_dir),
             "backend": self.backend,
@@ -45,3 +56,36 @@ class TrainingResult:
             "perplexity": finite(self.after.perplexity),
             "hub_url": self.hub_url,
         }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON values; None where a number is not finite."""
+        return {
+            "run_dir": str(self.run_dir),
+            "backend": self.backend,
+            "steps": self.steps,
+            "model_step": self.model_step,
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "hub_url": self.hub_url,
+            "examples": as_facts(self.examples),
+        }
+
+
+def recorded_result(path: Path, facts: Mapping[str, Any]) -> TrainingResult:
+    """The result in the facts of a run's `run.json`.
+
+    Raises:
+        KeyError, TypeError, ValueError: the facts are of a run that has not finished, or are incomplete.
+    """
+    results = facts["results"]
+    # The sum of the losses, not their mean, is recorded.
+    before, after = (MaskedSums(*sums) for sums in facts["evaluations"])
+    return TrainingResult(
+        path,
+        str(results["backend"]),
+        int(results["steps"]),
+        before,
+        after,
+        int(results["model_step"]),
+        examples=recorded_examples(facts.get("examples")),
+    )

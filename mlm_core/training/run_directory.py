@@ -12,11 +12,9 @@ from typing import Any, Self
 
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RequestError, RunError
-from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.weight_files import WEIGHTS
 from mlm_core.progress import show
 from mlm_core.system.files import digest_of, make_durable, write_atomically
-from mlm_core.training.filled_examples import recorded_examples
 from mlm_core.training.output_directory import (
     ATTEMPTS,
     DEFAULT_PARENT,
@@ -25,7 +23,7 @@ from mlm_core.training.output_directory import (
     is_run,
     unwritable_place,
 )
-from mlm_core.training.results import TrainingResult
+from mlm_core.training.results import TrainingResult, recorded_result
 from mlm_core.training.run_files import (
     METRICS,
     Seen,
@@ -258,11 +256,7 @@ def finished_result(config: Config) -> TrainingResult | None:
         facts = read_facts(path) or {}
         if digest_of(path / WEIGHTS) != facts["model_digest"]:
             return None
-        results = facts["results"]
-        before, after = (MaskedSums(*sums) for sums in facts["evaluations"])
-        steps, step = int(results["steps"]), int(results["model_step"])
-        shown = recorded_examples(facts.get("examples"))
-        return TrainingResult(path, str(results["backend"]), steps, before, after, step, examples=shown)
+        return recorded_result(path, facts)
     except (RequestError, OSError, KeyError, TypeError, ValueError):
         # Anything missing or wrong means: not a finished run.
         return None

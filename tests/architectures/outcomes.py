@@ -1,6 +1,6 @@
-"""The outcomes of two workers for every architecture, and the README's table of them.
+"""The outcomes of two workers for every architecture, and the table of them in the documentation.
 
-python tests/architectures/outcomes.py README.md     runs everything and updates the table
+python tests/architectures/outcomes.py docs/parity.md     runs everything and updates the table
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mlm_core.system import markdown
 
 HERE = Path(__file__).parent
 SECTION = "architectures"
-"""The section of the README that holds the table."""
+"""The section of the page that holds the table."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Outcome:
 
     @property
     def row(self) -> list[str]:
-        """The architecture's row in the README."""
+        """The architecture's row in the table."""
         names = tuple(worker.name for worker in ENGINES)
         good = [self.apart.get(pair, np.inf) <= LOGITS for pair in (names, names[::-1])]
         good += [self.comparison is not None and self.comparison.agrees, self.keyed == set(names)]

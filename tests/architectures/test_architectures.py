@@ -13,7 +13,7 @@ from mlm_core.parity.comparison import LOGITS
 from mlm_core.parity.worker import read_result
 from mlm_core.system.markdown import replace_section
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 
 NOT_ENCODERS = {"bart", "mbart", "mvp"}
 """Encoder-decoders, which are not supported."""
@@ -79,8 +79,8 @@ def test_no_architecture_of_both_is_left_out(outcomes, directory):
     assert set(SETTINGS) == (torch & tf) - NOT_ENCODERS
 
 
-def test_the_readme_has_this_table(outcomes):
-    readme = README.read_text(encoding="utf-8")
-    assert replace_section(readme, SECTION, table(list(outcomes.values()))) == readme, (
-        "run: PYTHONPATH=tests python tests/architectures/outcomes.py README.md"
+def test_the_documentation_has_this_table(outcomes):
+    written = PAGE.read_text(encoding="utf-8")
+    assert replace_section(written, SECTION, table(list(outcomes.values()))) == written, (
+        "run: PYTHONPATH=tests python tests/architectures/outcomes.py docs/parity.md"
     )

@@ -1,4 +1,4 @@
-"""benchmarks/gpu: the whole program, tiny, on the CPU; its rounds and deadlines; the README's tables."""
+"""benchmarks/gpu: the whole program, tiny, on the CPU; its rounds and deadlines; the tables in docs/."""
 
 import json
 import os
@@ -91,11 +91,11 @@ def test_without_facts_nothing_was_run():
     assert all(set(row.strip("|").split(" | ")[1:]) <= {"not run", "not run "} for row in rows)
 
 
-def test_the_readme_has_the_tables_of_the_newest_facts():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_has_the_tables_of_the_newest_facts():
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     directory = table.newest()
-    assert table.with_tables(readme, directory) == readme, (
-        "run: python benchmarks/gpu/table.py --write README.md"
+    assert table.with_tables(page, directory) == page, (
+        "run: python benchmarks/gpu/table.py --write docs/speed.md"
     )
 
 

@@ -62,7 +62,7 @@ def outcome(engine, rank: int, job: dict) -> dict:
     except MlmError as error:
         facts = {"error": error.code, "option": error.option, "message": str(error)}
         return facts | {"exit": error.exit_code, "said_by": error.said_by}
-    return {"run": str(result.run_dir), "loss": result.after.mean_loss, "steps": result.steps}
+    return {"run": str(result.run_dir), "loss": result.after.loss, "steps": result.steps}
 
 
 if __name__ == "__main__":

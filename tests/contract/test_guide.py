@@ -151,7 +151,7 @@ def test_train_and_report_perplexity(run):
     """print(f"Perplexity: {math.exp(eval_results['eval_loss']):.2f}")"""
     trainer, result = run
     evaluated = trainer.evaluate()
-    assert evaluated.perplexity == pytest.approx(math.exp(evaluated.mean_loss))
+    assert evaluated.perplexity == pytest.approx(math.exp(evaluated.loss))
     assert evaluated.perplexity == pytest.approx(result.after.perplexity)
     assert result.after.perplexity < 0.5 * result.before.perplexity
 

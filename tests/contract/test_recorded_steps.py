@@ -62,6 +62,16 @@ def test_recorded_steps_train_the_same(lab, graphs, unrecorded, micro_batches):
     assert graphs.replayed() == {"passes": 2 + 7 * micro_batches, "updates": 6}
 
 
+def test_without_a_faithful_update_the_run_goes_on(lab, graphs, unrecorded, capsys):
+    options = {"model": str(lab.model("roberta", dropout=0.2)), **OPTIONS}
+    wanted = losses(unrecorded(lab))
+    graphs.begin("no update")
+    found = losses(lab.train(**options))
+    assert "no CUDA graph of an update is used: replayed, the update is" in capsys.readouterr().err
+    assert found == pytest.approx(wanted, rel=rounding(lab))
+    assert graphs.replayed() == {"passes": 2 + 7, "updates": 1}
+
+
 def test_a_recorded_run_resumes(lab, graphs, unrecorded, monkeypatch):
     options = {"model": str(lab.model("roberta", dropout=0.2)), **OPTIONS}
     whole = losses(unrecorded(lab))

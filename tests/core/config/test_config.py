@@ -201,7 +201,7 @@ def test_every_name_of_training_arguments_and_run_mlm_is_answered():
 def test_a_dataset_is_no_name_of_one():
     import datasets
 
-    with pytest.raises(RequestError, match=r"pass the object to trainer\(config, dataset"):
+    with pytest.raises(RequestError, match=r"pass it to train\(\.\.\.\), or to trainer\(config, dataset"):
         Config(dataset=datasets.Dataset.from_dict({"text": ["x"]}))
 
 
@@ -260,5 +260,5 @@ def test_yaml(tmp_path):
 
 
 def test_options_are_given_by_name():
-    with pytest.raises(RequestError, match="takes options by name; for example Config"):
+    with pytest.raises(RequestError, match="takes options by name, not str; for example Config"):
         Config("posts.jsonl")

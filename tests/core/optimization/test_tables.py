@@ -100,7 +100,7 @@ def test_permutation(count, key):
 def test_sums_divide_once():
     # A mean of batch means would be (1 + 4) / 2.
     total = MaskedSums(1.0, 1, 1) + MaskedSums(12.0, 0, 3)
-    assert total.mean_loss == 13 / 4
+    assert total.loss == 13 / 4
     assert total.perplexity == pytest.approx(math.exp(13 / 4))
     assert total.accuracy == 0.25
 
@@ -109,5 +109,5 @@ def test_sums_divide_once():
     "sums", [MaskedSums(), MaskedSums(math.inf, 0, 1), MaskedSums(math.nan, 0, 1), MaskedSums(1e9, 0, 1)]
 )
 def test_numbers_that_are_not_finite_are_null(sums):
-    results = json.loads(json.dumps(sums.as_results(), allow_nan=False))
+    results = json.loads(json.dumps(sums.to_dict(), allow_nan=False))
     assert results["perplexity"] is None

@@ -1,6 +1,6 @@
-"""The README's tables of speed, made from the files in `benchmarks/results`.
+"""The tables of speed in the documentation, made from the files in `benchmarks/results`.
 
-python benchmarks/readme_table.py README.md     updates the tables
+python benchmarks/speed_table.py docs/speed.md     updates the tables
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mlm_core.system.markdown import table, update_section
 
 RESULTS = Path(__file__).parent / "results"
 SECTION = "speed"
-"""The section of the README that holds the tables."""
+"""The section of the page that holds the tables."""
 
 STEPS = {
     "guide:torch:float32": "the guide's recipe, PyTorch",
@@ -73,7 +73,7 @@ OTHERS = {
         },
     ),
 }
-"""By result file: the unit that its rates count, and the titles of the variants that the README shows."""
+"""By result file: the unit that its rates count, and the titles of the variants that the page shows."""
 
 
 def tables() -> str:
