@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -131,19 +130,21 @@ def _facts(content: Content) -> dict[str, str]:
     load = content["points"][0].get("load", {}).get("before")
     if load:
         facts["load average before"] = ", ".join(f"{value:.2f}" for value in load)
-    works = {}
-    for point in content["points"]:
-        for variant in point["columns"]:
-            if "work" in variant:
-                works[json.dumps(variant["work"], sort_keys=True)] = variant["work"]
-    for work in works.values():
-        facts.setdefault("model", str(work["model"]))
-        facts.setdefault("text", f"{work['text']} ({work['fingerprint']})")
-        facts.setdefault(
-            "batch", f"{quantity(work['rows_in_a_step'], 'block')} of {work['block_size']} tokens"
-        )
-        facts.setdefault("threads", str(work["threads"]))
-    return facts
+    works = [
+        variant["work"] for point in content["points"] for variant in point["columns"] if "work" in variant
+    ]
+    return facts | {
+        name: "; ".join(dict.fromkeys(said(work) for work in works)) for name, said in _WORK.items() if works
+    }
+
+
+_WORK: Mapping[str, Callable[[Content], str]] = {
+    "model": lambda work: str(work["model"]),
+    "text": lambda work: f"{work['text']} ({work['fingerprint']})",
+    "batch": lambda work: f"{quantity(work['rows_in_a_step'], 'block')} of {work['block_size']} tokens",
+    "threads": lambda work: str(work["threads"]),
+}
+"""Facts of a variant's work; variants may differ in them."""
 
 
 def _versions(content: Content) -> dict[str, str]:

@@ -15,7 +15,7 @@ COLOURS = 6
 _TITLE = 26
 """Height of the title and the legend in a picture that stands alone."""
 
-_CHARACTER, _WIDEST = 6.6, 8.5
+_CHARACTER, _WIDEST = 6.6, 7.2
 """Width of a character of a legend, and of one on a phone, about."""
 
 
@@ -53,15 +53,13 @@ class Chart:
         )
 
     def picture(self) -> str:
-        """The chart as an SVG file that needs nothing else."""
+        """The chart as an SVG file that needs nothing else; in a page, its style is for itself alone."""
         style = (Path(__file__).parent / "picture.css").read_text(encoding="utf-8")
         height = self.height + _TITLE + 16
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 0 {WIDTH + 16} {height:.0f}" '
-            f'width="{(WIDTH + 16) * 1.5:.0f}" height="{height * 1.5:.0f}" role="img" '
-            f'aria-labelledby="title described">'
-            f'<title id="title">{escape(self.title)}</title>'
-            f'<desc id="described">{escape(self.described)}</desc>'
+            f'width="{(WIDTH + 16) * 1.5:.0f}" height="{height * 1.5:.0f}" role="img" class="mlm-chart">'
+            f"<title>{escape(self.title)}</title><desc>{escape(self.described)}</desc>"
             f"<style>{style}</style>"
             f'<rect class="ground" x="-8" y="0" width="{WIDTH + 16}" height="{height:.0f}" rx="8"/>'
             f"{self._heading()}"

@@ -130,11 +130,12 @@ def _filling(title: str, filled: Filled, word: str | None) -> dict[str, Any]:
     answers = [
         {
             "token": _text(answer.token.strip() or repr(answer.token)),
-            "right": word is not None and answer.token.strip() == word,
+            # A word with a space before it and one without are two tokens.
+            "right": answer.token.strip() == word and filled.rank in (None, place),
             "score": probability(answer.score, 3),
             "width": f"{100 * min(1.0, max(0.0, answer.score)):.1f}",
         }
-        for answer in filled.answers[:_ANSWERS]
+        for place, answer in enumerate(filled.answers[:_ANSWERS], 1)
     ]
     rank = None
     if filled.rank is not None and filled.score is not None:

@@ -115,6 +115,16 @@ def test_a_chart_of_any_values_is_whole(values):
     # In a file nobody can point at anything.
     assert 'class="at"' in chart.figure() and '"at"' not in chart.picture()
     assert chart.picture().startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    # A notebook takes the picture into its page, which keeps its own style.
+    style = ET.fromstring(chart.picture()).find("{http://www.w3.org/2000/svg}style").text
+    rules = style.replace("@media (prefers-color-scheme: dark) {", "").split("}")
+    assert all(
+        name.strip().startswith(".mlm-chart ")
+        for rule in rules
+        if "{" in rule
+        for name in rule.split("{")[0].split(",")
+    )
+    assert " id=" not in chart.picture()
 
 
 def test_pointing_at_a_place_shows_its_values():

@@ -112,8 +112,8 @@ def test_the_right_token_is_that_of_the_text(tokenizer):
     ],
 )
 def test_a_text_of_anything_has_an_example(text):
-    """Of a tokenizer that knows every byte; without a space that the text does not have."""
-    tokenizer = train_tokenizer([text] * 9, 320, 48)
+    """Of a tokenizer that knows every character; without a space that the text does not have."""
+    tokenizer = train_tokenizer([*text] * 9, 400, 48)
     (example,) = held_out_examples([text], tokenizer, 48, 1)
     assert example.text.count("<mask>") == 1
     assert text.startswith(example.text.replace("<mask>", example.word).rstrip())
