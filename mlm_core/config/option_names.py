@@ -103,6 +103,9 @@ _NOT_HERE = frozenset(
 )
 """Names without a counterpart here."""
 
+_MOST = 3
+"""Options that an answer names at most."""
+
 _NEAR = 0.8
 """The similarity (difflib's ratio) from which an unknown name counts as a misspelling."""
 
@@ -112,20 +115,17 @@ def flag_of(name: str) -> str:
     return "--" + name.lstrip("-").replace("_", "-")
 
 
-def unknown_option(written: str, known: Iterable[str]) -> RequestError:
-    """The error for an unknown option, with the option that was probably meant.
+def unknown_option(written: str, known: Iterable[str], listing: str = "mlm train --help") -> RequestError:
+    """The error for an unknown option, with the options that were probably meant.
 
     Args:
         written: the option as the user wrote it.
         known: the existing options, as on the command line.
+        listing: the command that lists them.
     """
-    # Imported only for an error: it would slow down every `mlm --help`.
-    import difflib
-
-    flags = list(known)
     flag = flag_of(written)
     name = flag[2:].replace("-", "_")
-    near = difflib.get_close_matches(flag, flags, n=1, cutoff=_NEAR)
+    near = _near(flag, list(known))
     if name in _ELSEWHERE:
         fix = f"here it is {_ELSEWHERE[name]}"
     elif name in _ALWAYS:
@@ -133,7 +133,18 @@ def unknown_option(written: str, known: Iterable[str]) -> RequestError:
     elif name in _NOT_HERE:
         fix = "it has no counterpart here; leave it out"
     elif near:
-        fix = f"did you mean {near[0]}?"
+        fix = f"did you mean {' or '.join(near)}?"
     else:
-        fix = "mlm train --help lists the options"
+        fix = f"{listing} lists the options"
     return RequestError("no such option", code="unknown_option", option=written, fix=fix)
+
+
+def _near(flag: str, known: list[str]) -> list[str]:
+    """The nearest option; else up to three that begin with what was written, or have it as a word."""
+    # Imported only for an error: it would slow down every `mlm --help`.
+    import difflib
+
+    near = difflib.get_close_matches(flag, known, n=1, cutoff=_NEAR)
+    begun = [other for other in known if other.startswith(flag)]
+    holding = [other for other in known if flag[2:] in other[2:].split("-")]
+    return near or begun[:_MOST] or holding[:_MOST]
