@@ -89,7 +89,7 @@ def test_versions_are_the_tested_ones(dockerfile):
 def test_the_command_runs_without_rights_and_keeps_its_files_in_volumes(dockerfile):
     last = max(n for n, (instruction, _) in enumerate(instructions(dockerfile)) if instruction == "FROM")
     image = instructions(dockerfile)[last:]
-    rests = {instruction: rest for instruction, rest in image}
+    rests = dict(image)
     assert rests["USER"] == "mlm" and rests["ENTRYPOINT"] == '["mlm"]'
     assert not any(name == "RUN" for name, _ in image[[name for name, _ in image].index("USER") :])
     volumes = yaml.safe_load(rests["VOLUME"])
