@@ -27,7 +27,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--csv", type=Path, default=QUESTIONS, help="a file with a row of column names")
     parser.add_argument("--text-column", default="text", help="the column with the text")
-    parser.add_argument("--model", help="directory or name on the Hub; without it, the included starter")
+    parser.add_argument(
+        "--model", default="starter", help="directory or name on the Hub; starter: the included one"
+    )
     parser.add_argument("--backend", default="torch", help="torch or tf")
     parser.add_argument("--epochs", type=float, default=10, help="passes over the text")
     parser.add_argument("--output-dir", default="runs/continued", help="directory of the run")
@@ -35,26 +37,26 @@ def main() -> None:
     given = parser.parse_args()
 
     run = train(
-        str(given.csv),
+        given.csv,
         backend=given.backend,
         text_column=given.text_column,
         epochs=given.epochs,
         output_dir=given.output_dir,
-        **({"model": given.model} if given.model else {}),
+        model=given.model,
     )
-    print(f"perplexity {run.before.perplexity:.1f} -> {run.after.perplexity:.1f}")
+    print(f"perplexity {run.result.before.perplexity:.1f} -> {run.result.after.perplexity:.1f}")
 
     with given.csv.open(encoding="utf-8", newline="") as file:
         texts = [row[given.text_column] for row in csv.DictReader(file)]
-    vectors = embeddings(given.output_dir, texts, given.backend)
-    np.save(Path(given.output_dir) / "embeddings.npy", vectors)
+    vectors = embeddings(run.directory, texts, given.backend)
+    np.save(run.directory / "embeddings.npy", vectors)
     for row in range(min(given.show, len(texts))):
         print(f"\n{texts[row]}")
         for other in nearest(vectors, row):
             print(f"  {vectors[row] @ vectors[other]:.2f}  {texts[other]}")
 
 
-def embeddings(model: str, texts: list[str], backend: str) -> np.ndarray:
+def embeddings(model: Path, texts: list[str], backend: str) -> np.ndarray:
     """The mean of the last hidden states over the tokens of each text: `[texts, width]` float32, length 1."""
     from transformers import AutoTokenizer
 

@@ -12,7 +12,6 @@ guessing is right half of the time.
 
 import argparse
 import random
-from pathlib import Path
 
 from mlm_core import Run, train
 
@@ -37,17 +36,16 @@ def main() -> None:
     parser.add_argument("--output-dir", default="runs/own-language", help="directory of the run")
     given = parser.parse_args()
 
-    text = given.text or invented(Path(f"{given.output_dir}.txt"))
     run = train(
-        text,
+        given.text or documents(400),
         backend=given.backend,
         from_scratch=True,
         epochs=given.epochs,
         output_dir=given.output_dir,
     )
-    print(f"perplexity {run.before.perplexity:.1f} -> {run.after.perplexity:.1f}")
+    print(f"perplexity {run.result.before.perplexity:.1f} -> {run.result.after.perplexity:.1f}")
     if given.fill:
-        for fill in run.fill(given.fill)[0]:
+        for fill in run.fill(given.fill):
             print(f"{fill['token_str']!r} {fill['score']:.3f}")
     if not given.text:
         print(f"right forms in 200 new sentences: {share_of_right_forms(run, 200):.0%}")
@@ -60,16 +58,12 @@ def sentence(draw: random.Random) -> tuple[str, str, str]:
     return f"{draw.choice(TIMES)} {noun} {quality} {place}", draw.choice(VERBS), ending
 
 
-def invented(path: Path, documents: int = 400, seed: int = 1) -> str:
-    """Write documents of five sentences, one per line; returns the path."""
-    draw = random.Random(seed)
-    lines = []
-    for _ in range(documents):
-        several = [sentence(draw) for _ in range(5)]
-        lines.append(" ".join(f"{begin} {stem}{ending}." for begin, stem, ending in several))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return str(path)
+def documents(count: int) -> list[str]:
+    """Documents of five sentences."""
+    draw = random.Random(1)
+    sentences = [sentence(draw) for _ in range(5 * count)]
+    written = [f"{begin} {stem}{ending}." for begin, stem, ending in sentences]
+    return [" ".join(written[start : start + 5]) for start in range(0, len(written), 5)]
 
 
 def share_of_right_forms(run: Run, count: int) -> float:

@@ -25,7 +25,9 @@ def main() -> int:
     )
     parser.add_argument("before", help="a commit, branch or tag")
     parser.add_argument("after", help="another one")
-    parser.add_argument("--report", type=Path, default=Path("two-commits"), help="directory of the reports")
+    parser.add_argument(
+        "--report", type=Path, default=Path("runs/two-commits"), help="directory of the reports"
+    )
     parser.add_argument("--fail-below", help="least share of the speed before")
     given, options = parser.parse_known_args()
 
