@@ -18,8 +18,7 @@ import json
 
 import numpy as np
 
-found = {"before": run.result.before.perplexity, "after": run.result.after.perplexity}
-found |= {"again": run.evaluate().perplexity}
+found = {"before": before.perplexity, "after": after.perplexity, "again": again.perplexity}
 found |= {"documents": len(documents), "blocks": len(blocks)}
 found |= {"masked": float((np.asarray(batch["labels"]) != -100).mean())}
 found |= {"fills": list(run.fill("The Moon goes around the <mask>.", top_k=3))}
