@@ -31,9 +31,10 @@ def main() -> None:
         "--model", default="starter", help="directory or name on the Hub; starter: the included one"
     )
     parser.add_argument("--backend", default="torch", help="torch or tf")
-    parser.add_argument("--epochs", type=float, default=10, help="passes over the text")
+    parser.add_argument("--epochs", type=int, default=10, help="passes over the text")
     parser.add_argument("--output-dir", default="runs/continued", help="directory of the run")
     parser.add_argument("--show", type=int, default=3, help="number of texts to print with their neighbours")
+    parser.add_argument("--threads", type=int, help="processor threads; without it, one per core")
     given = parser.parse_args()
 
     run = train(
@@ -42,6 +43,7 @@ def main() -> None:
         text_column=given.text_column,
         epochs=given.epochs,
         output_dir=given.output_dir,
+        threads=given.threads,
         model=given.model,
     )
     print(f"perplexity {run.result.before.perplexity:.1f} -> {run.result.after.perplexity:.1f}")

@@ -33,9 +33,27 @@ def programs(cache: Path, place: Path, jsonl: Path) -> Iterator[Programs]:
             "two_commits", code / "examples" / compared[0], *compared[1:], *work, "--rounds", 2, "--steps", 2
         )
         for backend in ENGINES:
-            own = ("--backend", backend, "--output-dir", place / f"own-{backend}")
+            own = (
+                "--backend",
+                backend,
+                "--epochs",
+                6,
+                "--threads",
+                1,
+                "--output-dir",
+                place / f"own-{backend}",
+            )
             found.start(f"own_language-{backend}", EXAMPLES / "own_language.py", *own)
-            continued = ("--backend", backend, "--epochs", 3, "--output-dir", place / f"continued-{backend}")
+            continued = (
+                "--backend",
+                backend,
+                "--epochs",
+                3,
+                "--threads",
+                1,
+                "--output-dir",
+                place / f"continued-{backend}",
+            )
             found.start(f"continue_pretraining-{backend}", EXAMPLES / "continue_pretraining.py", *continued)
         # One engine alone makes the whole of what three stages have made.
         whole = ("--epochs", 3, "--lr-scheduler", "constant", "--dropout", 0, "--learning-rate", "1e-2")

@@ -56,7 +56,7 @@ def test_an_invented_language_is_learned(programs, backend):
     before, after = perplexities(done.printed)
     assert after < before / 10
     (share,) = re.findall(r"(\d+)%$", done.printed.strip())
-    # Guessing the class of the noun gives half of them.
+    # Guessing gives half of them.
     assert int(share) > 80
 
 
