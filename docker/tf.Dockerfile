@@ -47,7 +47,8 @@ ENV PATH=/opt/mlm/bin:$PATH \
     MLM_CACHE=/cache/mlm \
     HF_HOME=/cache/huggingface \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
-USER mlm
+# A number: Kubernetes can tell that it is not root.
+USER 10001
 WORKDIR /work
 VOLUME ["/cache", "/work/runs"]
 ENTRYPOINT ["mlm"]

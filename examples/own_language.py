@@ -35,7 +35,7 @@ def main() -> None:
 
     draw = random.Random(1)
     run = train(
-        given.text or [" ".join(story(draw)) for _ in range(300)],
+        given.text or [story(draw, sentences=12) for _ in range(100)],
         backend=given.backend,
         from_scratch=True,
         epochs=given.epochs,
@@ -52,13 +52,14 @@ def main() -> None:
         print(f"right forms in 100 new stories: {share_of_right_forms(run, 100):.0%}")
 
 
-def story(draw: random.Random) -> list[str]:
-    """Four sentences, all in the present or all in the past."""
+def story(draw: random.Random, sentences: int) -> str:
+    """A story, all in the present or all in the past."""
     ending = draw.choice(list(TIMES))
-    return [
+    told = [
         f"{draw.choice(TIMES[ending])} {draw.choice(NOUNS)} {verb}{ending} {draw.choice(PLACES)}."
-        for verb in draw.choices(VERBS, k=4)
+        for verb in draw.choices(VERBS, k=sentences)
     ]
+    return " ".join(told)
 
 
 def share_of_right_forms(run: Run, count: int) -> float:
@@ -66,7 +67,7 @@ def share_of_right_forms(run: Run, count: int) -> float:
     draw = random.Random(2)
     right = 0
     for _ in range(count):
-        text = " ".join(story(draw))
+        text = story(draw, sentences=4)
         verb = text.split()[2]
         forms = [f" {verb[:-1]}{ending}" for ending in TIMES]
         likeliest, _ = run.fill(text.replace(verb, "<mask>", 1), targets=forms)
