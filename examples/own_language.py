@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--backend", default="torch", help="torch or tf")
     parser.add_argument("--text", help="your text, for example a .txt with one document per line")
     parser.add_argument("--fill", help="a text with <mask>, to be filled with the model")
-    parser.add_argument("--epochs", type=int, default=12, help="passes over the text")
+    parser.add_argument("--epochs", type=int, default=40, help="passes over the text")
     parser.add_argument("--output-dir", default="runs/own-language", help="directory of the run")
     parser.add_argument("--threads", type=int, help="processor threads; without it, one per core")
     given = parser.parse_args()
