@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return run_command(arguments)
     except KeyboardInterrupt:
-        print("mlm: interrupted", file=sys.stderr)
+        print("mlm: stopped by Ctrl-C", file=sys.stderr)
         return 130
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -43,13 +43,15 @@ class Engine(Framework):
             RequestError: the data, the model or the output directory is wrong, or `config` is no Config.
             RunError: see `prepare_process`.
         """
+        from mlm_core.progress import Progress
         from mlm_core.training.same_setup import check_same_setup
 
         _check_config(config, self.name)
-        self.join(_as_recorded(config))
-        setup = self.ranks.in_turn(lambda: self._training_setup(config, dataset))
-        check_same_setup(setup, self.ranks)
-        return self._trainer_of(setup)
+        with Progress.of(config).phase("preparing the run", logged=False):
+            self.join(_as_recorded(config))
+            setup = self.ranks.in_turn(lambda: self._training_setup(config, dataset))
+            check_same_setup(setup, self.ranks)
+            return self._trainer_of(setup)
 
     def _training_setup(self, config: Config, dataset: Any) -> TrainingSetup:
         from mlm_core.model.find_model import find_model
@@ -107,6 +109,7 @@ class Engine(Framework):
             RunError: see `prepare_process`.
         """
         from mlm_core.model.find_model import find_model
+        from mlm_core.progress import Progress
         from mlm_core.training.setup import evaluation_setup
 
         def prepared() -> EvaluationSetup:
@@ -117,18 +120,23 @@ class Engine(Framework):
             )
 
         _check_config(config, self.name)
-        self.join(config)
-        return self._trainer_of(self.ranks.in_turn(prepared))
+        with Progress.of(config).phase("preparing the evaluation", logged=False):
+            self.join(config)
+            return self._trainer_of(self.ranks.in_turn(prepared))
 
     def _source(self, config: Config, dataset: Any) -> tuple[Progress, Source]:
         """Read the text, then prepare the process; the framework is not loaded yet."""
         from mlm_core.data.sources import load_source
         from mlm_core.progress import Progress
+        from mlm_core.training.crowding import warn_of_crowding
+        from mlm_core.training.starting import starting
 
         progress = Progress.of(config)
+        warn_of_crowding(config, progress)
         source = load_source(config, dataset, progress=progress)
         self.prepare_process()
-        self.check_device(config.device)
+        with starting(self, progress) if config.device == "gpu" else nullcontext():
+            self.check_device(config.device)
         if config.shard and self.ranks.count == 1:
             progress.say(
                 "--shard changes nothing with one rank; mlm train --nproc or torchrun starts several"
@@ -143,12 +151,11 @@ class Engine(Framework):
         """Make a trainer for a setup; imports the framework."""
         from mlm_core.network import NetworkOptions
         from mlm_core.progress import Progress
+        from mlm_core.training.starting import starting
 
-        if self.modules[0] not in sys.modules:
-            # A framework may silence stderr while it starts, so a moving display cannot work.
-            Progress.of(setup.config).aside(f"starting {self.modules[0]}; this takes some seconds")
-        network = self._network_class()(setup.model, NetworkOptions.for_training(setup.config))
-        return self._trainer_class()(self, setup, network)
+        with starting(self, Progress.of(setup.config)):
+            network = self._network_class()(setup.model, NetworkOptions.for_training(setup.config))
+            return self._trainer_class()(self, setup, network)
 
     def predictor(
         self,
@@ -180,6 +187,8 @@ class Engine(Framework):
         from mlm_core.config.config import Config
         from mlm_core.model.find_model import find_model
         from mlm_core.predictor import Predictor
+        from mlm_core.progress import Progress
+        from mlm_core.training.starting import starting
 
         config = Config(
             model=as_name("run", run),
@@ -190,10 +199,11 @@ class Engine(Framework):
             threads=threads,
             quiet=quiet,
         )
-        files = find_model(config)
+        files, progress = find_model(config), Progress.of(config)
         self.prepare_process()
-        self.check_device(config.device)
-        return Predictor(self, config, files, self._network_class())
+        with starting(self, progress):
+            self.check_device(config.device)
+            return Predictor(self, config, files, self._network_class())
 
     def train_hf_recipe(self, setup: TrainingSetup, step_done: Callable[[float], None]) -> None:
         """Train a setup's model on its blocks by the Hugging Face recipe, with the recipe's own masks.

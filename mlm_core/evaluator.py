@@ -185,7 +185,11 @@ class Evaluator(ABC):
     def _held_out(self) -> MaskedSums:
         """The evaluation of the current weights; says, once, that it is of nothing."""
         self.network.ready()
-        sums = self._evaluate()
+        self._progress.begin_evaluation(len(self.setup.evaluation_keys))
+        try:
+            sums = self._evaluate()
+        finally:
+            self._progress.end_evaluation()
         if not sums.masked_tokens and not self._said_of_nothing:
             self._said_of_nothing = True
             self._progress.warn(
@@ -197,7 +201,7 @@ class Evaluator(ABC):
 
     def _evaluated_batch(self) -> None:
         """Engines call this after each batch of an evaluation."""
-        self._progress.evaluated_batch(len(self.setup.evaluation_keys))
+        self._progress.evaluated_batch()
         if self._after_batch is not None:
             self._after_batch()
 

@@ -98,7 +98,8 @@ class Predictor:
                 wanted = target_ids(targets, tokenizer, self._progress.say)
         results: dict[int, list[Any]] = {}
         at_once = max(1, _LOGITS_AT_ONCE // self._loaded().source.config.vocab_size)
-        for rows in rows_of_one_length(ids, at_once):
+        batches = list(rows_of_one_length(ids, at_once))
+        for rows in self._progress.track(batches, "filling the blanks", len(batches)):
             batch = slot_batch([ids[row] for row in rows], tokenizer.mask_token_id)
             computed = self._slot_logits(batch)
             self._strange = max(self._strange, _share_outside(computed, self._known))
@@ -190,20 +191,24 @@ class Predictor:
     def _loaded(self) -> Network:
         """The network; the first call builds it and assigns its weights."""
         if self._network is None:
-            model = load_model_source(self.config, self._files.fetched(self.config))
-            check_mask_token(model.tokenizer, model.name)
-            self._known = known_ids(model.tokenizer, model.name, model.config.vocab_size)
-            options = NetworkOptions(device=self.config.device, threads=self.config.threads)
-            network = self._make_network(model, options)
-            with self._explained(Phase.BUILD):
-                specs = network.build()
-            with self._explained(Phase.WEIGHTS):
-                initial = model.starting_weights(specs, self.config.seed, self.framework.read_pickled)
-                if initial.drawn:
-                    raise initial.untrained_error(model.name)
-                network.assign(initial.weights)
-            self._network = network
+            with self._progress.phase("loading the model", logged=False):
+                self._network = self._load()
         return self._network
+
+    def _load(self) -> Network:
+        model = load_model_source(self.config, self._files.fetched(self.config))
+        check_mask_token(model.tokenizer, model.name)
+        self._known = known_ids(model.tokenizer, model.name, model.config.vocab_size)
+        options = NetworkOptions(device=self.config.device, threads=self.config.threads)
+        network = self._make_network(model, options)
+        with self._explained(Phase.BUILD):
+            specs = network.build()
+        with self._explained(Phase.WEIGHTS):
+            initial = model.starting_weights(specs, self.config.seed, self.framework.read_pickled)
+            if initial.drawn:
+                raise initial.untrained_error(model.name)
+            network.assign(initial.weights)
+        return network
 
     def _explained(self, phase: Phase) -> AbstractContextManager[None]:
         """While inside, what libraries raise on the model's files is an error that names them."""

@@ -25,7 +25,7 @@ from mlm_core.training.recorded_options import not_taken
 from mlm_core.training.results import TrainingResult
 from mlm_core.training.resume import find_checkpoint, finished_run
 from mlm_core.training.run_directory import RunDirectory
-from mlm_core.training.run_errors import writing
+from mlm_core.training.run_errors import explain_stop, writing
 from mlm_core.training.run_facts import all_versions, announce, run_facts
 from mlm_core.training.same_setup import check_same_run, check_same_weights, check_shared_run
 from mlm_core.training.setup import EvaluationSetup, TrainingSetup
@@ -220,17 +220,18 @@ class Trainer(Evaluator):
                     self._fit(loop, checkpoint.moments() if checkpoint is not None else None)
                     loop.check_done()
                 before, (step, after) = loop.recorder.evaluations[0][1], loop.end()
-            shown = self._examples.fill_after(setup)
+            shown, pace = self._examples.fill_after(setup), loop.recorder.pace.facts
             name, steps = self.framework.name, setup.plan.steps
-            result = TrainingResult(run.path, name, steps, before, after, step, examples=shown)
+            result = TrainingResult(run.path, name, steps, before, after, step, examples=shown, **pace)
             weights = self.network.weights()
-            with self.ranks.together(), writing(run.path):
+            with self.ranks.together(), writing(run.path), self._progress.phase("saving the model"):
                 if run.writes:
                     self._keep(setup, run, result, loop.seconds, weights)
             return result
-        except BaseException:
+        except BaseException as error:
             if self._publication is not None:
                 self._publication.abandon()
+            explain_stop(error, run.path)
             raise
         finally:
             self._after_batch = None

@@ -24,6 +24,9 @@ _SHORTEST = 8
 
 HIDDEN = "***"
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+"""In seconds."""
+
 _SMALL = 0.01
 """A probability below which decimals would hide most of its digits."""
 
@@ -70,6 +73,23 @@ def holds_secret(text: str) -> bool:
 def quantity(number: int, noun: str) -> str:
     """A number with its noun, for example "1 thread", "1,000 threads"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time in at most two units, for example "0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "4 d 6 h"."""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    rest = round(seconds)
+    if rest < _MINUTE:
+        return f"{rest} s"
+    if rest < _HOUR:
+        large, small, names = _MINUTE, 1, ("min", "s")
+    elif rest < _DAY:
+        large, small, names = _HOUR, _MINUTE, ("h", "min")
+    else:
+        large, small, names = _DAY, _HOUR, ("d", "h")
+    whole, part = divmod(rest // small, large // small)
+    return f"{whole:,} {names[0]}" + (f" {part} {names[1]}" if part else "")
 
 
 def probability(value: float | None, decimals: int) -> str:

@@ -15,6 +15,7 @@ from mlm_core.errors import RequestError, first_line
 from mlm_core.ranks.errors import not_joined
 from mlm_core.ranks.launch import Launched, threads_asked
 from mlm_core.ranks.ranks import Gather
+from mlm_core.visible import quantity
 
 _AT_WORK = timedelta(days=30)
 """How long ranks wait while another one prepares data or writes. If that one ends, they notice at once."""
@@ -96,7 +97,7 @@ def _choose_gpu(place: Launched) -> None:
     found = torch.cuda.device_count()
     if place.local_rank >= found:
         raise RequestError(
-            f"there are {found} for {place.local_count} ranks on this machine",
+            f"{found} found for {quantity(place.local_count, 'rank')} on this machine",
             code="too_few_gpus",
             option="GPUs",
             fix="start one rank for each GPU, or give --device cpu",

@@ -85,7 +85,8 @@ def train(
             answers.text (default: text, else the only column with text).
         test_size: share of the documents to hold out for evaluation (default: the dataset's own
             validation or test split, else 0.2).
-        block_size: tokens in a block (default: the model's, else 128; at most the model's limit).
+        block_size: tokens in a block (default: 64 without model, else the model's, else 128; at most
+            the model's limit).
         last_block: drop: leave out the tokens after the last full block; pad: fill the last block with
             padding (default: 'drop').
         document_borders: special-tokens: put the tokenizer's special tokens around each document;
@@ -109,13 +110,14 @@ def train(
             0.1).
         epochs: passes over the training blocks (default: the model's, else 3).
         max_steps: total optimizer steps; overrides epochs.
-        batch_size: blocks in one forward pass (default: the model's, else 16).
+        batch_size: blocks in one forward pass (default: 32 without model, else the model's, else 16).
         gradient_accumulation_steps: micro-batches in an optimizer step (default: 1).
-        learning_rate: peak learning rate (default: the model's, else 2e-05).
+        learning_rate: peak learning rate (default: 5e-4 without model, else the model's, else 2e-5;
+            with from_scratch 1e-3, or less for a wide model).
         lr_scheduler: how the learning rate changes after the warm-up (linear, cosine, constant)
             (default: 'linear').
-        warmup_steps: steps over which the learning rate rises from 0 to its peak (default: the model's,
-            else 0).
+        warmup_steps: steps over which the learning rate rises from 0 to its peak (default: 10 without
+            model, else the model's, else 0; with from_scratch 300; at most a fifth of the run).
         weight_decay: decoupled weight decay of matrices and embeddings (default: 0.01).
         max_grad_norm: clip gradients to this global norm; 0: do not clip (default: 1.0).
         load_best_model_at_end: end with the weights of the best evaluation instead of the last step
@@ -130,7 +132,7 @@ def train(
             every position (default: 'sparse').
         compile: compile the training step (torch.compile and a CUDA graph; XLA); takes about a minute
             at the start (default: False).
-        threads: processor threads (default: one per core).
+        threads: processor threads (default: one per core, which the ranks of a machine share).
         shard: with several ranks, give each a share of every parameter, gradient and moment (PyTorch's
             FSDP2) (default: False).
         rank_timeout: seconds to wait for another rank that does not start or does not answer (default:

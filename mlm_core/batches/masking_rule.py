@@ -13,6 +13,7 @@ from mlm_core.compat.model_errors import Phase, explained
 from mlm_core.compat.transformers import Tokenizer
 from mlm_core.config.masking import MaskingConfig
 from mlm_core.errors import RequestError
+from mlm_core.visible import quantity
 
 
 def padding_id(tokenizer: Tokenizer, model: str) -> int:
@@ -85,7 +86,8 @@ def known_ids(tokenizer: Tokenizer, model: str, vocab_size: int | None = None) -
     if max(given) >= rows:
         what = "vocabulary" if vocab_size is None else "embedding"
         raise _mismatch(
-            f"its tokenizer has ids up to {max(given)}, but its {what} has only {rows} rows", model
+            f"its tokenizer has ids up to {max(given)}, but its {what} has only {quantity(rows, 'row')}",
+            model,
         )
     return known
 

@@ -35,7 +35,7 @@ class BatchPlan:
 
     Attributes:
         blocks: number of training blocks.
-        batch_size: rows of a global batch: micro-batch x accumulation steps x processes.
+        batch_size: rows of a global batch: micro-batch of all ranks x accumulation steps.
         seed: the run's seed.
         steps: optimizer steps of the whole run.
     """

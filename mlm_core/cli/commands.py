@@ -157,8 +157,9 @@ COMMANDS: Mapping[str, Command] = {
             "dataset": f"{_OPTIONS['dataset'].help} (default: the run's held-out text)",
             "split": "rows of --dataset to use, for example train[:5000] (default: its test or validation "
             "split, else all rows)",
-            "batch_size": "blocks in a batch (default: the run's, else 16)",
-            "block_size": "tokens in a block of --dataset (default: the run's, else 128)",
+            "batch_size": "blocks in a batch (default: the run's, else the model's, else 16)",
+            "block_size": "tokens in a block of --dataset (default: the run's, else the model's, else 128; "
+            "at most the model's limit)",
             "last_block": f"{_OPTIONS['last_block'].help}; for --dataset (default: the run's, else drop)",
         },
         examples=("mlm evaluate run", "mlm evaluate run --dataset other.jsonl --text-column body"),
@@ -280,6 +281,12 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "doctor": Command(
         "show what is installed, which devices work, and how to fix what does not",
-        examples=("mlm doctor",),
+        arguments=(
+            Argument(
+                "--report",
+                "print what a bug report needs as Markdown, without names, secrets and private paths",
+            ),
+        ),
+        examples=("mlm doctor", "mlm doctor --report"),
     ),
 }

@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from mlm_core.cli.bug_report import bug_report
 from mlm_core.cli.request import Request
 from mlm_core.errors import RequestError
+from mlm_core.progress import Progress
 from mlm_core.ranks.node import node_facts
 from mlm_core.registry import engine_names, load
 from mlm_core.system.cache import cache_directory
@@ -29,9 +32,13 @@ print(json.dumps({"devices": engine.devices(), "gpus": engine.gpus(), "collectiv
 
 
 def run(request: Request) -> dict[str, Any]:
-    """Examine the installation; each framework is imported in its own process."""
-    cache = cache_directory()
-    found = {name: _look(name) for name in engine_names()}
+    """Examine the installation; each framework is imported in its own process, beside the others."""
+    cache, names = cache_directory(), engine_names()
+    progress = Progress(quiet=request.json, verbose=False, logging_steps=1)
+    importing = progress.phase(f"importing {' and '.join(names)}", logged=False)
+    # At least one worker: there may be no engine at all.
+    with importing, ThreadPoolExecutor(max(1, len(names))) as pool:
+        found = dict(zip(names, pool.map(_look, names), strict=True))
     problems = [f"{name}: {facts['problem']}" for name, facts in found.items() if facts["problem"]]
     if not any(facts["works"] for facts in found.values()):
         problems.append("no backend works: pip install 'mlm[torch]' or 'mlm[tf]'")
@@ -47,7 +54,7 @@ def run(request: Request) -> dict[str, Any]:
         "cache": str(cache),
         "backends": found,
         "problems": problems,
-    }
+    } | ({"report": bug_report(cache, found, problems)} if request.arguments["report"] else {})
 
 
 def exit_code(results: dict[str, Any]) -> int:
@@ -56,7 +63,10 @@ def exit_code(results: dict[str, Any]) -> int:
 
 
 def show(results: dict[str, Any]) -> None:
-    """Print what was found."""
+    """Print what was found; the report alone, if it was asked for."""
+    if "report" in results:
+        print(results["report"])
+        return
     for name, number in results["versions"].items():
         print(f"{name:16} {number}")
     print(f"{'cores':16} {results['cores']}")

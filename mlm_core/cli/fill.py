@@ -30,8 +30,11 @@ def run(request: Request) -> dict[str, Any]:
     texts, places = _texts(arguments)
     top_k = whole_number(arguments["top_k"], "--top-k", least=1)
     from mlm_core.predictor import TextError
+    from mlm_core.progress import Progress
     from mlm_core.registry import find_engine
+    from mlm_core.training.crowding import warn_of_crowding
 
+    warn_of_crowding(given, Progress.of(given))
     engine = find_engine(given.backend)
     predictor = engine.predictor(
         arguments["run"],

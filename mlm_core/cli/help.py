@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import textwrap
 from typing import Any
@@ -17,6 +18,15 @@ _WIDEST = 100
 _INDENT = 26
 """Columns before the help of an option."""
 
+_NARROW, _NARROW_INDENT = 66, 8
+"""Columns of a line below which the help of an option is under its name, and the columns before it there."""
+
+_QUOTED = re.compile(r"""(?:"[^"]*"|'[^']*'|\S)+""")
+"""A word of a command line; a text in quotes is one."""
+
+_LEAST = 20
+"""Columns of a line on the narrowest terminal."""
+
 _FEW = 12
 """Up to this number of options, all are in one group."""
 
@@ -25,20 +35,30 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """argparse's layout with whole words, and one name for each on/off option."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=_INDENT, width=help_width())
+        width = help_width()
+        indent = _INDENT if width >= _NARROW else _NARROW_INDENT
+        super().__init__(prog, max_help_position=indent, width=width)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(text, width, break_on_hyphens=False)
+        return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(line if line.startswith(" ") else _filled(line, width) for line in text.split("\n"))
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if isinstance(action, argparse.BooleanOptionalAction):
             return action.option_strings[0]
-        return super()._format_action_invocation(action)
+        named = super()._format_action_invocation(action)
+        if len(named) + 2 <= self._width:
+            return named
+        # A list of choices, broken between them.
+        spaced = textwrap.wrap(named.replace("|", "| "), self._width - _NARROW_INDENT, break_long_words=False)
+        return f"\n{' ' * _NARROW_INDENT}".join(part.replace("| ", "|") for part in spaced)
 
 
 def help_width() -> int:
     """Columns of a line of help."""
-    return min(shutil.get_terminal_size().columns, _WIDEST) - 2
+    return max(_LEAST, min(shutil.get_terminal_size().columns, _WIDEST) - 2)
 
 
 def add_arguments(parser: argparse.ArgumentParser, command: Command) -> None:
@@ -70,9 +90,25 @@ def add_arguments(parser: argparse.ArgumentParser, command: Command) -> None:
 
 def closing(command: Command) -> str:
     """The end of a command's help: notes and examples."""
-    examples = "\n".join(f"  {line}" for line in command.examples)
-    notes = textwrap.fill(command.notes, help_width(), break_on_hyphens=False)
-    return f"{notes}\n\nExamples:\n{examples}".lstrip()
+    examples = "\n".join(map(_example, command.examples))
+    return f"{command.notes}\n\nExamples:\n{examples}".lstrip()
+
+
+def _filled(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_on_hyphens=False, break_long_words=False)
+
+
+def _example(line: str) -> str:
+    """A command that can be copied; where it is too long, a backslash ends each of its lines but the last."""
+    room = help_width() - 2
+    if len(line) <= room + 2:
+        return f"  {line}"
+    lines = [""]
+    for word in _QUOTED.findall(line):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n".join(f"  {part}" for part in lines)
 
 
 def _add_own(group: argparse._ArgumentGroup, argument: Argument) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlm_core.cli.request import Request, whole_number
 from mlm_core.errors import MlmError, RequestError
 from mlm_core.ranks.launch import Launched
+from mlm_core.visible import quantity
 
 if TYPE_CHECKING:
     from mlm_core.config.config import Config
@@ -50,7 +51,7 @@ def ranks_asked(request: Request, place: Launched) -> int:
         )
     if written is not None and place.count > 1:
         raise RequestError(
-            f"another launcher has started {place.count} ranks already ({place.by})",
+            f"another launcher has started {quantity(place.count, 'rank')} already ({place.by})",
             code="wrong_launch",
             option="--nproc",
             value=count,
@@ -148,10 +149,10 @@ class _Start:
         step = self.step
         if self.run is not None and step is not None:
             error.message += f"; the newest checkpoint is of step {step} in {self.run}"
-            error.fix = f"{resume_command(self.run, self.count)} continues from it"
+            error.fix = f"to go on: {resume_command(self.run, self.count)}"
         elif self.run is not None:
             error.message += "; there is no checkpoint yet"
-            error.fix = f"{resume_command(self.run, self.count)} starts again"
+            error.fix = f"to start again: {resume_command(self.run, self.count)}"
         else:
             error.message += "; there is no checkpoint yet" if self.command == "train" else ""
             error.fix = "the same command starts again"

@@ -33,16 +33,18 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.parity.process import run_worker
     from mlm_core.parity.worker import read_result
     from mlm_core.progress import Progress
+    from mlm_core.training.crowding import warn_of_crowding
 
     progress = Progress.of(config)
+    warn_of_crowding(config, progress)
     # As an exception, SIGTERM also ends the other process and removes the temporary files.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with scratch_directory("parity", progress.say) as scratch:
         results = []
         for backend in backends:
-            directory = scratch / backend
-            with progress.phase(f"{backend} is training"):
-                run_worker(backend, config, directory)
+            directory, shown = scratch / backend, f"{backend} is training"
+            with progress.running(shown, config.max_steps) as reached:
+                run_worker(backend, config, directory, reached)
             results.append(read_result(backend, directory))
         return compare(*results).as_dict()
 

@@ -9,11 +9,35 @@ from typing import Any, NoReturn
 from mlm_core.cli.commands import COMMANDS, Command
 from mlm_core.cli.help import HelpFormatter, add_arguments, closing
 from mlm_core.cli.request import Request
+from mlm_core.config.config import Config
 from mlm_core.config.option_names import flag_of, unknown_option
 from mlm_core.config.secrets import secret_error
 from mlm_core.errors import RequestError
 from mlm_core.system.streams import write_output
 from mlm_core.visible import holds_secret
+
+_WORDS = ("help", "version")
+"""Commands that other programs have, for options of this one."""
+
+_TOP = ("-h", "--help", "-V", "--version")
+"""Options without a command."""
+
+_MEANT = {
+    "benchmark": "compare",
+    "check": "doctor",
+    "eval": "evaluate",
+    "finetune": "train",
+    "fine-tune": "train",
+    "info": "doctor",
+    "predict": "fill",
+    "publish": "push",
+    "resume": "train --resume",
+    "run": "train",
+    "test": "evaluate",
+    "tokenize": "prepare",
+    "upload": "push",
+}
+"""What other programs call the commands."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="mlm",
         usage="mlm COMMAND [OPTIONS]",
         description="Train masked language models with PyTorch or TensorFlow.",
-        epilog="mlm COMMAND --help shows the options of a command. A first run: mlm train",
+        epilog="mlm help COMMAND shows the options of a command. A first run: mlm train",
         formatter_class=HelpFormatter,
         allow_abbrev=False,
         add_help=False,
@@ -44,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         dest="command", prog="mlm", title="Commands", metavar="COMMAND", parser_class=_Parser
     )
     others = parser.add_argument_group("Other options")
-    others.add_argument("--version", action="store_true", help="print the version")
+    others.add_argument("-V", "--version", action="store_true", help="print the version")
     others.add_argument("-h", "--help", action="help", help="print this help")
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(
@@ -73,13 +97,11 @@ def parse_request(parser: argparse.ArgumentParser, words: list[str]) -> Request:
         RequestError: an unknown command or option, or an option without its value.
     """
     _check_words(words)
+    words = _plain(words)
     _check_command(words)
     values, unknown = parser.parse_known_args([_dashed(word) for word in words])
     if values.version:
-        from mlm_core import __version__
-
-        print(f"mlm {__version__}")
-        raise SystemExit(0)
+        _print_version(as_json="--json" in words)
     if values.command is None:
         parser.print_help(sys.stderr)
         raise SystemExit(2)
@@ -107,16 +129,51 @@ def _check_words(words: list[str]) -> None:
             raise secret_error()
 
 
-def _check_command(words: list[str]) -> None:
-    """Refuse a command that does not exist; argparse's own message suggests none."""
-    name = words[0] if words and not words[0].startswith("-") else None
-    if name is not None and name not in COMMANDS:
-        # Imported only for an error: it would slow down every `mlm --help`.
-        import difflib
+def _plain(words: list[str]) -> list[str]:
+    """The words, with options in place of `help`, `help COMMAND` and `version`."""
+    first, rest = words[:1], words[1:]
+    if first == ["version"]:
+        return ["--version", *rest]
+    if first != ["help"]:
+        return words
+    names = [word for word in rest if not word.startswith("-")]
+    if len(names) > 1:
+        raise RequestError("unexpected argument", code="usage", value=names[1], fix="see mlm --help")
+    return [*(name for name in names if name not in _WORDS), "--help"]
 
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        fix = f"did you mean mlm {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
-        raise RequestError("no such command", code="usage", value=name, fix=fix)
+
+def _print_version(*, as_json: bool) -> NoReturn:
+    from mlm_core import __version__
+
+    text = f'{{"version": "{__version__}"}}' if as_json else f"mlm {__version__}"
+    write_output(f"{text}\n", plain=not as_json)
+    raise SystemExit(0)
+
+
+def _check_command(words: list[str]) -> None:
+    """Refuse a command that does not exist, or an option in its place; argparse suggests nothing."""
+    name = words[0] if words else "--help"
+    if name in COMMANDS or name in _TOP or (name == "--json" and set(words) & set(_TOP)):
+        return
+    if name.startswith("-"):
+        raise _misplaced(name.split("=")[0])
+    # Imported only for an error: it would slow down every `mlm --help`.
+    import difflib
+
+    known = [*COMMANDS, *_WORDS]
+    near = [_MEANT[name]] if name in _MEANT else difflib.get_close_matches(name, known, n=1)
+    fix = f"did you mean mlm {near[0]}?" if near else f"the commands are {', '.join(known)}"
+    raise RequestError("no such command", code="usage", value=name, fix=fix)
+
+
+def _misplaced(option: str) -> RequestError:
+    """The error for an option that is not known, or that belongs behind a command."""
+    flag = flag_of(option)
+    taking = [name for name, command in COMMANDS.items() if flag in command.flags]
+    if taking and option.startswith("--"):
+        fix = f"for example mlm {taking[0]} {flag}"
+        return RequestError("comes after the command", code="usage", option=option, fix=fix)
+    return unknown_option(option, [word for word in _TOP if word.startswith("--")], "mlm --help")
 
 
 def _take_late_words(command: Command, values: argparse.Namespace, unknown: list[str]) -> list[str]:
@@ -160,8 +217,16 @@ def _dashed(word: str) -> str:
 def _unknown(word: str, name: str) -> RequestError:
     command = COMMANDS[name]
     if word.startswith("-"):
-        return unknown_option(word.split("=")[0], command.flags)
+        opposites = [
+            option.opposite or f"--no-{option.flag[2:]}"
+            for option in map(Config.options().get, command.options)
+            if option is not None and option.type is bool
+        ]
+        known = [*command.flags, "--help", *opposites]
+        return unknown_option(word.split("=")[0], known, f"mlm {name} --help")
     fix = f"see mlm {name} --help"
+    if word == "help":
+        return RequestError("unexpected argument", code="usage", value=word, fix=fix)
     if "dataset" in command.options and not any(argument.positional for argument in command.arguments):
         fix = f"did you mean --dataset {word}? Quote a glob to pass several files"
     return RequestError("unexpected argument", code="usage", value=word, fix=fix)

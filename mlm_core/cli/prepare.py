@@ -22,12 +22,15 @@ def run(request: Request) -> dict[str, Any]:
     from mlm_core.model.find_model import find_model
     from mlm_core.progress import Progress
     from mlm_core.system.cache import cache_directory
+    from mlm_core.training.crowding import warn_of_crowding
     from mlm_core.training.setup import training_setup
 
     files = find_model(config)
     progress = Progress.of(config)
+    warn_of_crowding(config, progress)
     source = load_source(config, progress=progress)
-    import_without_frameworks()
+    with progress.phase("loading transformers", logged=False):
+        import_without_frameworks()
     setup = training_setup(config, source, progress, files=files)
     return {
         "source": setup.source.name,

@@ -10,6 +10,7 @@ from mlm_core.cli.launch import launch, ranks_asked
 from mlm_core.cli.parser import build_parser, parse_request
 from mlm_core.cli.request import Request
 from mlm_core.errors import MlmError, RequestError, RunError, first_line
+from mlm_core.progress import show_last
 from mlm_core.ranks.launch import Launched, launched
 from mlm_core.ranks.notes import begin_watched, notes
 from mlm_core.system.machine import check_system
@@ -62,10 +63,8 @@ def _guarded(words: list[str]) -> int:
             # What a library raised on the files of a model.
             _show_traceback(words)
         return _report(error, as_json)
-    except KeyboardInterrupt:
-        if notes() is None:
-            print("mlm: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        return _report(_stopped(stop), as_json) if notes() is None else 130
     except BrokenPipeError:
         # The reader of the output has gone, so there is nobody to tell.
         give_up_output()
@@ -130,6 +129,15 @@ def _run(request: Request, words: list[str]) -> int:
     return int(command.exit_code(results)) if hasattr(command, "exit_code") else 0
 
 
+def _stopped(stop: KeyboardInterrupt) -> MlmError:
+    """The end by Ctrl-C, with what a run has noted about how it goes on."""
+    error = MlmError(
+        "stopped by Ctrl-C", code="interrupted", fix="; ".join(getattr(stop, "__notes__", ())) or None
+    )
+    error.exit_code = 128 + signal.SIGINT
+    return error
+
+
 def _unforeseen(error: BaseException, *, shown: bool) -> RunError:
     again = "" if shown else "run it again with --verbose to see where, and "
     return RunError(
@@ -155,7 +163,7 @@ def _report(error: MlmError, as_json: bool) -> int:
     speaker = f"rank {rank}: " if rank else ""
     # A stop that the user asked for is no error.
     kind = "" if error.code == "interrupted" else "error: "
-    print(f"mlm: {kind}{speaker}{visible(str(error))}", file=sys.stderr)
+    show_last(f"mlm: {kind}{speaker}{visible(str(error))}")
     if as_json:
         import json
 

@@ -12,7 +12,7 @@ from mlm_core.config.config import Config
 from mlm_core.config.options import check
 from mlm_core.errors import MlmError, RequestError
 from mlm_core.system.os_errors import reason
-from mlm_core.visible import probability
+from mlm_core.visible import duration, probability, quantity
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def given_config(request: Request) -> Config:
 def show(results: dict[str, Any]) -> None:
     """Print the outcome and a next command."""
     before, after = (_shown(results[name]) for name in ("perplexity_before", "perplexity"))
-    print(f"perplexity {before} -> {after}, steps: {results['steps']}")
+    print(f"perplexity {before} -> {after}, {quantity(results['steps'], 'step')}{_pace(results)}")
     example = results["example"]
     if example is not None:
         fills = "  ".join(
@@ -70,6 +70,15 @@ def show(results: dict[str, Any]) -> None:
         print(f"saved in {results['run_dir']}")
     if results["hub_url"] is not None:
         print(f"published at {results['hub_url']}")
+
+
+def _pace(results: dict[str, Any]) -> str:
+    """How long the steps of this start took, and how fast they were."""
+    new, speed = results["new_steps"], results["tokens_per_second"]
+    if not new or speed is None:
+        return ""
+    before = "" if new == results["steps"] else f", the last {new:,}"
+    return f"{before} in {duration(results['training_seconds'])}, {speed:,.0f} tokens/s"
 
 
 def _shown(number: float | None) -> str:

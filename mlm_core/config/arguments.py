@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlm_core.config.wrong_values import kind_of
 from mlm_core.errors import RequestError
 
 T = TypeVar("T")
@@ -13,8 +14,11 @@ T = TypeVar("T")
 
 def wrong_argument(name: str, value: Any, wanted: str) -> RequestError:
     """Error: an argument has a wrong type."""
-    kind = type(value).__name__
-    return RequestError(f"must be {wanted}, not {kind}", code="invalid_type", option=name, value=repr(value))
+    # Other objects may fill pages: a model, a data frame.
+    shown = repr(value) if value is None or isinstance(value, (str, bytes, bool, int, float)) else None
+    return RequestError(
+        f"must be {wanted}, not {kind_of(value)}", code="invalid_type", option=name, value=shown
+    )
 
 
 def as_instance(name: str, value: Any, kind: type[T], wanted: str) -> T:

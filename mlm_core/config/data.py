@@ -45,7 +45,7 @@ class DataConfig:
         fallback=128,
         minimum=8,
         maximum=2**20,
-        default_text="the model's, else 128; at most the model's limit",
+        default_text="64 without --model, else the model's, else 128; at most the model's limit",
     )
     last_block: Literal["drop", "pad"] = option(
         "drop", "drop: leave out the tokens after the last full block; pad: fill the last block with padding"

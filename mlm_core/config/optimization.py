@@ -32,7 +32,7 @@ class OptimizationConfig:
         fallback=16,
         minimum=1,
         maximum=2**16,
-        default_text="the model's, else 16",
+        default_text="32 without --model, else the model's, else 16",
     )
     gradient_accumulation_steps: int = option(
         1, "micro-batches in an optimizer step", minimum=1, maximum=2**16
@@ -43,7 +43,8 @@ class OptimizationConfig:
         fallback=2e-5,
         minimum=0.0,
         maximum=1e30,
-        default_text="the model's, else 2e-05",
+        default_text="5e-4 without --model, else the model's, else 2e-5; with --from-scratch 1e-3, or less "
+        "for a wide model",
     )
     lr_scheduler: Literal["linear", "cosine", "constant"] = option(
         "linear", "how the learning rate changes after the warm-up"
@@ -53,7 +54,8 @@ class OptimizationConfig:
         "steps over which the learning rate rises from 0 to its peak",
         fallback=0,
         minimum=0,
-        default_text="the model's, else 0",
+        default_text="10 without --model, else the model's, else 0; with --from-scratch 300; at most a fifth "
+        "of the run",
     )
     weight_decay: float = option(
         0.01, "decoupled weight decay of matrices and embeddings", minimum=0.0, maximum=1e6

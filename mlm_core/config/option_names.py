@@ -16,6 +16,7 @@ _ELSEWHERE = {
     "data_seed": "--seed",
     "dataset_config_name": "--dataset-config",
     "dataset_name": "--dataset",
+    "ddp_timeout": "--rank-timeout",
     "disable_tqdm": "--quiet",
     "do_predict": "the command mlm evaluate",
     "dtype": "--precision",
@@ -24,6 +25,7 @@ _ELSEWHERE = {
     "fp16": "--precision fp16",
     "tf32": "--precision tf32",
     "fp16_full_eval": "--precision fp16",
+    "fsdp": "--shard",
     "framework": "--backend",
     "hub_private_repo": "--hub-private",
     "hub_public": "--hub-private, false in a file or in Python",
@@ -82,9 +84,9 @@ _NOT_HERE = frozenset(
     config_overrides dataloader_drop_last dataloader_in_order dataloader_multiprocessing_context
     dataloader_num_workers dataloader_persistent_workers dataloader_pin_memory dataloader_prefetch_factor
     ddp_backend ddp_broadcast_buffers ddp_bucket_cap_mb ddp_find_unused_parameters ddp_static_graph
-    ddp_timeout debug deepspeed early_stopping_patience enable_jit_checkpoint eval_accumulation_steps
+    debug deepspeed early_stopping_patience enable_jit_checkpoint eval_accumulation_steps
     eval_delay eval_do_concat_batches eval_steps eval_strategy eval_use_gather_object evaluation_strategy
-    fp16_backend fp16_opt_level fsdp fsdp_config fsdp_min_num_params fsdp_transformer_layer_cls_to_wrap
+    fp16_backend fp16_opt_level fsdp_config fsdp_min_num_params fsdp_transformer_layer_cls_to_wrap
     full_determinism gcp_project gradient_checkpointing gradient_checkpointing_kwargs greater_is_better
     group_by_length half_precision_backend hub_revision ignore_data_skip include_for_metrics
     include_inputs_for_metrics include_num_input_tokens_seen include_tokens_per_second jit_mode_eval
@@ -101,6 +103,9 @@ _NOT_HERE = frozenset(
 )
 """Names without a counterpart here."""
 
+_MOST = 3
+"""Options that an answer names at most."""
+
 _NEAR = 0.8
 """The similarity (difflib's ratio) from which an unknown name counts as a misspelling."""
 
@@ -110,20 +115,17 @@ def flag_of(name: str) -> str:
     return "--" + name.lstrip("-").replace("_", "-")
 
 
-def unknown_option(written: str, known: Iterable[str]) -> RequestError:
-    """The error for an unknown option, with the option that was probably meant.
+def unknown_option(written: str, known: Iterable[str], listing: str = "mlm train --help") -> RequestError:
+    """The error for an unknown option, with the options that were probably meant.
 
     Args:
         written: the option as the user wrote it.
         known: the existing options, as on the command line.
+        listing: the command that lists them.
     """
-    # Imported only for an error: it would slow down every `mlm --help`.
-    import difflib
-
-    flags = list(known)
     flag = flag_of(written)
     name = flag[2:].replace("-", "_")
-    near = difflib.get_close_matches(flag, flags, n=1, cutoff=_NEAR)
+    near = _near(flag, list(known))
     if name in _ELSEWHERE:
         fix = f"here it is {_ELSEWHERE[name]}"
     elif name in _ALWAYS:
@@ -131,7 +133,18 @@ def unknown_option(written: str, known: Iterable[str]) -> RequestError:
     elif name in _NOT_HERE:
         fix = "it has no counterpart here; leave it out"
     elif near:
-        fix = f"did you mean {near[0]}?"
+        fix = f"did you mean {' or '.join(near)}?"
     else:
-        fix = "mlm train --help lists the options"
+        fix = f"{listing} lists the options"
     return RequestError("no such option", code="unknown_option", option=written, fix=fix)
+
+
+def _near(flag: str, known: list[str]) -> list[str]:
+    """The nearest option; else up to three that begin with what was written, or have it as a word."""
+    # Imported only for an error: it would slow down every `mlm --help`.
+    import difflib
+
+    near = difflib.get_close_matches(flag, known, n=1, cutoff=_NEAR)
+    begun = [other for other in known if other.startswith(flag)]
+    holding = [other for other in known if flag[2:] in other[2:].split("-")]
+    return near or begun[:_MOST] or holding[:_MOST]

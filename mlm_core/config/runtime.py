@@ -39,7 +39,12 @@ class RuntimeConfig:
         affects="rounding",
     )
     threads: int | None = option(
-        None, "processor threads", affects="rounding", minimum=1, maximum=1024, default_text="one per core"
+        None,
+        "processor threads",
+        affects="rounding",
+        minimum=1,
+        maximum=1024,
+        default_text="one per core, which the ranks of a machine share",
     )
     shard: bool = option(
         False,

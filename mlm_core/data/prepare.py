@@ -112,7 +112,8 @@ def _checked(pieces: Iterable[TokenIds], vocabulary: Vocabulary) -> Iterator[Tok
         if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary.size:
             wrong = int(ids.max() if ids.min() >= 0 else ids.min())
             raise RequestError(
-                f"its tokenizer gives the id {wrong}, but its embedding has only {vocabulary.size} rows",
+                f"its tokenizer gives the id {wrong}, but its embedding has only "
+                f"{quantity(vocabulary.size, 'row')}",
                 code="vocabulary_mismatch",
                 option="--model",
                 value=vocabulary.model,

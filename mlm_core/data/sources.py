@@ -160,11 +160,13 @@ def _documents(
     left = len(texts) - len(kept)
     said = progress.warn if left > len(kept) else progress.say
     if column is not None:
-        out = f"; {left:,} of {len(texts):,} rows have none, and are left out" if left else ""
+        none = "has none, and is" if left == 1 else "have none, and are"
+        out = f"; {left:,} of {quantity(len(texts), 'row')} {none} left out" if left else ""
         said = said if left or column not in (DEFAULT, given) else progress.detail
         said(f"{name}: the text is in column {column}{out}")
     elif left:
-        said(f"{name}: {left:,} of {quantity(len(texts), 'line')} are blank, and are left out")
+        blank = "is blank, and is" if left == 1 else "are blank, and are"
+        said(f"{name}: {left:,} of {quantity(len(texts), 'line')} {blank} left out")
     checked = CheckedTexts(texts, marks)
     return Documents(checked, np.array(kept, dtype=np.int64), fingerprint.hexdigest())
 

@@ -13,6 +13,7 @@ from mlm_core.data.documents import Documents
 from mlm_core.data.store import BlockStore, Counted, StoreFacts
 from mlm_core.errors import RequestError
 from mlm_core.progress import Progress
+from mlm_core.visible import quantity
 
 _MANY = 0.05
 """Share of unknown tokens above which the text and the tokenizer hardly belong together."""
@@ -66,7 +67,10 @@ def check_counts(
     if not tokens or (maskable and unknown <= _MANY * tokens):
         return
     unknown_words = _unknown_words(documents, tokenizer) if unknown else ""
-    found = f"{unknown:,} of the {tokens:,} tokens of the {part} text are unknown to the tokenizer"
+    are = "is" if unknown == 1 else "are"
+    found = (
+        f"{unknown:,} of the {quantity(tokens, 'token')} of the {part} text {are} unknown to the tokenizer"
+    )
     why = f"({tokenizer.unk_token}){unknown_words}"
     if not maskable:
         raise RequestError(

@@ -105,7 +105,7 @@ class CardFacts:
 def model_card(facts: CardFacts) -> str:
     """The card in Markdown, with its metadata at the top."""
     example = facts.example.replace("<mask>", facts.mask)
-    length = f" Its input is at most {facts.length:,} tokens." if facts.length is not None else ""
+    length = f" Its input is at most {quantity(facts.length, 'token')}." if facts.length is not None else ""
     parts = [
         f"---\n{_metadata(facts)}\n---",
         f"# {escaped(facts.name)}",

@@ -3,8 +3,8 @@
 15% of the positions have a label, and the projection onto the vocabulary is half of a small model's work.
 Gathering the masked positions before the head saves most of that work. It is correct if the head treats each
 position separately, as the heads of all common models do. So does the last layer of most encoders, after its
-attention has mixed the positions: five sixths of the layer's work. Both are checked for every model, by
-comparing logits.
+attention has mixed the positions: three quarters of the layer's products. Both are checked for every model,
+by comparing logits.
 """
 
 from __future__ import annotations

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from mlm_core.config.config import Config
 from mlm_core.errors import MlmError, RunError
-from mlm_core.parity.worker import CONFIG
+from mlm_core.parity.worker import CONFIG, steps_done
 from mlm_core.system.child_processes import child_environment, python_command
 
+_INTERVAL = 0.5
+"""Seconds between looks at a worker's steps."""
 
-def run_worker(backend: str, config: Config, directory: Path) -> None:
+
+def run_worker(backend: str, config: Config, directory: Path, at_step: Callable[[int], None]) -> None:
     """Run `mlm_core.parity.worker.work` in another process, which leaves its results in a new directory.
+
+    Args:
+        backend: the name of the engine.
+        config: every option.
+        directory: receives the results.
+        at_step: is told twice a second how many steps are done.
 
     Raises:
         MlmError: the engine's error in that process.
@@ -34,7 +44,12 @@ def run_worker(backend: str, config: Config, directory: Path) -> None:
         errors="replace",
     ) as process:
         try:
-            out, log = process.communicate()
+            while True:
+                try:
+                    out, log = process.communicate(timeout=_INTERVAL)
+                    break
+                except subprocess.TimeoutExpired:
+                    at_step(steps_done(directory))
         except BaseException:
             # Whatever ends this process also ends the worker.
             process.kill()

@@ -24,6 +24,7 @@ from mlm_core.system.child_processes import end_with_parent
 
 CONFIG = "config.json"
 _START, _RUN, _FIRST_BATCH, _SUMS = "start", "run", "first_batch.safetensors", "sums.json"
+_METRICS = "metrics.jsonl"
 _LOGITS, _GRADIENT = "logits", "gradient."
 
 
@@ -66,10 +67,18 @@ def work(engine: Engine, config: Config, directory: Path) -> None:
     trainer.train()
 
 
+def steps_done(directory: Path) -> int:
+    """The number of steps that a worker has done so far in its directory."""
+    try:
+        return (directory / _RUN / _METRICS).read_bytes().count(b'"batch_digest"')
+    except OSError:
+        return 0
+
+
 def read_result(backend: str, directory: Path) -> EngineResult:
     """Read the results that `work` saved in a directory."""
     arrays = read_arrays(directory / _FIRST_BATCH)
-    lines = (directory / _RUN / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (directory / _RUN / _METRICS).read_text(encoding="utf-8").splitlines()
     metrics = [json.loads(line) for line in lines]
     return EngineResult(
         backend=backend,

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Any
 
 from mlm_core.errors import MlmError
+from mlm_core.system.interruption import signal_name
 
 _INTERRUPTS = tuple(
     number for name in ("SIGHUP", "SIGINT", "SIGTERM") if (number := getattr(signal, name, None)) is not None
@@ -72,7 +73,7 @@ class Ended:
     def how(self) -> str:
         """How it ended, as the end of a sentence about it."""
         if self.code < 0:
-            return f"was killed by {_name(-self.code)}"
+            return f"was killed by {signal_name(-self.code)}"
         last = next((line.strip() for line in reversed(self.said.splitlines()) if line.strip()), "")
         return f"ended with exit code {self.code}" + (f" ({last[:300]})" if last else "")
 
@@ -110,7 +111,7 @@ class StoppedError(MlmError):
     """A signal ended the ranks outside of the steps, so they saved nothing."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {_name(number)}", code="interrupted")
+        super().__init__(f"stopped by {signal_name(number)}", code="interrupted")
         self.exit_code = 128 + number
 
 
@@ -145,10 +146,3 @@ class RankError(MlmError):
         """The error as the `error` object of `--json`."""
         facts = super().as_dict()
         return facts | {"message": self._speaker + facts["message"]}
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -6,8 +6,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -18,12 +18,22 @@ _TOGETHER = 1.0
 """Seconds within which another signal belongs to the first: service managers send several at once."""
 
 
+def signal_name(number: int) -> str:
+    """A signal as people know it: Ctrl-C, SIGTERM, signal 64."""
+    if number == signal.SIGINT:
+        return "Ctrl-C"
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class InterruptedRunError(MlmError):
     """A signal ended a run; its state is saved. The exit code is the shell's code for the signal."""
 
     def __init__(self, number: int, step: int, fix: str) -> None:
         super().__init__(
-            f"stopped by {signal.Signals(number).name} after step {step}; the step is saved",
+            f"stopped by {signal_name(number)} after step {step}; the step is saved",
             code="interrupted",
             fix=fix,
         )
@@ -82,14 +92,16 @@ class Interruption:
 
     Args:
         passed_on: whether a launcher passes signals on: what it sends with the first is no second signal.
+        told: is told the first signal's name at once, in another thread: this one may just be printing.
 
     Attributes:
         received: the number of the first signal; None: no signal came.
     """
 
-    def __init__(self, *, passed_on: bool = False) -> None:
+    def __init__(self, *, passed_on: bool = False, told: Callable[[str], None] | None = None) -> None:
         self.received: int | None = None
         self._passed_on = passed_on
+        self._told = told
         self._at = 0.0
         self._before: dict[int, Any] = {}
 
@@ -108,6 +120,10 @@ class Interruption:
         now = time.monotonic()
         if self.received is None:
             self.received, self._at = number, now
+            if self._told is not None:
+                # The system may give no thread.
+                with suppress(RuntimeError):
+                    threading.Thread(target=self._told, args=(signal_name(number),), daemon=True).start()
         elif (number == self.received and not self._passed_on) or now - self._at > _TOGETHER:
             self._second(number)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, NoReturn
 
+from mlm_core.system.terminal import fitted
 from mlm_core.visible import visible
 
 
@@ -75,13 +76,14 @@ def write_output(text: str, *, plain: bool) -> None:
 
     Args:
         text: the output.
-        plain: whether it is for people, with characters that control terminals made visible; else as it is.
+        plain: whether it is for people, with characters that control terminals made visible, and on a
+            terminal wrapped between words; else as it is.
 
     Raises:
         OSError: it cannot be written.
     """
     try:
-        sys.stdout.write(visible(text, lines=True) if plain else text)
+        sys.stdout.write(fitted(visible(text, lines=True), sys.stdout) if plain else text)
         sys.stdout.flush()
     except OSError:
         give_up_output()

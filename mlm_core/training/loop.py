@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from mlm_core.batches.batch import TimedAssembler
-from mlm_core.errors import MlmError, RunError
+from mlm_core.errors import MlmError
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.optimization.loss_scale import LossScale
 from mlm_core.progress import Progress
@@ -91,13 +91,15 @@ class TrainingLoop:
         facts: Mapping[str, Any] = checkpoint.facts if checkpoint is not None else {"recorder": {}}
         self.first_step = checkpoint.step if checkpoint is not None else 0
         metrics = run.metrics if run.writes else None
-        self.recorder = Recorder(self.setup, metrics, progress, verify=verify, state=facts["recorder"])
+        self.recorder = Recorder(
+            self.setup, metrics, progress, verify=verify, state=facts["recorder"], first_step=self.first_step
+        )
         # In several ranks such a run could not go on as it was.
         self.noise_by_row = checkpoint is None or facts.get("noise") == _NOISE or ranks.count > 1
         self.loss_scale: LossScale | None = None
         if setup.config.precision == "fp16":
             self.loss_scale = LossScale.of(facts.get("loss_scale"))
-        self.interruption = Interruption(passed_on=notes() is not None)
+        self.interruption = Interruption(passed_on=notes() is not None, told=progress.stopping)
         self._evaluation_due = facts.get("evaluation_due") is True
         self._done = self.first_step
         self._due = Due(setup.plan, setup.config)
@@ -135,7 +137,7 @@ class TrainingLoop:
     @property
     def seconds(self) -> tuple[float, float]:
         """Seconds of training and of making batches in this process; TensorFlow makes batches in parallel."""
-        return self.recorder.seconds, self._made.seconds
+        return self.recorder.pace.seconds, self._made.seconds
 
     def step_done(self, step: int, values: StepValues) -> None:
         """Record optimizer step `step`, counted from 1; evaluate and save if due.
@@ -170,13 +172,13 @@ class TrainingLoop:
             self._tell(self._record(unread))
 
     def _record(self, done: LateStep) -> DoneStep:
-        before = self.recorder.seconds
+        before = self.recorder.pace.seconds
         line, sums, grad_norm = done.record(self.recorder)
         check_finite(done.step, sums, grad_norm, self.loss_scale, self._checkpoints)
         if self.loss_scale is not None:
             self.loss_scale.step(math.isfinite(grad_norm))
         rows = self._made.seconds_per_row * self.setup.plan.batch_size
-        return DoneStep(line, self.recorder.seconds - before, rows)
+        return DoneStep(line, self.recorder.pace.seconds - before, rows)
 
     def _step_done(self, done: LateStep, interrupted: int | None) -> None:
         step, told = done.step, self._record(done)
@@ -218,11 +220,7 @@ class TrainingLoop:
             raise self._failure
         self._read_late()
         if self._done != self.setup.plan.steps:
-            raise RunError(
-                f"training ended after step {self._done} of {self.setup.plan.steps}",
-                code="ended_early",
-                fix="--resume continues from the newest complete checkpoint",
-            )
+            raise run_errors.ended_early(self._done, self.setup.plan.steps)
 
     def end(self) -> tuple[int, MaskedSums]:
         """Put the final weights into the model; return their step and their evaluation.

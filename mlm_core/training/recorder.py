@@ -21,6 +21,7 @@ from mlm_core.metrics.sums import MaskedSums
 from mlm_core.progress import Progress
 from mlm_core.system.files import open_regular, write_atomically
 from mlm_core.system.os_errors import advice, reason
+from mlm_core.training.pace import Pace
 from mlm_core.training.run_errors import writing
 from mlm_core.training.setup import TrainingSetup
 
@@ -34,12 +35,13 @@ class Recorder:
         progress: shows the lines.
         verify: whether batches are verified.
         state: of an earlier recorder, from its `state`; empty for a new run.
+        first_step: number of steps already done.
 
     Attributes:
         verifier: the model's forward pass records in it the batches that it receives in training; None unless
             batches are verified.
         evaluations: the evaluations so far, each with its step.
-        seconds: the time of the steps, without evaluations.
+        pace: how fast the steps of this process are.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Recorder:
         *,
         verify: bool,
         state: Mapping[str, Any],
+        first_step: int = 0,
     ) -> None:
         self.verifier = BatchVerifier() if verify else None
         self.evaluations = [(step, MaskedSums(*sums)) for step, sums in state.get("evaluations", [])]
@@ -57,10 +60,11 @@ class Recorder:
         self._progress = progress
         self._file = _opened_at(metrics, state.get("metrics_bytes", 0)) if metrics is not None else None
         self._last = time.perf_counter()
-        self.seconds = 0.0
+        self._first_step = first_step
+        self.pace = Pace(setup.plan)
 
     def __enter__(self) -> Self:
-        self._progress.start(self._setup.plan.steps)
+        self._progress.start(self._setup.plan.steps, self._first_step)
         self.restart_clock()
         return self
 
@@ -108,15 +112,16 @@ class Recorder:
             "tokens_per_second": tokens / max(now - self._last, 1e-9),
             "batch_digest": digest,
         }
-        self.seconds += now - self._last
+        self.pace.step(step, tokens, now - self._last)
         self._last = now
         self._write(line)
-        self._progress.step(line)
+        self._progress.step(line, self.pace.tokens_per_second, self.pace.seconds_left)
         return line
 
     def evaluation(self, step: int, sums: MaskedSums) -> None:
-        """Record an evaluation after `step` steps."""
+        """Record an evaluation after `step` steps, which began when the step was recorded."""
         self.evaluations.append((step, sums))
+        self.pace.evaluation(time.perf_counter() - self._last)
         line = {"step": step} | {f"eval_{name}": value for name, value in sums.to_dict().items()}
         self._write(line)
         self._progress.evaluation(line)

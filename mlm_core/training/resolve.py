@@ -17,6 +17,7 @@ from mlm_core.framework import Framework
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.find_model import ModelFiles
 from mlm_core.model.scratch import rates_from_scratch
+from mlm_core.visible import quantity
 
 _SHORTEST_RUN_IN_WARMUPS = 5
 """A run is at least this many times as long as a recommended warm-up: a run of 100 steps has at most 20."""
@@ -67,7 +68,7 @@ def fit_block_size(resolved: Config, config: Config, model_config: Any) -> Confi
     if config.block_size is None:
         return replace(resolved, block_size=limit)
     raise RequestError(
-        f"the model takes at most {limit} tokens",
+        f"the model takes at most {quantity(limit, 'token')}",
         code="block_too_long",
         option="--block-size",
         value=block_size,

@@ -25,6 +25,10 @@ class TrainingResult:
         model_step: the step of the saved weights.
         hub_url: the model's address on the Hub; None: it was not published.
         examples: sentences, filled before and after the training.
+        new_steps: the steps of the start that finished the run; the others were done before it resumed. None:
+            an earlier version has not recorded it.
+        training_seconds: their time, without evaluations; None as above.
+        tokens_per_second: their mean speed, without slow steps at the beginning; None: there were none.
     """
 
     run_dir: Path
@@ -35,6 +39,9 @@ class TrainingResult:
     model_step: int
     hub_url: str | None = None
     examples: Sequence[FilledExample] = ()
+    new_steps: int | None = None
+    training_seconds: float | None = None
+    tokens_per_second: float | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {visible(str(self.run_dir))}: {self.summary()}>"
@@ -55,6 +62,9 @@ class TrainingResult:
             "perplexity_before": finite(self.before.perplexity),
             "perplexity": finite(self.after.perplexity),
             "hub_url": self.hub_url,
+            "new_steps": self.new_steps,
+            "training_seconds": self.training_seconds,
+            "tokens_per_second": self.tokens_per_second,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,6 +77,9 @@ class TrainingResult:
             "before": self.before.to_dict(),
             "after": self.after.to_dict(),
             "hub_url": self.hub_url,
+            "new_steps": self.new_steps,
+            "training_seconds": self.training_seconds,
+            "tokens_per_second": self.tokens_per_second,
             "examples": as_facts(self.examples),
         }
 
@@ -88,4 +101,15 @@ def recorded_result(path: Path, facts: Mapping[str, Any]) -> TrainingResult:
         after,
         int(results["model_step"]),
         examples=recorded_examples(facts.get("examples")),
+        **recorded_pace(results),
     )
+
+
+def recorded_pace(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The pace of a finished run, from the results in its `run.json`.
+
+    Raises:
+        TypeError, ValueError: a value is no number.
+    """
+    kinds = {"new_steps": int, "training_seconds": float, "tokens_per_second": float}
+    return {name: kind(results[name]) for name, kind in kinds.items() if results.get(name) is not None}

@@ -31,10 +31,27 @@ def resume_command(run: Path, ranks: int | None = None) -> str:
 
 def interrupted_run(number: int, step: int, run: Path) -> InterruptedRunError:
     """The end of a run after a step, at a signal that a rank has received; the run is saved."""
-    error = InterruptedRunError(number, step, f"{resume_command(run)} resumes it")
+    error = InterruptedRunError(number, step, f"to go on: {resume_command(run)}")
     # All ranks have it.
     error.said_by = 0
     return error
+
+
+def explain_stop(error: BaseException, run: Path) -> None:
+    """Add to a KeyboardInterrupt what is kept of the run, and the command that goes on."""
+    if isinstance(error, KeyboardInterrupt):
+        step = Checkpoints(run, 1).newest_step()
+        kept = "there is no checkpoint yet" if step is None else f"the newest checkpoint is of step {step}"
+        error.add_note(f"{kept}; to {'start again' if step is None else 'go on'}: {resume_command(run)}")
+
+
+def ended_early(step: int, steps: int) -> RunError:
+    """Error: the framework ended its loop before the last step."""
+    return RunError(
+        f"training ended after step {step} of {steps}",
+        code="ended_early",
+        fix="--resume continues from the newest complete checkpoint",
+    )
 
 
 def out_of_memory() -> RunError:

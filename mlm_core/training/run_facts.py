@@ -21,7 +21,7 @@ def announce(setup: TrainingSetup, framework: Framework, progress: Progress) -> 
     config, plan, say = setup.config, setup.plan, progress.say
     say(f"{framework.name}: {setup.model.name} on {setup.source.name} ({setup.source.fingerprint})")
     passes = plan.epoch_at(plan.steps)
-    epochs = "1 epoch" if passes == 1 else f"{passes:.3g} epochs"
+    epochs = quantity(1, "epoch") if passes == 1 else f"{passes:.3g} epochs"
     for part, facts in setup.stores.items():
         say(f"{part} text: {facts}")
     say(
@@ -40,7 +40,9 @@ def _shares(framework: Framework, device: Device) -> str:
     ranks, replicas = framework.ranks.count, framework.replicas(device)
     if replicas == 1:
         return ""
-    return f", {ranks} ranks" if replicas == ranks else f", {replicas} replicas in {ranks} process(es)"
+    if replicas == ranks:
+        return f", {quantity(ranks, 'rank')}"
+    return f", {quantity(replicas, 'replica')} in {ranks:,} {'process' if ranks == 1 else 'processes'}"
 
 
 def all_versions(framework: Framework) -> dict[str, str]:

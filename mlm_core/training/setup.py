@@ -26,6 +26,7 @@ from mlm_core.optimization.schedule import learning_rates
 from mlm_core.progress import Progress
 from mlm_core.ranks.errors import too_many_ranks
 from mlm_core.training.resolve import fit_block_size, fit_warmup, resolve
+from mlm_core.training.starting import starting
 from mlm_core.visible import quantity
 
 
@@ -90,8 +91,7 @@ def training_setup(
         RequestError: the data, the model or their combination is wrong.
     """
     files = (files or find_model(config)).fetched(config)
-    resolved = resolve(config, framework, files, source)
-    _check_rows(resolved, framework)
+    resolved = _resolved(config, framework, files, source, progress)
     split = _split(resolved, source)
     model = _load_model(resolved, files, split.train, progress)
     resolved = fit_block_size(resolved, config, model.config)
@@ -156,8 +156,7 @@ def evaluation_setup(
             "evaluation requires a model", code="no_model", option="--model", fix="name a model"
         )
     files = files.fetched(config)
-    resolved = resolve(config, framework, files, source)
-    _check_rows(resolved, framework)
+    resolved = _resolved(config, framework, files, source, progress)
     test = (source.held_out or source.documents) if whole else _split(resolved, source).test
     model = _load_model(resolved, files, None, progress)
     resolved = fit_block_size(resolved, config, model.config)
@@ -165,10 +164,19 @@ def evaluation_setup(
     return _evaluation(resolved, source, model, data)
 
 
-def _check_rows(resolved: Config, framework: Framework | None) -> None:
-    replicas = framework.replicas(resolved.device) if framework is not None else 1
+def _resolved(
+    config: Config, framework: Framework | None, files: ModelFiles, source: Source, progress: Progress
+) -> Config:
+    """The options of `resolve`; of a framework that trains, it is checked that each replica has a row."""
+    if framework is None:
+        return resolve(config, framework, files, source)
+    # A framework may have to be imported to tell what it can.
+    with starting(framework, progress):
+        resolved = resolve(config, framework, files, source)
+        replicas = framework.replicas(resolved.device)
     if required(resolved.batch_size) < replicas:
         raise too_many_ranks(replicas, required(resolved.batch_size))
+    return resolved
 
 
 def _split(resolved: Config, source: Source) -> Split:
@@ -181,7 +189,9 @@ def _split(resolved: Config, source: Source) -> Split:
 def _load_model(
     resolved: Config, files: ModelFiles, train: Documents | None, progress: Progress
 ) -> ModelSource:
-    with progress.phase("loading the tokenizer"):
+    learned = files.directory is None
+    what = "learning a tokenizer from the text" if learned else "loading the tokenizer"
+    with progress.phase(what):
         model = load_model_source(resolved, files, train)
     if resolved.dropout is not None:
         set_dropout(model.config, resolved.dropout)

@@ -58,7 +58,9 @@ def test_what_train_says(runs, encoder):
     for backend in ENGINES:
         results, said = runs[backend]
         shown = {"run_dir", "backend", "steps", "perplexity_before", "perplexity", "hub_url", "example"}
-        assert set(results) == shown
+        pace = {"new_steps", "training_seconds", "tokens_per_second"}
+        assert set(results) == shown | pace
+        assert results["new_steps"] == 20 and all(results[name] > 0 for name in pace)
         assert results["backend"] == backend and results["steps"] == 20
         assert results["perplexity"] < 0.5 * results["perplexity_before"]
         example = results["example"]
@@ -289,6 +291,9 @@ def test_doctor():
     assert (results["ranks"]["rank"], results["ranks"]["count"]) == (0, 1)
     assert "gloo" in results["backends"]["torch"]["collectives"]
     found = [name for name, facts in results["backends"].items() if "gpu" in facts["devices"]]
+    report = mlm("doctor", "--report", HF_HUB_OFFLINE="1", HF_TOKEN="hf_" + 20 * "aB")[0]
+    assert "| backend torch | works on cpu" in report and "- `HF_HUB_OFFLINE`: `1`" in report
+    assert "aBaB" not in report and str(Path("~").expanduser() / "") not in report
     said = next(line for line in mlm("doctor")[0].splitlines() if line.startswith("GPU "))
     assert said.split(maxsplit=1)[1].startswith("found by" if found else "none found by tf or torch")
 

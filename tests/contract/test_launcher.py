@@ -15,6 +15,8 @@ import pytest
 from command_line import mlm
 from resumed_runs import SAVE, STEPS, Runs
 
+from mlm_core.system.interruption import signal_name as named
+
 _ONE_ENGINE = pytest.mark.one_engine
 """For all but one case of a test, of which every engine runs that one."""
 
@@ -104,9 +106,7 @@ def test_a_killed_rank_ends_all_with_one_line_and_the_run_resumes(runs, whole, r
     run = runs.directory / name
     newest = max(int(path.name.removeprefix("step-")) for path in runs.checkpoints(name).glob("step-*"))
     message = f"rank {rank} of 2 was killed by SIGKILL; the newest checkpoint is of step {newest} in {run}"
-    assert said == [
-        f"mlm: error: {message}; mlm train --output-dir {run} --resume --nproc 2 continues from it"
-    ]
+    assert said == [f"mlm: error: {message}; to go on: mlm train --output-dir {run} --resume --nproc 2"]
     assert json.loads(out)["error"]["message"] == message
     # With another number of ranks.
     more = ["--resume", "--nproc", "3"] if rank else ["--resume"]
@@ -135,7 +135,9 @@ def test_a_signal_saves_once_and_is_the_exit_code(runs, whole, number, whom):
         process.send_signal(number)
     out, (said,) = launched.end(128 + number)
     step = runs.metrics(name)[-1]["step"]
-    assert said.startswith(f"mlm: stopped by {number.name} after step {step}; the step is saved; mlm ")
+    assert said.startswith(
+        f"mlm: stopped by {named(number)} after step {step}; the step is saved; to go on: mlm "
+    )
     assert json.loads(out)["error"]["code"] == "interrupted"
     assert (runs.checkpoints(name) / f"step-{step:08}").is_dir() and step < STEPS
     if whom == "rank":
@@ -161,7 +163,7 @@ def test_a_signal_before_training_ends_all_at_once(runs, number, whom, late):
         (launched.process if whom == "launcher" else ranks[1]).send_signal(number)
     _, (said,) = launched.end(128 + number)
     again = "there is no checkpoint yet; the same command starts again"
-    assert said == f"mlm: stopped by {number.name}; {again}"
+    assert said == f"mlm: stopped by {named(number)}; {again}"
     assert not (runs.directory / name).exists()
 
 

@@ -37,7 +37,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(runs):
     kill_while_saving(runs, "killed", draw)
     code, said = runs.stop("killed", STEPS - 8, signal.SIGTERM)
     assert code == 143 and said.splitlines()[-1].startswith("mlm: stopped by SIGTERM after step ")
-    assert f"mlm train --output-dir {runs.directory / 'killed'} --resume resumes it" in said
+    assert f"; to go on: mlm train --output-dir {runs.directory / 'killed'} --resume\n" in said
     # The record holds the options of its start.
     results, said = runs.resume("killed")
     assert "resuming from step" in said

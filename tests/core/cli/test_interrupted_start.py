@@ -25,4 +25,4 @@ def test_an_interrupt_while_modules_load_is_one_line(module):
     done = subprocess.run([sys.executable, "-c", _SCRIPT, module],
                           capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
     assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == "mlm: interrupted\n"
+    assert done.stderr == "mlm: stopped by Ctrl-C\n"

@@ -159,7 +159,10 @@ def test_usage(refused, words):
     [
         ("trian", "did you mean mlm train?"),
         ("evalute", "did you mean mlm evaluate?"),
-        ("xyz", "the commands are train, evaluate, fill, prepare, parity, compare, push, doctor"),
+        (
+            "xyz",
+            "the commands are train, evaluate, fill, prepare, parity, compare, push, doctor, help, version",
+        ),
     ],
 )
 def test_the_nearest_command_is_named(refused, word, fix):

@@ -38,7 +38,7 @@ def ended(rank, end, *, said="", by_launcher=False):
         (FULL, -signal.SIGABRT, 1, "no space left"),
         (LOST, FULL, 1, "rank 1 of 2: no space left"),
         (LOST, -signal.SIGTERM, 143, "stopped by SIGTERM"),
-        (130, LOST, 130, "stopped by SIGINT"),
+        (130, LOST, 130, "stopped by Ctrl-C"),
         (
             SAVED,
             as_in(0, described(SAVED)),
@@ -67,7 +67,7 @@ def test_a_rank_that_had_to_be_killed_did_not_answer():
 @pytest.mark.parametrize("end", [LOST, UNFORESEEN, 1, -signal.SIGABRT])
 def test_what_a_signal_has_caused_is_an_interruption(end):
     error = failure([ended(0, end), ended(1, -signal.SIGTERM, by_launcher=True)], signal.SIGINT)
-    assert (error.exit_code, str(error)) == (130, "stopped by SIGINT")
+    assert (error.exit_code, str(error)) == (130, "stopped by Ctrl-C")
     assert str(failure([ended(0, FULL), ended(1, OTHER)], signal.SIGINT)) == "no space left"
 
 
