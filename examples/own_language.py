@@ -28,14 +28,15 @@ def main() -> None:
     parser.add_argument("--backend", default="torch", help="torch or tf")
     parser.add_argument("--text", help="your text, for example a .txt with one document per line")
     parser.add_argument("--fill", help="a text with <mask>, to be filled with the model")
-    parser.add_argument("--epochs", type=int, default=40, help="passes over the text")
+    parser.add_argument("--epochs", type=int, default=4, help="passes over the text")
+    parser.add_argument("--stories", type=int, default=1000, help="stories in the invented language")
     parser.add_argument("--output-dir", default="runs/own-language", help="directory of the run")
     parser.add_argument("--threads", type=int, help="processor threads; without it, one per core")
     given = parser.parse_args()
 
     draw = random.Random(1)
     run = train(
-        given.text or [story(draw, sentences=12) for _ in range(100)],
+        given.text or [story(draw, sentences=12) for _ in range(given.stories)],
         backend=given.backend,
         from_scratch=True,
         epochs=given.epochs,
