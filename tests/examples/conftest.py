@@ -33,27 +33,10 @@ def programs(cache: Path, place: Path, jsonl: Path) -> Iterator[Programs]:
             "two_commits", code / "examples" / compared[0], *compared[1:], *work, "--rounds", 2, "--steps", 2
         )
         for backend in ENGINES:
-            own = (
-                "--backend",
-                backend,
-                "--epochs",
-                6,
-                "--threads",
-                1,
-                "--output-dir",
-                place / f"own-{backend}",
-            )
+            shared = ("--backend", backend, "--threads", 1, "--output-dir")
+            own = ("--stories", 100, "--epochs", 6, *shared, place / f"own-{backend}")
             found.start(f"own_language-{backend}", EXAMPLES / "own_language.py", *own)
-            continued = (
-                "--backend",
-                backend,
-                "--epochs",
-                3,
-                "--threads",
-                1,
-                "--output-dir",
-                place / f"continued-{backend}",
-            )
+            continued = ("--epochs", 3, *shared, place / f"continued-{backend}")
             found.start(f"continue_pretraining-{backend}", EXAMPLES / "continue_pretraining.py", *continued)
         # One engine alone makes the whole of what three stages have made.
         whole = ("--epochs", 3, "--lr-scheduler", "constant", "--dropout", 0, "--learning-rate", "1e-2")
