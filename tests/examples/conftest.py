@@ -25,7 +25,7 @@ def programs(cache: Path, place: Path, jsonl: Path) -> Iterator[Programs]:
     work = ("--dataset", jsonl, "--model", model, *TINY)
     with ThreadPoolExecutor(2) as pool:
         found = Programs(pool)
-        handed = (*work, "--learning-rate", "1e-2", "--output-dir", place / "handed", "--text", "the <mask>")
+        handed = (*work, "--learning-rate", "3e-3", "--output-dir", place / "handed", "--text", "the <mask>")
         found.start("hand_over", EXAMPLES / "hand_over.py", *handed)
         code = repository(place / "repository")
         compared = ("two_commits.py", "before", "after", "--report", place / "commits", "--fail-below", "0.9")
@@ -39,7 +39,7 @@ def programs(cache: Path, place: Path, jsonl: Path) -> Iterator[Programs]:
             continued = ("--epochs", 3, *shared, place / f"continued-{backend}")
             found.start(f"continue_pretraining-{backend}", EXAMPLES / "continue_pretraining.py", *continued)
         # One engine alone makes the whole of what three stages have made.
-        whole = ("--epochs", 3, "--lr-scheduler", "constant", "--dropout", 0, "--learning-rate", "1e-2")
+        whole = ("--epochs", 3, "--lr-scheduler", "constant", "--dropout", 0, "--learning-rate", "3e-3")
         whole += ("--backend", "torch", "--output-dir", place / "whole", "--json")
         found.start("whole", "-m", "mlm_core", "train", *work, *whole)
         yield found
