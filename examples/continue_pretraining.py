@@ -32,7 +32,7 @@ def main() -> None:
     )
     parser.add_argument("--backend", default="torch", help="torch or tf")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the text")
-    parser.add_argument("--output-dir", default="runs/continued", help="directory of the run")
+    parser.add_argument("--output-dir", help="directory of the run; without it, a new one under runs/")
     parser.add_argument("--show", type=int, default=3, help="number of texts to print with their neighbours")
     parser.add_argument("--threads", type=int, help="processor threads; without it, one per core")
     given = parser.parse_args()

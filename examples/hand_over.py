@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--text", default=TEXT, help="a sentence with <mask>, for the comparison of logits")
     ours, options = parser.parse_known_args()
 
+    if Path(ours.output_dir).exists():
+        sys.exit(f"{ours.output_dir} exists; give another directory with --output-dir, or remove it")
     for epochs, backend in enumerate(STAGES, 1):
         done = train(backend, epochs, ours.output_dir, options)
         print(f"epoch {epochs}, {backend:5}  perplexity {done['perplexity']:.3f} after {done['steps']} steps")

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--fill", help="a text with <mask>, to be filled with the model")
     parser.add_argument("--epochs", type=int, default=4, help="passes over the text")
     parser.add_argument("--stories", type=int, default=1000, help="stories in the invented language")
-    parser.add_argument("--output-dir", default="runs/own-language", help="directory of the run")
+    parser.add_argument("--output-dir", help="directory of the run; without it, a new one under runs/")
     parser.add_argument("--threads", type=int, help="processor threads; without it, one per core")
     given = parser.parse_args()
 

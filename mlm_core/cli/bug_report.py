@@ -23,7 +23,7 @@ from mlm_core.visible import quantity, visible
 _MORE_PACKAGES = ("accelerate", "evaluate", "pyarrow", "rich", "tf-keras")
 
 _PREFIXES = (
-    *("ACCELERATE_", "CUDA_", "DATASETS_", "HF_", "HUGGINGFACE_", "KMP_", "LOCAL_", "MKL_", "MLM_", "NCCL_"),
+    *("ACCELERATE_", "CUDA_", "DATASETS_", "HF_", "HUGGINGFACE_", "KMP_", "MKL_", "MLM_", "NCCL_"),
     *("NVIDIA_", "OMP_", "OPENBLAS_", "PYTORCH_", "TF_", "TOKENIZERS_", "TORCH_", "TRANSFORMERS_", "XLA_"),
 )
 """Beginnings of the names of variables that change what the program does."""
@@ -35,6 +35,8 @@ _NAMES = (
         "LANG",
         "LC_ALL",
         "LD_PRELOAD",
+        "LOCAL_RANK",
+        "LOCAL_WORLD_SIZE",
         "MALLOC_ARENA_MAX",
         "NO_COLOR",
         "PYTHONHASHSEED",
@@ -56,6 +58,12 @@ _NAMES = (
 
 _SECRET = re.compile(r"TOKEN(?!IZERS)|SECRET|PASSW|CREDENTIAL|AUTH|KEY|USER|PROXY|ENDPOINT|ADDR|NAME", re.I)
 """In the name of a variable whose value is not shown, whatever it looks like."""
+
+_OF_LIBRARIES = ("CUDA_", "KMP_", "MKL_", "NCCL_", "NVIDIA_", "OMP_", "OPENBLAS_", "PYTORCH_", "TF_", "XLA_")
+"""Prefixes of libraries that compute: their values are settings, and shown if they are plain."""
+
+_SWITCH = re.compile(r"-?\d+(\.\d+)?|true|false|on|off|yes|no|none|auto|torch|tf", re.I)
+"""A value that says nothing of anybody; of the other variables only such values are shown."""
 
 _PLAIN = re.compile(r"(?!.*[A-Za-z0-9]{21})[A-Za-z0-9_.,:;+= -]{1,60}")
 """A value that is shown: numbers, words and switches, not paths and accounts, nor long random strings."""
@@ -124,7 +132,8 @@ def _value(name: str, value: str) -> str:
         return "empty"
     if _SECRET.search(name):
         return "set (not shown)"
-    if _PLAIN.fullmatch(value):
+    plain = _PLAIN if name.startswith(_OF_LIBRARIES) or name in _NAMES else _SWITCH
+    if plain.fullmatch(value):
         return f"`{anonymous(value)}`"
     if value.startswith(("/", "~")) and os.pathsep not in value:
         return _place(Path(value))

@@ -96,6 +96,14 @@ def _texts(arguments: dict[str, Any]) -> tuple[list[str], list[_Place | None]]:
             raise RequestError(
                 f"cannot be read ({error.strerror})", code="unreadable_file", option="--file", value=path
             ) from None
+    if not found and any(mask in arguments["run"] for mask in ("<mask>", "[MASK]")):
+        raise RequestError(
+            "is a text, and no run is given",
+            code="usage",
+            option="RUN",
+            value=arguments["run"],
+            fix='give the run first, for example: mlm fill runs/torch "a <mask> day"',
+        )
     if not found:
         raise RequestError(
             "no text to fill",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from functools import cache
 from html import escape
 from threading import RLock
@@ -69,9 +70,11 @@ class NotebookRows(Rows):
 
     def _draw(self, *, ended: bool = False) -> None:
         self._last = time.perf_counter()
-        self._output.show(
-            "".join(_html(row, ended=ended) for row in self._rows), "\n".join(map(_text, self._rows))
-        )
+        # A display that fails never ends a run.
+        with suppress(Exception):
+            self._output.show(
+                "".join(_html(row, ended=ended) for row in self._rows), "\n".join(map(_text, self._rows))
+            )
 
 
 def _html(row: Row, *, ended: bool) -> str:

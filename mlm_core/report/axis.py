@@ -56,7 +56,8 @@ def axis_of(
     if steep and low > 0 and high / low > _STEEP:
         return Axis(low / 1.2, high * 1.2, start, end, logarithmic=True)
     room = (high - low) * _MARGIN if margin else 0.0
-    if high - low <= abs(high) * 1e-9:
+    # Of numbers next to 0 a fraction is 0.
+    if high - low <= max(abs(high) * 1e-9, 1e-300):
         room = abs(high) * _MARGIN or 1.0
     return Axis(low - room, high + room, start, end)
 

@@ -77,12 +77,17 @@ def lines(
     return Chart(f"{title}{scale}", described, _BOTTOM + 34, parts, keys if len(keys) > 1 else (), hints)
 
 
+def _whole(across: Axis) -> list[float]:
+    """The whole numbers of an axis of steps; of an axis without any, all."""
+    return [value for value in across.ticks() if value == int(value)] or across.ticks()
+
+
 def _grid(across: Axis, up: Axis, x_label: str) -> list[str]:
     parts = []
     for value in up.ticks():
         parts.append(f'<path class="grid" d="M{_LEFT:.0f} {up.at(value):.1f}H{_RIGHT:.0f}"/>')
         parts.append(text(_LEFT - 6, up.at(value) + 4, short(value), "end"))
-    for value in across.ticks():
+    for value in _whole(across):
         # At the edge a number centred on its place would be cut off.
         near = across.at(value) > _RIGHT - 16
         parts.append(

@@ -57,6 +57,7 @@ class Results:
     backend: str | None = None
     steps: int | None = None
     model_step: int | None = None
+    new_steps: int | None = None
     training_seconds: float | None = None
     batch_seconds: float | None = None
 

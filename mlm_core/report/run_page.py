@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm_core.report.metrics import HeldOut, Metrics, Step
-from mlm_core.report.recorded import Example, Facts, Filled, recorded
+from mlm_core.report.recorded import Example, Facts, Filled, Results, recorded
 from mlm_core.report.run_charts import MOST_POINTS, run_charts, smooths, thinning
 from mlm_core.report.templates import rendered
 from mlm_core.report.thinning import spread_evenly
@@ -94,7 +94,14 @@ def _figures(facts: Facts, metrics: Metrics) -> Iterator[dict[str, str]]:
         yield {"label": "tokens a second, median", "before": "", "value": f"{statistics.median(rates):,.0f}"}
     seconds = facts.results.training_seconds
     if seconds is not None and math.isfinite(seconds):
-        yield {"label": "time of training", "before": "", "value": _duration(seconds)}
+        yield {"label": _timed(facts.results), "before": "", "value": _duration(seconds)}
+
+
+def _timed(results: Results) -> str:
+    """What the recorded time is the time of: a run that went on has that of its last steps alone."""
+    if results.new_steps is None or results.steps is None or results.new_steps >= results.steps:
+        return "time of training"
+    return f"time of the last {quantity(results.new_steps, 'step')}"
 
 
 _SHOWN: Sequence[tuple[str, Callable[[HeldOut], str]]] = (

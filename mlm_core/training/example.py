@@ -194,8 +194,11 @@ class _Trials:
 
     def pieces(self, text: str) -> Iterator[Example]:
         """The first tokens of a text, one of which is masked: for languages without spaces, for code."""
-        tokenizer = self._tokenizer
-        ids = tokenizer(" ".join(text.split()), add_special_tokens=False, verbose=False)["input_ids"]
+        tokenizer, joined = self._tokenizer, " ".join(text.split())
+        if visible(joined) != joined:
+            # With a mask in it, or cut off, a secret would no longer be known as one.
+            return
+        ids = tokenizer(joined, add_special_tokens=False, verbose=False)["input_ids"]
         begins = _beginnings(ids[: _PIECE + 1], tokenizer)
         ids = ids[: max((place for place in begins if place > 1), default=_PIECE)]
         while ids and _UNREADABLE in tokenizer.decode(ids):
@@ -246,6 +249,11 @@ def masked_ids(example: Example, tokenizer: Tokenizer) -> list[int]:
     """The tokens of an example, with the model's mask."""
     text = example.text.replace(_MASK, tokenizer.mask_token, 1)
     return list(tokenizer(text, verbose=False)["input_ids"])
+
+
+def is_short(text: str) -> bool:
+    """Whether a text has the length of an example, and one mask."""
+    return len(text) <= _MOST + len(_MASK) and text.count(_MASK) == 1
 
 
 def _sentences(text: str) -> Iterator[str]:

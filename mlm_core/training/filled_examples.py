@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from mlm_core.batches.batch import Batch
 from mlm_core.batches.masking_rule import known_ids
 from mlm_core.errors import RequestError
+from mlm_core.model.architectures import length_limit
 from mlm_core.model.filling import probabilities, ranked, rows_of_one_length, slot_batch
 from mlm_core.model.tokens import readable_token
 from mlm_core.system.json_files import BadJsonError, checked
-from mlm_core.training.example import Example, examples_for, masked_ids, right_token
+from mlm_core.training.example import EXAMPLES, Example, examples_for, is_short, masked_ids, right_token
 from mlm_core.training.run_record import read_facts
 from mlm_core.training.setup import TrainingSetup
 
@@ -92,8 +93,8 @@ class RunExamples:
         ]
 
     def take(self, recorded: Any) -> None:
-        """Take the examples of a run that goes on, as `run.json` has them."""
-        self.examples = recorded_examples(recorded)
+        """Take the examples of a run that goes on, as `run.json` has them; others than it writes are left."""
+        self.examples = [found for found in recorded_examples(recorded) if is_short(found.text)][:EXAMPLES]
 
     def fill_after(self, setup: TrainingSetup) -> list[FilledExample]:
         """Fill them with the weights of the end."""
@@ -131,12 +132,18 @@ def recorded_examples(recorded: Any) -> list[FilledExample]:
 
 def _filled(examples: Sequence[Example], setup: TrainingSetup, logits: Logits) -> list[Filled | None]:
     found: list[Filled | None] = [None] * len(examples)
+    if setup.config.shard:
+        # A pass needs every rank, and one alone may fail.
+        return found
     # A tokenizer or a model of anyone's may fail on a text; the run is complete without examples.
     with suppress(Exception):
         model = setup.model
         mask_id = int(model.tokenizer.mask_token_id)
         known = known_ids(model.tokenizer, model.name, model.config.vocab_size)
         ids = [np.array(masked_ids(example, model.tokenizer), dtype=np.int64) for example in examples]
+        limit = length_limit(model.config)
+        if limit is not None and any(len(row) > limit for row in ids):
+            return found
         for rows in rows_of_one_length(ids, _AT_ONCE):
             computed = logits(slot_batch([ids[row] for row in rows], mask_id))
             for row, of_mask in zip(rows, computed[:, 0], strict=True):

@@ -23,7 +23,7 @@ class TrainingResult:
         steps: optimizer steps.
         before, after: evaluations of the held-out text before the first step, and of the saved model.
         model_step: the step of the saved weights.
-        hub_url: the model's address on the Hub; None: it was not published.
+        hub_url: the model's address on the Hub; None: it was not published, or by another process.
         examples: sentences, filled before and after the training.
         new_steps: the steps of the start that finished the run; the others were done before it resumed. None:
             an earlier version has not recorded it.

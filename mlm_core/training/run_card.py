@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from mlm_core.config.config import Config
@@ -104,14 +105,13 @@ def _on_hub(config: Config, source: str) -> bool:
 
 def _draw_curves(place: Path, metrics: Metrics) -> bool:
     """Write the picture of the loss; whether it is there: the card is whole without it, too."""
-    picture = loss_svg(metrics)
-    if picture is None:
-        return False
-    try:
-        write_atomically(place, picture.encode())
-    except OSError:
-        return False
-    return True
+    # A fault in the drawing never fails a run that is trained.
+    with suppress(Exception):
+        picture = loss_svg(metrics)
+        if picture is not None:
+            write_atomically(place, picture.encode())
+            return True
+    return False
 
 
 def _dataset(config: Config) -> dict[str, str | None]:

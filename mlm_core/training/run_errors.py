@@ -40,7 +40,11 @@ def interrupted_run(number: int, step: int, run: Path) -> InterruptedRunError:
 def explain_stop(error: BaseException, run: Path) -> None:
     """Add to a KeyboardInterrupt what is kept of the run, and the command that goes on."""
     if isinstance(error, KeyboardInterrupt):
-        step = Checkpoints(run, 1).newest_step()
+        try:
+            step = Checkpoints(run, 1).newest_step()
+        except OSError:
+            # The stop is what is told.
+            return
         kept = "there is no checkpoint yet" if step is None else f"the newest checkpoint is of step {step}"
         error.add_note(f"{kept}; to {'start again' if step is None else 'go on'}: {resume_command(run)}")
 

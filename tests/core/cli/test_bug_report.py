@@ -23,7 +23,7 @@ SET = {
     "MLM_BACKEND": "tf",
     "MLM_CACHE": "~/.cache/mlm-of-jane-doe",
     "MLM_EMPTY": "",
-    "MLM_ODD": "jane-doe was here",
+    "OMP_ODD": "jane-doe was here",
     "HTTPS_PROXY": "http://jane:pass@proxy",
     "OMP_NUM_THREADS": "4",
     "TF_RANDOM": "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4",
@@ -60,10 +60,19 @@ def test_variables_that_matter_are_there_and_no_secret_is():
         "MLM_BACKEND": "`tf`",
         "MLM_CACHE": "in the user's cache directory",
         "MLM_EMPTY": "empty",
-        "MLM_ODD": "`USER was here`",
+        "OMP_ODD": "`USER was here`",
         "OMP_NUM_THREADS": "`4`",
         "TOKENIZERS_PARALLELISM": "`false`",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LOCAL_DB_PWD", "hunter2"), ("HF_PASS", "hunter2"), ("MLM_SALT", "abc"), ("HF_ORG", "secret-company")],
+)
+def test_what_is_no_setting_is_not_shown(name, value):
+    assert value not in str(list(environment({name: value, "LOCAL_RANK": "0"})))
+    assert ("LOCAL_RANK", "`0`") in list(environment({name: value, "LOCAL_RANK": "0"}))
 
 
 @pytest.mark.parametrize(

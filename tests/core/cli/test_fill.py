@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlm_core.cli.fill import _presentable, show
+from mlm_core.cli.fill import _presentable, _texts, show
+from mlm_core.errors import RequestError
 
 BAD = "\ufffd"
 
@@ -48,3 +49,10 @@ def test_small_scores_can_be_compared(capsys):
 def test_blank_tokens_are_quoted(blank, capsys):
     show({"results": [[answer(blank, "a b")]]})
     assert repr(blank) in capsys.readouterr().out
+
+
+def test_a_text_in_place_of_the_run_is_said():
+    with pytest.raises(RequestError, match="is a text, and no run is given"):
+        _texts({"run": "the sea is <mask>.", "texts": [], "file": None})
+    with pytest.raises(RequestError, match="no text to fill"):
+        _texts({"run": "runs/torch", "texts": [], "file": None})

@@ -104,6 +104,17 @@ def test_names_from_elsewhere_are_text(cell):
         assert "<script>" not in cell.html[-1] and "&lt;script&gt;" in cell.html[-1]
 
 
+def test_a_display_that_fails_ends_no_run(cell, monkeypatch):
+    def broken(*_, **__):
+        raise OSError("the browser is gone")
+
+    monkeypatch.setattr(notebook.Output, "show", broken)
+    shown = made()
+    shown.start(2)
+    shown.step(line(1, 3.0), None, None)
+    shown.stop()
+
+
 def test_messages_are_no_errors(cell, capsys):
     show("mlm: mind this")
     assert capsys.readouterr() == ("mlm: mind this\n", "")

@@ -104,7 +104,9 @@ def test_numbers_spread_evenly(count, most):
         assert found[0] == 0 and found[-1] == count - 1
 
 
-@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.0], [1e99, -1e99], [float(n) for n in range(1000)]])
+@pytest.mark.parametrize(
+    "values", [[1.0], [2.0, 2.0], [0.0], [1e99, -1e99], [0.0, 5e-324], [float(n) for n in range(1000)]]
+)
 def test_a_chart_of_any_values_is_whole(values):
     curve = Curve("a < b & c", thinned(points_of(list(enumerate(values))), 240), marked=True)
     chart = lines("title", "step", [curve, curve], steep=True, dashed=True)

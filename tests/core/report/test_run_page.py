@@ -105,6 +105,13 @@ def test_the_best_weights_are_named():
     assert "the best one, of step 10" in page and "54.6 → </small>12.2" in page
 
 
+def test_the_time_of_a_run_that_went_on_is_that_of_its_last_steps():
+    times = {"steps": 20, "training_seconds": 3.0}
+    assert "time of training" in run_page(facts(results=times), metrics(), "run")
+    page = run_page(facts(results=times | {"new_steps": 5}), metrics(), "run")
+    assert "time of the last 5 steps" in page and "time of training" not in page
+
+
 def lines(*rows):
     return b"\n".join(json.dumps(row).encode() for row in rows) + b"\n"
 

@@ -138,3 +138,16 @@ def test_texts_are_drawn_by_the_seed():
 def test_english_is_told_by_its_commonest_words():
     assert _is_english(["The cat and the dog", "top of it"])
     assert not _is_english(["Die Katze und der Hund in the box"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://jane:hunter2pass@example.com/x",
+        "hf_" + "pLIixMEOLeMaEqJomTEIJEzabcdefGHIJK",
+        "a \x1b[2J b c d e f",
+    ],
+)
+def test_no_part_of_a_secret_is_an_example(tokenizer, text):
+    texts = [text, f"one two {text} three four"]
+    assert held_out_examples(texts, tokenizer, 64, 5) == []
