@@ -57,10 +57,15 @@ def test_the_pages_show_what_is_printed(runs, capsys):
     pace = {"training_seconds": 19.0, "tokens_per_second": 11900.0}
     assert all(runs["torch"][0][name] > 0 for name in pace)
     show(runs["torch"][0] | {"run_dir": "runs/torch"} | pace)
-    printed = re.sub(r"\d[\d.,]*", "N", capsys.readouterr().out)
+    printed = without_values(capsys.readouterr().out)
     for page in PAGES:
         shown = page.read_text(encoding="utf-8").split("fills a blank:\n\n```\n")[1].split("```")[0]
-        assert re.sub(r"\d[\d.,]*", "N", shown) == printed
+        assert without_values(shown) == printed
+
+
+def without_values(text):
+    """Without numbers and answers: the text is that of the version of Python."""
+    return re.sub(r"'\w+' N", "W N", re.sub(r"\d[\d.,]*", "N", text))
 
 
 @pytest.mark.parametrize("backend", ENGINES)

@@ -228,8 +228,10 @@ def test_a_dataset_from_python(lab, distilroberta, eli5, run):
     assert trainer.setup.source.fingerprint == run[0].setup.source.fingerprint
     assert trainer.setup.train.blocks.tolist() == run[0].setup.train.blocks.tolist()
     assert trainer.train().after.masked_tokens == run[1].after.masked_tokens
-    with pytest.raises(RequestError, match="neither a datasets"):
+    with pytest.raises(RequestError, match="dataset given from Python has no such column"):
         lab.engine.trainer(lab.config(**options), dataset=["a text"])
+    with pytest.raises(RequestError, match="dict"):
+        lab.engine.trainer(lab.config(**options), dataset={"answers": "a text"})
 
 
 def test_a_last_block_that_is_filled_up(lab, distilroberta):
