@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from mlm_core.compat.transformers import computes_twice
 from mlm_core.config.config import Config
 from mlm_core.errors import first_line
 
@@ -38,7 +39,7 @@ def may_record(model: Any, config: Config, ranks: int, device: torch.device) -> 
         and ranks == 1
         # The host changes the scale.
         and config.precision != "fp16"
-        and not model.is_gradient_checkpointing
+        and not computes_twice(model)
         and not at_random
         # The host reads the batches.
         and model.verifier is None

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlm_core.batches.batch import Batch
+from mlm_core.compat.transformers import computes_twice
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.model.initialization import ParameterSpecs, Weights
 from mlm_core.network import Network
@@ -95,7 +96,7 @@ class TorchNetwork(Network):
 
     def _sparse_head(self, probe: Batch) -> SparseHead:
         # Gradient checkpointing runs a layer once more, when the head's positions are no longer known.
-        deep = self.options.deep_head and not self.model.is_gradient_checkpointing
+        deep = self.options.deep_head and not computes_twice(self.model)
         return SparseHead.of(self.model, self.tensors(probe), deep=deep)
 
     @contextmanager

@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from mlm_core.batches.masking import IGNORED
+from mlm_core.compat.transformers import computes_twice
 from mlm_core.metrics.sums import MaskedSums
 from mlm_core.optimization.dropout import DropoutNoise, RowNoise, noise_seed
 from mlm_core.optimization.loss_scale import LossScale
@@ -142,7 +143,7 @@ class MaskedLMTrainer(transformers.Trainer):
             self.args.device,
         )
         own = device.type != "cpu" or self._setup.config.compile
-        if own or self.model.is_gradient_checkpointing:
+        if own or computes_twice(self.model):
             # PyTorch's own noise is drawn for all rows at once, so each rank has its own. A checkpointed
             # layer runs twice, and PyTorch repeats its own noise only.
             return keyed_dropout(noise_seed(seed, step, self._micro_batch, self._ranks.rank), None, device)

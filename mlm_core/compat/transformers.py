@@ -22,6 +22,16 @@ _FRAMEWORKS = {"torch": "USE_TORCH", "tensorflow": "USE_TF"}
 _SHARED_ROTARY = re.compile(r"(?P<model>.*)\.rotary_embeddings\.inv_freq")
 
 
+def computes_twice(model: Any) -> bool:
+    """Whether a PyTorch model computes its layers again in the backward pass instead of keeping them.
+
+    The attribute has another name from 5.23 on, where the old one warns. Needed until that is the lowest
+    version.
+    """
+    name = "is_activation_checkpointing"
+    return bool(getattr(model, name if hasattr(type(model), name) else "is_gradient_checkpointing"))
+
+
 def stored_names(constant: str, layers: int | None) -> list[str]:
     """The names under which a checkpoint stores a constant of a model.
 
