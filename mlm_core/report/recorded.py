@@ -21,7 +21,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Filled:
-    """What a model fills in: likely tokens, and the right word's probability and place."""
+    """What a model fills in.
+
+    Attributes:
+        answers: the most likely tokens, in order of falling probability.
+        score: the probability of the right word; None: unknown.
+        rank: the place of the right word among all tokens, from 1; None: unknown.
+    """
 
     answers: list[Answer]
     score: float | None = None

@@ -17,6 +17,7 @@ from mlm_core.errors import RequestError
 from mlm_core.model.architectures import length_limit
 from mlm_core.model.filling import probabilities, ranked, rows_of_one_length, slot_batch
 from mlm_core.model.tokens import readable_token
+from mlm_core.report.recorded import Answer, Filled
 from mlm_core.system.json_files import BadJsonError, checked
 from mlm_core.training.example import EXAMPLES, Example, examples_for, is_short, masked_ids, right_token
 from mlm_core.training.run_record import read_facts
@@ -28,29 +29,6 @@ Logits = Callable[[Batch], NDArray[np.float32]]
 _ANSWERS = 5
 _AT_ONCE = 1024
 """Tokens of a batch."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A token that may fill a mask, and its probability."""
-
-    token: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Filled:
-    """What a model fills in.
-
-    Attributes:
-        answers: the most likely tokens, in order of falling probability.
-        score: the probability of the right word; None: unknown.
-        rank: the place of the right word among all tokens, from 1; None: unknown.
-    """
-
-    answers: list[Answer]
-    score: float | None = None
-    rank: int | None = None
 
 
 @dataclass(frozen=True)
